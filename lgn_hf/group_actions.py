@@ -1,0 +1,238 @@
+"""Group actions: how a generator A turns a basis filter into its orbit, for all layers, groups and channels at once.
+
+An action is a linear map on vectorised filters, phi_A(W) = vec^-1(A vec(W)) ("Learning Linear Groups in Neural
+Networks", eq. 8). Each kind is one module that turns its parameters into orbits; the network sees only filters.
+Shapes: L layers with parameters of their own, K groups, C channels (or 1 where channels share an action), p = order,
+n x n filters, d = n*n.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from transformers import initialization as init
+
+from .configuration_lgn import LGNConfig
+
+
+def vec(filters: Tensor) -> Tensor:
+    """Stack the columns of each filter (eq. 6): vec(W)[j*n + i] = W[i, j].
+
+    Shapes: (..., n, m) to (..., n*m).
+
+    Example:
+        >>> vec(torch.tensor([[1, 2], [3, 4]]))
+        tensor([1, 3, 2, 4])
+    """
+    return filters.transpose(-1, -2).flatten(-2)
+
+
+def unvec(vectors: Tensor, rows: int) -> Tensor:
+    """The inverse of `vec` (eq. 7). Shapes: (..., n*m) to (..., n, m) with n = `rows`."""
+    return vectors.unflatten(-1, (-1, rows)).transpose(-1, -2)
+
+
+def unit_norm(tensor: Tensor, norm: float = 1.0) -> Tensor:
+    """Scale each matrix of (..., n, m) to Frobenius norm `norm`; a zero matrix stays zero."""
+    tiny = torch.finfo(tensor.dtype).tiny
+    return tensor * (norm / torch.linalg.matrix_norm(tensor, keepdim=True).clamp_min(tiny))
+
+
+def random_unit_norm(like: Tensor, norm: float = 1.0) -> Tensor:
+    """Gaussian matrices of Frobenius norm `norm`, shaped as `like`, in float32 at least."""
+    return unit_norm(torch.randn_like(like, dtype=torch.promote_types(like.dtype, torch.float32)), norm)
+
+
+def rotation_matrix(size: int, degrees: float) -> Tensor:
+    """The bilinear counter-clockwise rotation of a `size` x `size` filter about its centre, as a matrix on vec(W).
+
+    Output pixel (i, j) reads the filter at the point that the rotation carries to it, as a weighted mean of the four
+    pixels around (zero outside the filter). Multiples of 90 degrees are exact permutations, as `torch.rot90`.
+
+    Returns:
+        (d, d), float64.
+    """
+    # Rounding makes the cosine of 90 degrees 0, not 6e-17, so that points on the pixel grid stay on it.
+    cos, sin = (round(f(math.radians(degrees)), 15) for f in (math.cos, math.sin))
+    pixels = torch.arange(size, dtype=torch.float64)
+    centre = (size - 1) / 2
+    y, x = (vec(t) - centre for t in torch.meshgrid(pixels, pixels, indexing="ij"))  # (d,) each, of the output pixel
+    source_row = sin * x + cos * y + centre
+    source_column = cos * x - sin * y + centre
+
+    def hat(points: Tensor) -> Tensor:
+        """Weight of each of the n rows (or columns) at each point: (d, n)."""
+        return (1 - (points[:, None] - pixels).abs()).clamp_min(0)
+
+    return vec(hat(source_row)[:, :, None] * hat(source_column)[:, None, :])
+
+
+class GroupAction(nn.Module):
+    """Base of all kinds: the group of order 1, whose only element is the identity.
+
+    Subclasses override `generators`, and more where they know a better way than powers of the generator.
+    """
+
+    def __init__(self, config: LGNConfig):
+        super().__init__()
+        self.order = config.group_order
+        self.size = config.filter_size
+        self.batch_shape = (config.num_distinct_layers, config.num_groups, config.num_action_channels)
+
+    @property
+    def dim(self) -> int:
+        return self.size**2
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the generators depend on parameters."""
+        return any(True for _ in self.parameters())
+
+    def generators(self, like: Tensor) -> Tensor:
+        """The generator A of each group, (L, K, C or 1, d, d), in the dtype and on the device of `like`."""
+        eye = torch.eye(self.dim, dtype=like.dtype, device=like.device)
+        return eye.expand(*self.batch_shape, self.dim, self.dim)
+
+    def operators(self, like: Tensor) -> Tensor:
+        """The orbit operators I, A, ..., A^{p-1}: (L, K, C or 1, p, d, d)."""
+        generators = self.generators(like)
+        powers = [torch.eye(self.dim, dtype=like.dtype, device=like.device).expand_as(generators)]
+        for _ in range(self.order - 1):
+            powers.append(generators @ powers[-1])
+        return torch.stack(powers, dim=-3)
+
+    def orbit(self, vectors: Tensor) -> Tensor:
+        """The orbits of vectorised filters (eq. 9): (L, K, C, d) to (L, K, C, p, d)."""
+        generators = self.generators(vectors)
+        images = [vectors]
+        for _ in range(self.order - 1):
+            images.append((generators @ images[-1].unsqueeze(-1)).squeeze(-1))
+        return torch.stack(images, dim=-2)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters and rebuild the constants (through `transformers.initialization`, which guards what a
+        checkpoint has filled)."""
+
+    def project_(self, norm: float) -> None:
+        """Scale every generator to Frobenius norm `norm`, in place."""
+
+
+class LearnedAction(GroupAction):
+    """A free matrix per (layer, group, channel): the LGN."""
+
+    def __init__(self, config: LGNConfig):
+        super().__init__(config)
+        self.weight = nn.Parameter(torch.empty(*self.batch_shape, self.dim, self.dim))
+
+    def generators(self, like: Tensor) -> Tensor:
+        return self.weight.to(like.dtype)
+
+    def reset_parameters(self) -> None:
+        init.copy_(self.weight, random_unit_norm(self.weight))
+
+    def project_(self, norm: float) -> None:
+        self.weight.copy_(unit_norm(self.weight, norm))
+
+
+class LeftAction(GroupAction):
+    """W -> A_n W: the n x n matrices of Proposition 1, I (x) A_n on vec(W), which treat every column alike."""
+
+    def __init__(self, config: LGNConfig):
+        super().__init__(config)
+        self.weight = nn.Parameter(torch.empty(*self.batch_shape, self.size, self.size))
+
+    def generators(self, like: Tensor) -> Tensor:
+        eye = torch.eye(self.size, dtype=like.dtype, device=like.device)
+        blocks = torch.einsum("xy,...ij->...xiyj", eye, self.weight.to(like.dtype))
+        return blocks.flatten(-4, -3).flatten(-2)
+
+    def reset_parameters(self) -> None:
+        init.copy_(self.weight, random_unit_norm(self.weight, self.size**-0.5))
+
+    def project_(self, norm: float) -> None:
+        self.weight.copy_(unit_norm(self.weight, norm * self.size**-0.5))
+
+
+class RotationAction(GroupAction):
+    """Element i is the fixed bilinear rotation by i*theta ("Learning unfolded networks with a cyclic group
+    structure", eq. 5 and 6), not the i-th power of one interpolated step."""
+
+    rotations: Tensor
+
+    def __init__(self, config: LGNConfig):
+        super().__init__(config)
+        self.angle = float(config.rotation_angle or 360 / config.group_order)
+        self.register_buffer("rotations", self._build().to(torch.get_default_dtype()), persistent=False)
+
+    def _build(self) -> Tensor:
+        return torch.stack([rotation_matrix(self.size, i * self.angle) for i in range(self.order)])
+
+    def _apply(self, fn, recurse=True):
+        super()._apply(fn, recurse)
+        if not self.rotations.is_meta:  # a cast would keep the rounding of the old dtype
+            self.rotations = self._build().to(self.rotations)
+        return self
+
+    def generators(self, like: Tensor) -> Tensor:
+        step = self.rotations[1 % self.order].to(like.dtype)
+        return step.expand(*self.batch_shape, self.dim, self.dim)
+
+    def operators(self, like: Tensor) -> Tensor:
+        return self.rotations.to(like.dtype).expand(*self.batch_shape, self.order, self.dim, self.dim)
+
+    def orbit(self, vectors: Tensor) -> Tensor:
+        return torch.einsum("pij,...j->...pi", self.rotations.to(vectors.dtype), vectors)
+
+    def reset_parameters(self) -> None:
+        init.copy_(self.rotations, self._build())
+
+
+class CyclicAction(GroupAction):
+    """A = S P S^-1 with S learned and P a fixed permutation of order p: A^p = I, and A is invertible, by construction.
+
+    P shifts by one within consecutive blocks of p coordinates; the d mod p coordinates left over stay.
+    """
+
+    def __init__(self, config: LGNConfig):
+        super().__init__(config)
+        self.weight = nn.Parameter(torch.empty(*self.batch_shape, self.dim, self.dim))
+
+    def permute(self, coordinates: Tensor, power: int) -> Tensor:
+        """P^power applied to the first of the last two dimensions, (..., d, any)."""
+        moved = self.dim - self.dim % self.order
+        blocks = coordinates[..., :moved, :].unflatten(-2, (-1, self.order)).roll(power, dims=-2)
+        return torch.cat([blocks.flatten(-3, -2), coordinates[..., moved:, :]], dim=-2)
+
+    def generators(self, like: Tensor) -> Tensor:
+        basis = self.weight.to(like.dtype)
+        return basis @ self.permute(torch.linalg.inv(basis), 1)
+
+    def operators(self, like: Tensor) -> Tensor:
+        basis = self.weight.to(like.dtype)
+        inverse = torch.linalg.inv(basis)
+        return torch.stack([basis @ self.permute(inverse, i) for i in range(self.order)], dim=-3)
+
+    def orbit(self, vectors: Tensor) -> Tensor:
+        basis = self.weight.to(vectors.dtype)
+        coordinates = torch.linalg.solve(basis, vectors.unsqueeze(-1))  # (L, K, C, d, 1)
+        images = torch.cat([self.permute(coordinates, i) for i in range(self.order)], dim=-1)
+        return (basis @ images).transpose(-1, -2)
+
+    def reset_parameters(self) -> None:
+        noise = random_unit_norm(self.weight)
+        init.copy_(self.weight, torch.eye(self.dim, dtype=noise.dtype, device=noise.device) + noise)
+
+
+ACTION_KINDS: dict[str, type[GroupAction]] = {
+    "learned": LearnedAction,
+    "left": LeftAction,
+    "rotation": RotationAction,
+    "cyclic": CyclicAction,
+}
+
+
+def make_action(config: LGNConfig) -> GroupAction:
+    """The action that a configuration asks for; a group of order 1 has the identity alone, whatever the kind."""
+    return GroupAction(config) if config.group_order == 1 else ACTION_KINDS[config.action](config)

@@ -1,0 +1,404 @@
+"""Linear Group Networks as transformers models: filters from group actions, the unfolded layers, and the two heads."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutputWithNoAttention
+from transformers.utils import ModelOutput, can_return_tuple
+
+from .configuration_lgn import LGNConfig
+from .convolutions import analysis, synthesis
+from .group_actions import GroupAction, make_action, random_unit_norm, unit_norm, unvec, vec
+from .regularizers import regularization
+
+AUTO_MAP = {
+    "AutoConfig": "configuration_lgn.LGNConfig",
+    "AutoModel": "modeling_lgn.LGNModel",
+    "AutoModelForImageClassification": "modeling_lgn.LGNForImageClassification",
+    "AutoModelForImageToImage": "modeling_lgn.LGNForImageReconstruction",
+    "AutoImageProcessor": "image_processing_lgn.LGNImageProcessor",
+}
+
+
+@dataclass
+class LGNImageClassifierOutput(ModelOutput):
+    """What `LGNForImageClassification` returns.
+
+    Attributes:
+        loss: task loss, plus the regularization loss in training mode; with labels only.
+        logits: (B, num_labels).
+        task_loss: cross-entropy.
+        regularization_loss: mu times the invertibility losses of all actions (0 where there is nothing to regularize).
+        hidden_states: the codes z_1..z_L, each (B, K*p, H', W'), if asked for.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    task_loss: Tensor | None = None
+    regularization_loss: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class LGNImageReconstructionOutput(ModelOutput):
+    """What `LGNForImageReconstruction` returns.
+
+    Attributes:
+        loss: task loss, plus the regularization loss in training mode.
+        reconstruction: (B, C, H, W), in the space of `pixel_values` (standardised and whitened).
+        task_loss: mean squared error.
+        regularization_loss: mu times the invertibility losses of all actions (0 where there is nothing to regularize).
+        hidden_states: the codes z_1..z_L, each (B, K*p, H', W'), if asked for.
+    """
+
+    loss: Tensor | None = None
+    reconstruction: Tensor | None = None
+    task_loss: Tensor | None = None
+    regularization_loss: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
+def fista_momentum(num_layers: int) -> list[float]:
+    """(t_l - 1) / t_{l+1} for l = 1..L, with t_1 = 1 and t_{l+1} = (1 + sqrt(1 + 4 t_l^2)) / 2.
+
+    Example:
+        >>> [round(beta, 3) for beta in fista_momentum(4)]
+        [0.0, 0.282, 0.434, 0.531]
+    """
+    momentum, t = [], 1.0
+    for _ in range(num_layers):
+        following = (1 + math.sqrt(1 + 4 * t * t)) / 2
+        momentum.append((t - 1) / following)
+        t = following
+    return momentum
+
+
+class LGNPreTrainedModel(PreTrainedModel):
+    """Loading, saving, initialisation, and the accessors of filters and actions that all LGN models share.
+
+    Accessors always return L layers, tied or not, in the dtype of the parameters or float32, whichever is wider.
+    """
+
+    config: LGNConfig
+    config_class = LGNConfig
+    base_model_prefix = "lgn"
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+    # The auxiliary matrices of the inverse regularizer: training only, drawn anew from the actions that were loaded.
+    _keys_to_ignore_on_load_missing = [r"(^|\.)auxiliary_inverses$"]
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, (GroupAction, LGNModel, LGNForImageReconstruction)):
+            module.reset_parameters()
+        elif isinstance(module, nn.Linear):  # torch's own, which the papers' code keeps
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+            bound = module.in_features**-0.5
+            init.uniform_(module.bias, -bound, bound)
+        else:
+            super()._init_weights(module)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, output_loading_info: bool = False, **kwargs):
+        """As in transformers, but a checkpoint that lacks a tensor is an error, never silently drawn weights.
+
+        Raises:
+            OSError: the weights cannot be read, or lack a tensor of this model.
+            RuntimeError: a tensor has another shape than the configuration says (unless `ignore_mismatched_sizes`,
+                which draws it anew, for instance a classifier for other labels).
+        """
+        try:
+            model, info = super().from_pretrained(
+                pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
+            )
+        except SafetensorError as error:
+            raise OSError(
+                f"{pretrained_model_name_or_path}: the safetensors weights are damaged or incomplete ({error}); "
+                "download or save them again"
+            ) from error
+        if info["missing_keys"]:
+            raise OSError(
+                f"{pretrained_model_name_or_path} is no complete {cls.__name__} checkpoint: it lacks "
+                + ", ".join(sorted(info["missing_keys"]))
+            )
+        return (model, info) if output_loading_info else model
+
+    def save_pretrained(self, save_directory, *, state_dict: dict[str, Tensor] | None = None, **kwargs):
+        """As in transformers; the training-only auxiliary matrices stay behind, the code for remote loading goes along."""
+        state_dict = self.state_dict() if state_dict is None else state_dict
+        exported = {key: value for key, value in state_dict.items() if not key.endswith("auxiliary_inverses")}
+        self.config.auto_map = dict(AUTO_MAP)
+        super().save_pretrained(save_directory, state_dict=exported, **kwargs)
+
+    def base_filters(self) -> Tensor:
+        """The basis filters W: (L, K, C, n, m)."""
+        return self._all_layers(self.base_model.basis)
+
+    def thresholds(self) -> Tensor:
+        """The soft thresholds lambda: (L, K*p)."""
+        return self.base_model.threshold
+
+    def group_actions(self) -> Tensor:
+        """The generators A, or the matrix of one step for `rotation`: (L, K, C or 1, d, d)."""
+        with _full_precision(self.base_model.basis) as basis:
+            return self._all_layers(self.base_model.action.generators(basis))
+
+    def orbit_operators(self) -> Tensor:
+        """Operator i maps vec(basis filter) to vec(filter i) of its group: (L, K, C or 1, p, d, d)."""
+        with _full_precision(self.base_model.basis) as basis:
+            return self._all_layers(self.base_model.action.operators(basis))
+
+    def filter_bank(self) -> Tensor:
+        """The orbits of the basis filters (eq. 9): (L, K, p, C, n, m). Filter k*p + i of a layer is power i of group k
+        (eq. 11)."""
+        with _full_precision(self.base_model.basis) as basis:
+            orbits = unvec(self.base_model.action.orbit(vec(basis)), self.config.filter_size)  # (., K, C, p, n, m)
+            return self._all_layers(orbits.transpose(2, 3))
+
+    def regularization_loss(self) -> Tensor:
+        """mu times the invertibility loss, summed over layers, groups and channels (eq. 12, eq. 14 or appendix B).
+
+        0 where there is nothing to regularize: `regularizer="none"`, fixed rotations, groups of order 1.
+        """
+        lgn, config = self.base_model, self.config
+        if config.regularizer == "none" or not lgn.action.is_learned:
+            return lgn.basis.new_zeros(())
+        with _full_precision(lgn.basis) as basis:
+            losses = regularization(config.regularizer, lgn.action.generators(basis), lgn.auxiliary_inverses)
+            return config.regularizer_weight * (config.num_layers // config.num_distinct_layers) * losses.sum()
+
+    @torch.no_grad()
+    def project_(self) -> None:
+        """Rescale basis filters and actions in place, as the papers do after every optimiser step.
+
+        Each n x m slice of a basis filter goes to unit Frobenius norm, each d x d action to norm 1
+        (`projection="frobenius"`) or sqrt(d) (`"rms"`: singular values of mean square 1). Cyclic and fixed actions
+        stay; `"none"` does nothing.
+        """
+        if self.config.projection == "none":
+            return
+        lgn = self.base_model
+        lgn.basis.copy_(unit_norm(lgn.basis))
+        lgn.action.project_(1.0 if self.config.projection == "frobenius" else math.sqrt(self.config.filter_dim))
+
+    def _all_layers(self, tensor: Tensor) -> Tensor:
+        return tensor.expand(self.config.num_layers, *tensor.shape[1:])
+
+
+class _full_precision:
+    """Compute orbits and losses in float32 at least, whatever autocast or the weights' dtype say: powers of a matrix
+    in bfloat16 lose the group."""
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+        self.autocast = torch.autocast(tensor.device.type, enabled=False)
+
+    def __enter__(self) -> Tensor:
+        self.autocast.__enter__()
+        return self.tensor.to(torch.promote_types(self.tensor.dtype, torch.float32))
+
+    def __exit__(self, *exception) -> None:
+        self.autocast.__exit__(*exception)
+
+
+class LGNModel(LGNPreTrainedModel):
+    """The unfolded network: L steps of convolutional (F)ISTA whose filters are orbits of group actions.
+
+    With y_1 = 0, z_0 = 0, step size a and momentum beta_l, for l = 1..L ("Learning Linear Groups in Neural Networks",
+    eq. 10):
+
+        z_l     = ReLU(y_l + a * W_l^T(x - W_l y_l) - a * lambda_l)
+        y_{l+1} = BatchNorm_l(z_l + beta_l * (z_l - z_{l-1}))
+
+    `algorithm="ista"` has beta = 0; `batch_norm=False` leaves the normalisation out.
+
+    Example:
+        >>> LGNModel(LGNConfig())(torch.zeros(2, 1, 28, 28)).last_hidden_state.shape
+        torch.Size([2, 20, 25, 25])
+    """
+
+    _auto_class = "AutoModel"
+
+    def __init__(self, config: LGNConfig):
+        super().__init__(config)
+        size = config.filter_size
+        self.basis = nn.Parameter(
+            torch.empty(config.num_distinct_layers, config.num_groups, config.num_channels, size, size)
+        )
+        self.action = make_action(config)
+        self.threshold = nn.Parameter(torch.empty(config.num_layers, config.num_filters))
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(config.num_filters) for _ in range(config.num_layers - 1 if config.batch_norm else 0)
+        )
+        self.auxiliary_inverses = None
+        if config.regularizer == "inverse" and self.action.is_learned:
+            dim = config.filter_dim
+            self.auxiliary_inverses = nn.Parameter(torch.empty(*self.action.batch_shape, dim, dim))
+        self.post_init()
+
+    def reset_parameters(self) -> None:
+        """Gaussian basis filters of unit norm, thresholds of 1; auxiliary matrices are the inverses of the actions."""
+        init.copy_(self.basis, random_unit_norm(self.basis))
+        init.ones_(self.threshold)
+        if self.auxiliary_inverses is not None:
+            actions = self.action.generators(self.basis.to(torch.float64))
+            init.copy_(self.auxiliary_inverses, torch.linalg.pinv(actions))
+
+    @can_return_tuple
+    def forward(
+        self, pixel_values: Tensor, output_hidden_states: bool | None = None, **kwargs
+    ) -> BaseModelOutputWithNoAttention:
+        """Encode images.
+
+        Args:
+            pixel_values: (B, C, H, W), floating.
+            output_hidden_states: also return the codes z_1..z_L as `hidden_states`.
+
+        Returns:
+            `last_hidden_state`, the code z_L: (B, K*p, H', W').
+
+        Raises:
+            ValueError: `pixel_values` has another shape or an integer type.
+        """
+        config = self.config
+        self._check_images(pixel_values)
+        images = pixel_values.to(self.basis.dtype)
+        banks = self.filter_bank().flatten(1, 2).to(images.dtype).unbind()  # L banks (K*p, C, n, m)
+        offsets = (config.step_size * self.thresholds())[:, :, None, None].unbind()
+        momentum = fista_momentum(config.num_layers) if config.algorithm == "fista" else [0.0] * config.num_layers
+
+        codes: list[Tensor] = []
+        estimate = None  # y_l; None stands for y_1 = 0, which needs no synthesis
+        for layer, (filters, offset) in enumerate(zip(banks, offsets, strict=True)):
+            if estimate is None:
+                code = F.relu(config.step_size * analysis(images, filters, config.padding) - offset)
+            else:
+                residual = images - synthesis(estimate, filters, config.padding)
+                code = F.relu(estimate + config.step_size * analysis(residual, filters, config.padding) - offset)
+            estimate = code + momentum[layer] * (code - codes[-1]) if codes and momentum[layer] else code
+            if layer < len(self.norms):
+                estimate = self.norms[layer](estimate)
+            codes.append(code)
+
+        if output_hidden_states is None:
+            output_hidden_states = config.output_hidden_states
+        return BaseModelOutputWithNoAttention(
+            last_hidden_state=codes[-1], hidden_states=tuple(codes) if output_hidden_states else None
+        )
+
+    def _check_images(self, pixel_values: Tensor) -> None:
+        config = self.config
+        least = config.filter_size - 2 * config.padding
+        if (
+            pixel_values.dim() != 4
+            or pixel_values.shape[1] != config.num_channels
+            or min(pixel_values.shape[2:]) < least
+        ):
+            raise ValueError(
+                f"pixel_values has shape {tuple(pixel_values.shape)}: this model takes (batch, {config.num_channels}, "
+                f"height, width), trained on {config.image_size} x {config.image_size}, at least {least} x {least}"
+            )
+        if not pixel_values.is_floating_point():
+            raise ValueError(f"pixel_values is {pixel_values.dtype}: the image processor makes floating ones")
+
+
+class LGNForImageClassification(LGNPreTrainedModel):
+    """An LGN whose last code, average-pooled to `pool_size` x `pool_size`, feeds a linear classifier."""
+
+    _auto_class = "AutoModelForImageClassification"
+
+    def __init__(self, config: LGNConfig):
+        super().__init__(config)
+        self.lgn = LGNModel(config)
+        self.classifier = nn.Linear(config.num_filters * config.pool_size**2, config.num_labels)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: Tensor,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs,
+    ) -> LGNImageClassifierOutput:
+        """Classify images.
+
+        Args:
+            pixel_values: (B, C, H, W), floating.
+            labels: (B,), class indices; or as `config.problem_type` says.
+            output_hidden_states: also return the codes z_1..z_L.
+        """
+        outputs = self.lgn(pixel_values, output_hidden_states=output_hidden_states, return_dict=True)
+        pooled = F.adaptive_avg_pool2d(outputs.last_hidden_state, self.config.pool_size)
+        logits = self.classifier(pooled.flatten(1))
+        loss = task_loss = regularization_loss = None
+        if self.training or labels is not None:
+            regularization_loss = self.regularization_loss()
+        if labels is not None:
+            task_loss = self.loss_function(labels, logits, self.config)
+            loss = task_loss + regularization_loss if self.training else task_loss
+        return LGNImageClassifierOutput(loss, logits, task_loss, regularization_loss, outputs.hidden_states)
+
+
+class LGNForImageReconstruction(LGNPreTrainedModel):
+    """A sparse autoencoder: the last code, decoded by a dictionary of K*p filters, D z_L; no batch normalisation.
+
+    D is free (`decoder="free"`, the papers' code) or the last layer's orbits (`decoder="tied"`).
+    """
+
+    _auto_class = "AutoModelForImageToImage"
+
+    def __init__(self, config: LGNConfig):
+        if config.batch_norm:
+            config = LGNConfig.from_dict({**config.to_dict(), "batch_norm": False})
+        super().__init__(config)
+        self.lgn = LGNModel(config)
+        self.dictionary = None
+        if config.decoder == "free":
+            size = config.filter_size
+            self.dictionary = nn.Parameter(torch.empty(config.num_filters, config.num_channels, size, size))
+        self.post_init()
+
+    def reset_parameters(self) -> None:
+        """A Gaussian dictionary of unit-norm slices."""
+        if self.dictionary is not None:
+            init.copy_(self.dictionary, random_unit_norm(self.dictionary))
+
+    @can_return_tuple
+    def forward(
+        self, pixel_values: Tensor, output_hidden_states: bool | None = None, **kwargs
+    ) -> LGNImageReconstructionOutput:
+        """Reconstruct images; the loss compares with `pixel_values` themselves.
+
+        Args:
+            pixel_values: (B, C, H, W), floating.
+            output_hidden_states: also return the codes z_1..z_L.
+        """
+        outputs = self.lgn(pixel_values, output_hidden_states=output_hidden_states, return_dict=True)
+        code = outputs.last_hidden_state
+        dictionary = self.dictionary if self.dictionary is not None else self.filter_bank()[-1].flatten(0, 1)
+        reconstruction = synthesis(code, dictionary.to(code.dtype), self.config.padding)
+        task_loss = F.mse_loss(reconstruction, pixel_values.to(reconstruction.dtype))
+        regularization_loss = self.regularization_loss()
+        loss = task_loss + regularization_loss if self.training else task_loss
+        return LGNImageReconstructionOutput(
+            loss, reconstruction, task_loss, regularization_loss, outputs.hidden_states
+        )
+
+
+__all__ = [
+    "LGNForImageClassification",
+    "LGNForImageReconstruction",
+    "LGNImageClassifierOutput",
+    "LGNImageReconstructionOutput",
+    "LGNModel",
+    "LGNPreTrainedModel",
+]
