@@ -1,7 +1,5 @@
 """The vocabulary of a Linear Group Network: every field, what it means and which values it takes."""
 
-from __future__ import annotations
-
 import difflib
 from dataclasses import field, fields
 from typing import Any
@@ -71,7 +69,9 @@ class LGNConfig(PreTrainedConfig):
     )
     batch_norm: bool = _field(True, "batch normalisation between layers; reconstruction never uses it")
     pool_size: int = _field(4, "side of the average-pooled code that the linear classifier sees")
-    decoder: str = _field("free", "reconstruction from a dictionary of its own (free) or the last layer's orbits (tied)")
+    decoder: str = _field(
+        "free", "reconstruction from a dictionary of its own (free) or the last layer's orbits (tied)"
+    )
 
     def __post_init__(self, **kwargs):
         own = [f.name for f in fields(LGNConfig) if "help" in f.metadata]

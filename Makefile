@@ -1,0 +1,23 @@
+# Every target sets up .venv first if it is missing or older than the dependencies.
+PYTHON ?= python3
+BIN := .venv/bin
+RECIPE ?= training/recipes/lgn-digits.yaml
+
+.PHONY: train test quality
+
+train: .venv/installed  ## train the default model on digits that need no download
+	$(BIN)/accelerate launch --quiet --config_file training/accelerate/cpu.yaml training/run.py $(RECIPE) --resume
+
+test: .venv/installed  ## all tests; SLOW=0 leaves the slow ones out
+	$(BIN)/pytest $(if $(filter 0,$(SLOW)),-m "not slow")
+
+quality: .venv/installed  ## format, lint, type-check
+	$(BIN)/ruff format $(if $(CI),--check)
+	$(BIN)/ruff check $(if $(CI),,--fix)
+	$(BIN)/pyright
+
+.venv/installed: pyproject.toml .ci/constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint .ci/constraints.txt torch
+	$(BIN)/pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
+	touch $@

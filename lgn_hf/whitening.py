@@ -1,0 +1,242 @@
+"""Whitening: linear maps, fitted on training images, that leave pixels uncorrelated.
+
+`zca` is the papers' whitening: one matrix over all pixels, tied to where each pixel is. `patch` is a small
+convolution, the same everywhere, so that it treats a shifted image like the image itself.
+
+Both hold float32 tensors, as they are stored, and compute in float64: whitening divides by small standard deviations,
+so that the rounding of float32, let alone TF32 or bfloat16 autocast, would show, and would change with the batch size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def fit_zca(images: Tensor, eps: float = 1e-8) -> ZCAWhitening:
+    """Fit ZCA whitening ("Learning Linear Groups in Neural Networks", appendix C).
+
+    With the training covariance of the pixels, Cov = U diag(s) U^T,
+
+        whiten(x) = U diag((s + eps)^-1/2) U^T (x - mean).
+
+    Directions of numerically zero training variance, s <= CHW * machine epsilon * max(s), get gain 0. The formula
+    would give them 1/sqrt(eps): nothing on training images, which never vary there, but an explosion on any new image
+    that does (such as MNIST's corner pixels, which are always black). Directions that vary rarely keep their large
+    gain: images unlike the training set, shifted ones for instance, still leave its range.
+
+    Args:
+        images: standardised training images (N, C, H, W).
+        eps: added to the variances s.
+
+    Raises:
+        ValueError: fewer than two images, images that are all the same, or a negative eps.
+    """
+    _check_images(images, eps)
+    flat = images.flatten(1)
+    mean = flat.mean(0, dtype=torch.float64)
+    covariance = mean.new_zeros(len(mean), len(mean))
+    for chunk in flat.split(4096):
+        centred = chunk.double() - mean
+        covariance.addmm_(centred.T, centred)
+    basis, scale = _zca(covariance / len(flat), eps)
+    return ZCAWhitening(mean.view(images.shape[1:]).float(), basis.float(), scale.float())
+
+
+def fit_patch(images: Tensor, patch_size: int = 5, eps: float = 1e-2) -> PatchWhitening:
+    """Fit a whitening convolution: ZCA of the k x k patches, of which the rows of the centre pixel are kept.
+
+    With M = U diag((s + eps)^-1/2) U^T the ZCA matrix of the (C, k, k) patches,
+
+        whiten(x) = conv2d(x - mean, M[centre pixel]).
+
+    eps is in units of the standardised pixels' variance. The finest details of natural images have a variance so far
+    below the default that an eps as small as that of `fit_zca` would mostly amplify noise.
+
+    Args:
+        images: standardised training images (N, C, H, W). Patches are all those of at most 1024 evenly spaced images.
+        patch_size: side k of a patch, odd.
+        eps: added to the variances s.
+
+    Raises:
+        ValueError: fewer than two images, images without variation, a negative eps, or a patch size that is even or
+            larger than the images.
+    """
+    _check_images(images, eps)
+    channels, height, width = images.shape[1:]
+    if patch_size < 1 or patch_size % 2 == 0 or patch_size > min(height, width):
+        raise ValueError(f"patch_size={patch_size}: must be odd and at most the images' side, {min(height, width)}")
+    mean = images.mean((0, 2, 3), dtype=torch.float64)
+    length = channels * patch_size**2
+    covariance, count = mean.new_zeros(length, length), 0
+    for chunk in images[:: math.ceil(len(images) / 1024)].split(64):
+        patches = F.unfold(chunk.double() - mean.view(-1, 1, 1), patch_size).transpose(0, 1).flatten(1)
+        covariance.addmm_(patches, patches.T)
+        count += patches.shape[1]
+    basis, scale = _zca(covariance / count, eps)
+    patch = (channels, patch_size, patch_size)
+    matrix = ((basis * scale) @ basis.T).view(*patch, *patch)
+    return PatchWhitening(mean.float(), matrix[:, patch_size // 2, patch_size // 2].float())
+
+
+def _check_images(images: Tensor, eps: float) -> None:
+    if images.ndim != 4 or len(images) < 2 or not images.is_floating_point():
+        raise ValueError(
+            f"whitening is fitted on at least 2 floating-point images (N, C, H, W), got {_describe(images)}"
+        )
+    if eps < 0:
+        raise ValueError(f"eps={eps}: must not be negative")
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def _zca(covariance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """The eigenvectors U (D, R) of the R directions with any variance, and their gains (s + eps)^-1/2 (R,)."""
+    variance, basis = torch.linalg.eigh(covariance)
+    varies = variance > len(variance) * torch.finfo(variance.dtype).eps * variance[-1]
+    if not varies.any() or not variance.isfinite().all():
+        raise ValueError("whitening cannot be fitted: the images do not vary, or hold NaN or infinity")
+    return basis[:, varies], (variance[varies] + eps).rsqrt()
+
+
+def _wide(images: Tensor) -> torch.dtype:
+    return torch.float32 if images.device.type == "mps" else torch.float64  # MPS has no float64
+
+
+class Whitening:
+    """A fitted whitening: call it on images (B, C, H, W), `invert` what it returns.
+
+    Subclasses are dataclasses of float32 tensors, the first of which, `mean`, begins with the shape of the images that
+    it whitens: (C, H, W), or (C,) where any height and width will do.
+    """
+
+    mean: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything there is to store; `type(self)(**tensors)` is the same whitening again."""
+        return {f.name: getattr(self, f.name).cpu().contiguous() for f in fields(self)}  # type: ignore[arg-type]
+
+    def to(self, device: torch.device | str) -> Whitening:
+        """This whitening on `device`, to spare every call the transfer."""
+        return replace(self, **{name: tensor.to(device) for name, tensor in vars(self).items()})  # type: ignore[type-var]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Whiten images (B, C, H, W); same shape, dtype and device out."""
+        return self._map(self._forward, images)
+
+    def invert(self, whitened: Tensor) -> Tensor:
+        """The images (B, C, H, W) that whiten to `whitened`, in the least-squares sense; same dtype and device out."""
+        return self._map(self._inverse, whitened)
+
+    def _map(self, function: Callable[[Tensor, dict[str, Tensor]], Tensor], images: Tensor) -> Tensor:
+        shape = tuple(self.mean.shape)
+        if images.ndim != 4 or tuple(images.shape[1 : 1 + len(shape)]) != shape or not images.is_floating_point():
+            raise ValueError(
+                f"this whitening takes floating-point images (B, {', '.join(map(str, (*shape, 'H', 'W')[:3]))}), "
+                f"got {_describe(images)}"
+            )
+        wide = {name: tensor.to(images.device, _wide(images)) for name, tensor in vars(self).items()}
+        return function(images.to(_wide(images)), wide).to(images.dtype)
+
+    def _check(self, ok: bool) -> None:
+        if not ok:
+            shapes = ", ".join(f"{name} {_describe(tensor)}" for name, tensor in vars(self).items())
+            raise ValueError(f"{type(self).__name__}: the tensors do not fit together, or are not finite: {shapes}")
+
+
+@dataclass(frozen=True, eq=False)
+class ZCAWhitening(Whitening):
+    """x -> U diag(scale) U^T (x - mean) on flattened images; made by `fit_zca`.
+
+    The factors rather than their product are held, so that the inverse is as exact and as cheap as the map.
+
+    Attributes:
+        mean: training mean (C, H, W).
+        basis: U, the R directions in which training images vary (C*H*W, R).
+        scale: their gains (R,).
+
+    Example:
+        >>> whitening = fit_zca(torch.randn(100, 1, 4, 4))
+        >>> whitening(torch.randn(8, 1, 4, 4)).shape
+        torch.Size([8, 1, 4, 4])
+    """
+
+    mean: Tensor
+    basis: Tensor
+    scale: Tensor
+
+    def __post_init__(self):
+        self._check(
+            self.mean.ndim == 3
+            and tuple(self.basis.shape) == (self.mean.numel(), *self.scale.shape)
+            and all(bool(tensor.isfinite().all()) for tensor in vars(self).values())
+        )
+
+    @property
+    def matrix(self) -> Tensor:
+        """The whitening matrix U diag(scale) U^T, (C*H*W, C*H*W)."""
+        return ((self.basis.double() * self.scale) @ self.basis.T.double()).float()
+
+    @staticmethod
+    def _forward(images: Tensor, t: dict[str, Tensor]) -> Tensor:
+        code = (images - t["mean"]).flatten(1) @ t["basis"]
+        return (code * t["scale"] @ t["basis"].T).view_as(images)
+
+    @staticmethod
+    def _inverse(whitened: Tensor, t: dict[str, Tensor]) -> Tensor:
+        code = whitened.flatten(1) @ t["basis"]
+        return (code / t["scale"] @ t["basis"].T).view_as(whitened) + t["mean"]
+
+
+@dataclass(frozen=True, eq=False)
+class PatchWhitening(Whitening):
+    """x -> conv2d(x - mean, kernel), borders replicated so that sizes stay; made by `fit_patch`.
+
+    Attributes:
+        mean: training mean of each channel (C,).
+        kernel: (C, C, k, k), k odd.
+
+    Example:
+        >>> whitening = fit_patch(torch.randn(100, 3, 16, 16))
+        >>> whitening(torch.randn(8, 3, 32, 32)).shape
+        torch.Size([8, 3, 32, 32])
+    """
+
+    mean: Tensor
+    kernel: Tensor
+
+    def __post_init__(self):
+        channels, side = len(self.mean), self.kernel.shape[-1]
+        self._check(
+            self.mean.ndim == 1
+            and side % 2 == 1
+            and tuple(self.kernel.shape) == (channels, channels, side, side)
+            and all(bool(tensor.isfinite().all()) for tensor in vars(self).values())
+        )
+
+    @staticmethod
+    def _forward(images: Tensor, t: dict[str, Tensor]) -> Tensor:
+        return _filter(images - t["mean"].view(-1, 1, 1), t["kernel"])
+
+    @staticmethod
+    def _inverse(whitened: Tensor, t: dict[str, Tensor]) -> Tensor:
+        """Normal equations of the convolution as a dense matrix: meant for small images, it grows as their side^6."""
+        shape = whitened.shape[1:]
+        identity = torch.eye(shape.numel(), dtype=whitened.dtype, device=whitened.device)
+        transposed = _filter(identity.view(-1, *shape), t["kernel"]).flatten(1)  # row i: what pixel i whitens to
+        gram = transposed @ transposed.T
+        ridge = torch.finfo(gram.dtype).eps * gram.diagonal().sum()  # for kernels that ignore some direction
+        factor = torch.linalg.cholesky(gram + ridge * identity)
+        solution = torch.cholesky_solve(transposed @ whitened.flatten(1).T, factor)
+        return solution.T.view_as(whitened) + t["mean"].view(-1, 1, 1)
+
+
+def _filter(images: Tensor, kernel: Tensor) -> Tensor:
+    return F.conv2d(F.pad(images, [kernel.shape[-1] // 2] * 4, mode="replicate"), kernel)

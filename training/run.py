@@ -1,0 +1,333 @@
+"""Train and test a Linear Group Network: `accelerate launch training/run.py [RECIPE.yaml] [--field value ...]`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+
+import torch
+import yaml
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast_object_list, set_seed
+from arguments import FREE_ON_RESUME, Recipe, RunArguments, parse_arguments
+from batches import TrainingBatches, total_steps
+from checkpoint import Progress, atomic_write, list_checkpoints, load_model, load_optimizer, load_progress
+from data import Data, load_data
+from evaluation import SELECTION, evaluate_split
+from lgn_hf import LGNConfig, LGNForImageClassification, LGNForImageReconstruction, LGNImageProcessor
+from loop import TrainingLoop, TrainingStopped
+from optimization import make_optimizer
+from results import machine, print_table, today, versions
+from torch import Tensor
+from transformers.utils import logging as transformers_logging
+
+RECIPE_FILE, RESULTS_FILE = "recipe.yaml", "all_results.json"
+MODELS = {"classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
+
+logger = logging.getLogger("lgn_hf.training")
+
+
+def main(argv: list[str]) -> int:
+    """Run and return the exit code; whatever a user can get wrong ends in one line."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    transformers_logging.disable_progress_bar()
+    try:
+        recipe = parse_arguments(argv)
+        accelerator = make_accelerator(recipe.run)
+    except ValueError as error:
+        return fail(error)
+    logger.setLevel(logging.INFO if accelerator.is_main_process else logging.ERROR)
+    try:
+        run(recipe, accelerator)
+    except TrainingStopped as stop:
+        return fail(stop, stop.exit_code, speaks=accelerator.is_main_process)
+    except (ValueError, OSError) as error:
+        if os.environ.get("LGN_HF_TRACEBACK"):
+            raise
+        return fail(error, speaks=accelerator.is_main_process)
+    finally:
+        accelerator.end_training()
+    return 0
+
+
+def fail(error: Exception, exit_code: int = 1, *, speaks: bool = True) -> int:
+    if speaks:
+        print(f"run.py: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+    return exit_code
+
+
+def run(recipe: Recipe, accelerator: Accelerator) -> None:
+    """Train as `recipe` says, test once, and leave a complete model folder in `output_dir`."""
+    args, folder = recipe.run, Path(recipe.run.output_dir)
+    if resumes(recipe, folder) and (folder / RESULTS_FILE).exists():
+        if accelerator.is_main_process:
+            logger.info("this run is complete")
+            print_table(json.loads((folder / RESULTS_FILE).read_text()), folder)
+        return
+    accelerator.wait_for_everyone()
+
+    with accelerator.main_process_first():
+        data = load_data(
+            args.dataset,
+            seed=args.seed,
+            train_val_split=args.train_val_split,
+            image_size=recipe.network["image_size"],
+            num_channels=recipe.network["num_channels"],
+            image_column=args.image_column,
+            label_column=args.label_column,
+            config_name=args.dataset_config_name,
+            needs_labels=args.task == "classification",
+            max_train_samples=args.max_train_samples,
+            max_test_samples=args.max_test_samples,
+            progress=accelerator.is_main_process and not args.disable_tqdm,
+        )
+    set_seed(args.seed)
+    network = MODELS[args.task](network_config(recipe.network, data, args.task))
+    if accelerator.is_main_process and not (folder / RECIPE_FILE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic_write(folder / RECIPE_FILE, yaml.safe_dump(recipe.fields(), sort_keys=False))
+    processor = shared_processor(accelerator, folder, network.config, data, args.whitening)
+    to_pixels = partial(device_pixels, processor, accelerator.device)
+
+    checkpoints = list_checkpoints(folder)
+    progress = load_progress(checkpoints[-1]) if checkpoints else Progress()
+    if checkpoints:
+        load_model(checkpoints[-1], network)
+        logger.info("continuing from %s", checkpoints[-1])
+    network.to(accelerator.device)
+    raw_optimizer = make_optimizer(network, args)
+    model, optimizer = accelerator.prepare(network, raw_optimizer)
+    if checkpoints:
+        load_optimizer(checkpoints[-1], network, raw_optimizer)
+        if accelerator.scaler is not None and progress.grad_scaler:
+            accelerator.scaler.load_state_dict(progress.grad_scaler)
+
+    batches = TrainingBatches(
+        data.train,
+        to_pixels,
+        batch_size=args.per_device_train_batch_size,
+        accumulation_steps=args.gradient_accumulation_steps,
+        seed=args.seed,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+        device=accelerator.device,
+        random_crop=args.random_crop,
+        random_flip=args.random_flip,
+    )
+    if progress.global_batch_size not in (0, batches.global_batch_size):
+        raise ValueError(
+            f"this run has {progress.global_batch_size} images per step, and these options make "
+            f"{batches.global_batch_size}: choose per_device_train_batch_size * gradient_accumulation_steps * processes "
+            "to match"
+        )
+    progress.global_batch_size = batches.global_batch_size
+
+    measure = partial(
+        evaluate_split,
+        accelerator,
+        network,
+        to_pixels=to_pixels,
+        task=args.task,
+        batch_size=args.per_device_eval_batch_size,
+        channels_last=args.channels_last,
+    )
+    validate = partial(measure, data.validation) if len(data.validation) else None
+    steps = total_steps(args.num_train_epochs, args.max_steps, batches.steps_per_epoch)
+    logger.info(
+        "%s: %d training, %d validation and %d test images; %d steps of %d images on %d process(es)",
+        args.dataset,
+        len(data.train),
+        len(data.validation),
+        len(data.test),
+        steps,
+        batches.global_batch_size,
+        accelerator.num_processes,
+    )
+    if args.report_to != "none":
+        accelerator.init_trackers("lgn-hf", config={k: v for k, v in recipe.fields().items() if is_scalar(v)})
+    TrainingLoop(accelerator, model, optimizer, batches, validate, args, folder, progress, steps).run()
+
+    chosen = export_step(args, progress)
+    if chosen != progress.step:
+        load_model(folder / f"checkpoint-{chosen:08d}", network)
+    test_metrics = measure(data.test)
+    if accelerator.is_main_process:
+        results = collect_results(recipe, accelerator, network, data, progress, chosen, test_metrics)
+        export(folder, network, processor, results)
+        print_table(results, folder)
+        if args.push_to_hub:
+            push(folder, args)
+    accelerator.wait_for_everyone()
+
+
+def make_accelerator(args: RunArguments) -> Accelerator:
+    """The accelerator of this process, after the launches that silently run something else are ruled out."""
+    if args.report_to != "none" and importlib.util.find_spec(args.report_to) is None:
+        raise ValueError(f"report_to={args.report_to!r} is not installed: pip install {args.report_to}")
+    has_gpu = torch.accelerator.is_available()
+    accelerator = Accelerator(
+        cpu=args.use_cpu or not has_gpu,  # several processes on CPUs, then, instead of an error
+        mixed_precision="bf16" if args.bf16 else "fp16" if args.fp16 else None,
+        dynamo_backend="inductor" if args.torch_compile else None,
+        log_with=None if args.report_to == "none" else args.report_to,
+        project_dir=args.output_dir,
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if launched != accelerator.num_processes:
+        raise ValueError(
+            f"{launched} processes were launched but each sees {accelerator.num_processes}: launch with "
+            "`accelerate launch --config_file training/accelerate/...`"
+        )
+    if accelerator.num_processes == 1 and "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
+        logger.warning(
+            "Note: `accelerate launch` was asked for several processes and started ONE, as it does on CPUs; "
+            "`accelerate launch --config_file training/accelerate/cpu-2-processes.yaml` starts several."
+        )
+    return accelerator
+
+
+def resumes(recipe: Recipe, folder: Path) -> bool:
+    """Whether a run is in `folder` and is to be continued.
+
+    Raises:
+        ValueError: the folder holds something and --resume was not given, or holds a run with other fields.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if not folder.is_dir() or not recipe.run.resume:
+        raise ValueError(
+            f"output_dir {folder} is not empty: continue the run in it with --resume, or choose another folder"
+        )
+    if not (folder / RECIPE_FILE).exists():
+        raise ValueError(f"output_dir {folder} holds no run to resume (no {RECIPE_FILE}): choose another folder")
+    saved, given = yaml.safe_load((folder / RECIPE_FILE).read_text()), recipe.fields()
+    differing = [k for k in given if k not in FREE_ON_RESUME and saved.get(k) != given[k]]
+    if differing:
+        raise ValueError(
+            f"cannot resume {folder}: "
+            + ", ".join(f"{k} was {saved.get(k)!r} and is {given[k]!r}" for k in differing)
+            + "; give the fields of the run, or choose another folder"
+        )
+    return True
+
+
+def network_config(network: dict, data: Data, task: str) -> LGNConfig:
+    """The configuration: the recipe's fields, the rest as the data."""
+    channels, height = data.train.images.shape[1:3]
+    fields = {**network, "image_size": height, "num_channels": channels}
+    names = data.label_names if task == "classification" else None
+    if names is None:
+        return LGNConfig(**fields)
+    return LGNConfig(
+        **fields, id2label=dict(enumerate(names)), label2id={name: label for label, name in enumerate(names)}
+    )
+
+
+def shared_processor(
+    accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, whitening: str
+) -> LGNImageProcessor:
+    """The image processor, fitted once on the training images, kept with the run and given to every process."""
+    processor = None
+    if accelerator.is_main_process:
+        if (folder / "preprocessor_config.json").exists():
+            processor = LGNImageProcessor.from_pretrained(folder)
+        else:
+            processor = LGNImageProcessor(
+                image_size=config.image_size, num_channels=config.num_channels, whitening=whitening
+            ).fit(data.train.images)
+            install(folder, processor.save_pretrained)
+    shared = [processor]
+    broadcast_object_list(shared)
+    return shared[0]
+
+
+def device_pixels(processor: LGNImageProcessor, device: torch.device, images: Tensor) -> Tensor:
+    """uint8 images (B, C, H, W) to `pixel_values` (B, C, H, W) on `device`."""
+    return processor.to_pixel_values(images.to(device))
+
+
+def export_step(args: RunArguments, progress: Progress) -> int:
+    """The step whose weights are exported."""
+    return progress.best_step if args.load_best_model_at_end and progress.best_step else progress.step
+
+
+def collect_results(recipe, accelerator, network, data: Data, progress: Progress, chosen: int, test: dict) -> dict:
+    """Everything that `all_results.json` holds."""
+    epoch = next((record for record in progress.history if record["step"] == chosen), {})
+    return {
+        **{f"test_{name}": value for name, value in test.items()},
+        **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
+        "selected_by": f"validation_{SELECTION[recipe.run.task][0]}" if progress.best_step else "last step",
+        "best_epoch": epoch.get("epoch"),
+        "epochs": progress.epoch,
+        "steps": progress.step,
+        "global_batch_size": progress.global_batch_size,
+        "parameters": sum(p.numel() for name, p in network.named_parameters() if "auxiliary" not in name),
+        "train_seconds": progress.train_seconds,
+        "images_per_second": progress.images_seen / max(progress.train_seconds, 1e-9),
+        "seed": recipe.run.seed,
+        "recipe_name": recipe.name,
+        "recipe": recipe.fields(),
+        "data": {
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "train": len(data.train),
+            "validation": len(data.validation),
+            "test": len(data.test),
+        },
+        "machine": machine(accelerator),
+        "versions": versions(),
+        "date": today(),
+        "history": progress.history,
+    }
+
+
+def install(folder: Path, save) -> None:
+    """`save(directory)` some files, then move them into `folder`, each in one step."""
+    partial = folder / ".export.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        save(partial)
+        for path in sorted(partial.iterdir()):
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def export(folder: Path, network, processor: LGNImageProcessor, results: dict) -> None:
+    """Make `folder` the model that `from_pretrained` reads; the results come last and say that it is complete."""
+
+    def save(directory: Path) -> None:
+        network.save_pretrained(directory)
+        processor.save_pretrained(directory)
+
+    install(folder, save)
+    atomic_write(folder / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
+
+
+def push(folder: Path, args: RunArguments) -> None:
+    """Upload the model folder, without its checkpoints, in one commit."""
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    name = args.hub_model_id or folder.resolve().name
+    repo = api.create_repo(name, private=args.hub_private_repo or None, exist_ok=True)
+    commit = api.upload_folder(
+        repo_id=repo.repo_id, folder_path=folder, ignore_patterns=["checkpoint-*", ".*", "trackio*", "lgn-hf/*"]
+    )
+    logger.info("pushed to %s", commit.repo_url)
+
+
+def is_scalar(value) -> bool:
+    return isinstance(value, (int, float, str, bool))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
