@@ -136,10 +136,11 @@ class LGNConfig(PreTrainedConfig):
                 f"pool_size={self.pool_size}: must be at most the code's side, image_size + 2*padding - filter_size + 1 "
                 f"= {self.code_size}"
             )
-        if self.action == "rotation" and abs(self.group_order * self.rotation_angle - 360) > 1e-6:
-            fitting = 360 / self.rotation_angle
+        angle = self.rotation_angle
+        if self.action == "rotation" and angle is not None and abs(self.group_order * angle - 360) > 1e-6:
+            fitting = 360 / angle
             raise ValueError(
-                f"group_order={self.group_order} does not match rotation_angle={self.rotation_angle}: "
+                f"group_order={self.group_order} does not match rotation_angle={angle}: "
                 f"group_order * rotation_angle must be 360"
                 + (f", so group_order={fitting:.0f}" if abs(fitting - round(fitting)) < 1e-9 else "")
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithNoAttention
-from transformers.utils import ModelOutput, can_return_tuple
+from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from .configuration_lgn import LGNConfig
 from .convolutions import analysis, synthesis
@@ -91,9 +92,9 @@ class LGNPreTrainedModel(PreTrainedModel):
     config_class = LGNConfig
     base_model_prefix = "lgn"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
-    # The auxiliary matrices of the inverse regularizer: training only, drawn anew from the actions that were loaded.
-    _keys_to_ignore_on_load_missing = [r"(^|\.)auxiliary_inverses$"]
+    input_modalities = ("image",)  # pyright: ignore[reportAssignmentType]  (transformers' own models do so)
+    # The auxiliary matrices of the inverse regularizer: training only, inverted from the actions that were loaded.
+    _keys_to_ignore_on_load_missing = [r"(^|\.)auxiliary_inverses$"]  # noqa: RUF012
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -107,7 +108,9 @@ class LGNPreTrainedModel(PreTrainedModel):
             super()._init_weights(module)
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, *model_args, output_loading_info: bool = False, **kwargs):
+    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls, pretrained_model_name_or_path, *model_args, output_loading_info: bool = False, **kwargs
+    ):
         """As in transformers, but a checkpoint that lacks a tensor is an error, never silently drawn weights.
 
         Raises:
@@ -116,7 +119,7 @@ class LGNPreTrainedModel(PreTrainedModel):
                 which draws it anew, for instance a classifier for other labels).
         """
         try:
-            model, info = super().from_pretrained(
+            loaded: Any = super().from_pretrained(
                 pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
             )
         except SafetensorError as error:
@@ -124,6 +127,7 @@ class LGNPreTrainedModel(PreTrainedModel):
                 f"{pretrained_model_name_or_path}: the safetensors weights are damaged or incomplete ({error}); "
                 "download or save them again"
             ) from error
+        model, info = loaded
         if info["missing_keys"]:
             raise OSError(
                 f"{pretrained_model_name_or_path} is no complete {cls.__name__} checkpoint: it lacks "
@@ -131,7 +135,9 @@ class LGNPreTrainedModel(PreTrainedModel):
             )
         return (model, info) if output_loading_info else model
 
-    def save_pretrained(self, save_directory, *, state_dict: dict[str, Tensor] | None = None, **kwargs):
+    def save_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, save_directory, *, state_dict: dict[str, Tensor] | None = None, **kwargs
+    ):
         """As in transformers; the training-only auxiliary matrices stay behind, the code for remote loading goes along."""
         state_dict = self.state_dict() if state_dict is None else state_dict
         exported = {key: value for key, value in state_dict.items() if not key.endswith("auxiliary_inverses")}
@@ -140,27 +146,27 @@ class LGNPreTrainedModel(PreTrainedModel):
 
     def base_filters(self) -> Tensor:
         """The basis filters W: (L, K, C, n, m)."""
-        return self._all_layers(self.base_model.basis)
+        return self._all_layers(self._lgn.basis)
 
     def thresholds(self) -> Tensor:
         """The soft thresholds lambda: (L, K*p)."""
-        return self.base_model.threshold
+        return self._lgn.threshold
 
     def group_actions(self) -> Tensor:
         """The generators A, or the matrix of one step for `rotation`: (L, K, C or 1, d, d)."""
-        with _full_precision(self.base_model.basis) as basis:
-            return self._all_layers(self.base_model.action.generators(basis))
+        with _full_precision(self._lgn.basis) as basis:
+            return self._all_layers(self._lgn.action.generators(basis))
 
     def orbit_operators(self) -> Tensor:
         """Operator i maps vec(basis filter) to vec(filter i) of its group: (L, K, C or 1, p, d, d)."""
-        with _full_precision(self.base_model.basis) as basis:
-            return self._all_layers(self.base_model.action.operators(basis))
+        with _full_precision(self._lgn.basis) as basis:
+            return self._all_layers(self._lgn.action.operators(basis))
 
     def filter_bank(self) -> Tensor:
         """The orbits of the basis filters (eq. 9): (L, K, p, C, n, m). Filter k*p + i of a layer is power i of group k
         (eq. 11)."""
-        with _full_precision(self.base_model.basis) as basis:
-            orbits = unvec(self.base_model.action.orbit(vec(basis)), self.config.filter_size)  # (., K, C, p, n, m)
+        with _full_precision(self._lgn.basis) as basis:
+            orbits = unvec(self._lgn.action.orbit(vec(basis)), self.config.filter_size)  # (., K, C, p, n, m)
             return self._all_layers(orbits.transpose(2, 3))
 
     def regularization_loss(self) -> Tensor:
@@ -168,12 +174,13 @@ class LGNPreTrainedModel(PreTrainedModel):
 
         0 where there is nothing to regularize: `regularizer="none"`, fixed rotations, groups of order 1.
         """
-        lgn, config = self.base_model, self.config
-        if config.regularizer == "none" or not lgn.action.is_learned:
+        lgn, config = self._lgn, self.config
+        kind, weight = config.regularizer, config.regularizer_weight
+        if kind in (None, "none") or weight is None or not lgn.action.is_learned:
             return lgn.basis.new_zeros(())
         with _full_precision(lgn.basis) as basis:
-            losses = regularization(config.regularizer, lgn.action.generators(basis), lgn.auxiliary_inverses)
-            return config.regularizer_weight * (config.num_layers // config.num_distinct_layers) * losses.sum()
+            losses = regularization(kind, lgn.action.generators(basis), lgn.auxiliary_inverses)
+            return weight * (config.num_layers // config.num_distinct_layers) * losses.sum()
 
     @torch.no_grad()
     def project_(self) -> None:
@@ -185,9 +192,13 @@ class LGNPreTrainedModel(PreTrainedModel):
         """
         if self.config.projection == "none":
             return
-        lgn = self.base_model
+        lgn = self._lgn
         lgn.basis.copy_(unit_norm(lgn.basis))
         lgn.action.project_(1.0 if self.config.projection == "frobenius" else math.sqrt(self.config.filter_dim))
+
+    @property
+    def _lgn(self) -> LGNModel:
+        return cast(LGNModel, self.base_model)
 
     def _all_layers(self, tensor: Tensor) -> Tensor:
         return tensor.expand(self.config.num_layers, *tensor.shape[1:])
@@ -318,7 +329,7 @@ class LGNForImageClassification(LGNPreTrainedModel):
     def __init__(self, config: LGNConfig):
         super().__init__(config)
         self.lgn = LGNModel(config)
-        self.classifier = nn.Linear(config.num_filters * config.pool_size**2, config.num_labels)
+        self.classifier = nn.Linear(config.num_filters * config.pool_size**2, config.num_labels or 0)
         self.post_init()
 
     @can_return_tuple

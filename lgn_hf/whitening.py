@@ -10,7 +10,7 @@ so that the rounding of float32, let alone TF32 or bfloat16 autocast, would show
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -106,49 +106,67 @@ def _zca(covariance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     return basis[:, varies], (variance[varies] + eps).rsqrt()
 
 
-def _wide(images: Tensor) -> torch.dtype:
-    return torch.float32 if images.device.type == "mps" else torch.float64  # MPS has no float64
-
-
-class Whitening:
+@dataclass(frozen=True, eq=False)
+class Whitening(ABC):
     """A fitted whitening: call it on images (B, C, H, W), `invert` what it returns.
 
-    Subclasses are dataclasses of float32 tensors, the first of which, `mean`, begins with the shape of the images that
-    it whitens: (C, H, W), or (C,) where any height and width will do.
+    Attributes:
+        mean: training mean, of the shape of the images: (C, H, W), or (C,) where any height and width will do.
     """
 
     mean: Tensor
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Everything there is to store; `type(self)(**tensors)` is the same whitening again."""
-        return {f.name: getattr(self, f.name).cpu().contiguous() for f in fields(self)}  # type: ignore[arg-type]
+    @abstractmethod
+    def _forward(self, images: Tensor) -> Tensor: ...
 
-    def to(self, device: torch.device | str) -> Whitening:
-        """This whitening on `device`, to spare every call the transfer."""
-        return replace(self, **{name: tensor.to(device) for name, tensor in vars(self).items()})  # type: ignore[type-var]
+    @abstractmethod
+    def _inverse(self, whitened: Tensor) -> Tensor: ...
 
     def __call__(self, images: Tensor) -> Tensor:
         """Whiten images (B, C, H, W); same shape, dtype and device out."""
-        return self._map(self._forward, images)
+        wide = self._wide(images)
+        return wide._forward(images.to(wide.mean)).to(images)
 
     def invert(self, whitened: Tensor) -> Tensor:
         """The images (B, C, H, W) that whiten to `whitened`, in the least-squares sense; same dtype and device out."""
-        return self._map(self._inverse, whitened)
+        wide = self._wide(whitened)
+        return wide._inverse(whitened.to(wide.mean)).to(whitened)
 
-    def _map(self, function: Callable[[Tensor, dict[str, Tensor]], Tensor], images: Tensor) -> Tensor:
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything there is to store, on the CPU."""
+        return {name: tensor.cpu().contiguous() for name, tensor in vars(self).items()}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> Whitening:
+        """The whitening that `tensors` came from.
+
+        Raises:
+            ValueError: missing or unknown names, shapes that do not fit together, NaN or infinity.
+        """
+        names = [field.name for field in fields(cls)]
+        if sorted(tensors) != sorted(names):
+            raise ValueError(f"{cls.__name__} is made of {', '.join(names)}, got {', '.join(sorted(tensors))}")
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise ValueError(f"{name} holds NaN or infinity")
+        return cls(**tensors)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Whitening:
+        """This whitening on `device`, to spare every call the transfer."""
+        return replace(self, **{name: tensor.to(device, dtype) for name, tensor in vars(self).items()})
+
+    def _wide(self, images: Tensor) -> Whitening:
         shape = tuple(self.mean.shape)
         if images.ndim != 4 or tuple(images.shape[1 : 1 + len(shape)]) != shape or not images.is_floating_point():
-            raise ValueError(
-                f"this whitening takes floating-point images (B, {', '.join(map(str, (*shape, 'H', 'W')[:3]))}), "
-                f"got {_describe(images)}"
-            )
-        wide = {name: tensor.to(images.device, _wide(images)) for name, tensor in vars(self).items()}
-        return function(images.to(_wide(images)), wide).to(images.dtype)
+            expected = ", ".join(map(str, (*shape, "H", "W")[:3]))
+            raise ValueError(f"this whitening takes floating-point images (B, {expected}), got {_describe(images)}")
+        on_mps = images.device.type == "mps"  # which has no float64
+        return self.to(images.device, torch.float32 if on_mps else torch.float64)
 
-    def _check(self, ok: bool) -> None:
-        if not ok:
-            shapes = ", ".join(f"{name} {_describe(tensor)}" for name, tensor in vars(self).items())
-            raise ValueError(f"{type(self).__name__}: the tensors do not fit together, or are not finite: {shapes}")
+    def _check(self, fits: bool) -> None:
+        if not fits:
+            shapes = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in vars(self).items())
+            raise ValueError(f"{type(self).__name__}: the tensors' shapes do not fit together: {shapes}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,31 +186,24 @@ class ZCAWhitening(Whitening):
         torch.Size([8, 1, 4, 4])
     """
 
-    mean: Tensor
     basis: Tensor
     scale: Tensor
 
     def __post_init__(self):
-        self._check(
-            self.mean.ndim == 3
-            and tuple(self.basis.shape) == (self.mean.numel(), *self.scale.shape)
-            and all(bool(tensor.isfinite().all()) for tensor in vars(self).values())
-        )
+        self._check(self.mean.ndim == 3 and self.basis.shape == (self.mean.numel(), *self.scale.shape))
 
     @property
     def matrix(self) -> Tensor:
         """The whitening matrix U diag(scale) U^T, (C*H*W, C*H*W)."""
-        return ((self.basis.double() * self.scale) @ self.basis.T.double()).float()
+        return (self.basis * self.scale) @ self.basis.T
 
-    @staticmethod
-    def _forward(images: Tensor, t: dict[str, Tensor]) -> Tensor:
-        code = (images - t["mean"]).flatten(1) @ t["basis"]
-        return (code * t["scale"] @ t["basis"].T).view_as(images)
+    def _forward(self, images: Tensor) -> Tensor:
+        code = (images - self.mean).flatten(1) @ self.basis * self.scale
+        return (code @ self.basis.T).view_as(images)
 
-    @staticmethod
-    def _inverse(whitened: Tensor, t: dict[str, Tensor]) -> Tensor:
-        code = whitened.flatten(1) @ t["basis"]
-        return (code / t["scale"] @ t["basis"].T).view_as(whitened) + t["mean"]
+    def _inverse(self, whitened: Tensor) -> Tensor:
+        code = whitened.flatten(1) @ self.basis / self.scale
+        return (code @ self.basis.T).view_as(whitened) + self.mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,34 +220,25 @@ class PatchWhitening(Whitening):
         torch.Size([8, 3, 32, 32])
     """
 
-    mean: Tensor
     kernel: Tensor
 
     def __post_init__(self):
-        channels, side = len(self.mean), self.kernel.shape[-1]
-        self._check(
-            self.mean.ndim == 1
-            and side % 2 == 1
-            and tuple(self.kernel.shape) == (channels, channels, side, side)
-            and all(bool(tensor.isfinite().all()) for tensor in vars(self).values())
-        )
+        channels, side = self.mean.numel(), self.kernel.shape[-1]
+        self._check(self.mean.ndim == 1 and side % 2 == 1 and self.kernel.shape == (channels, channels, side, side))
 
-    @staticmethod
-    def _forward(images: Tensor, t: dict[str, Tensor]) -> Tensor:
-        return _filter(images - t["mean"].view(-1, 1, 1), t["kernel"])
+    def _forward(self, images: Tensor) -> Tensor:
+        return self._convolve(images - self.mean.view(-1, 1, 1))
 
-    @staticmethod
-    def _inverse(whitened: Tensor, t: dict[str, Tensor]) -> Tensor:
-        """Normal equations of the convolution as a dense matrix: meant for small images, it grows as their side^6."""
+    def _inverse(self, whitened: Tensor) -> Tensor:
+        """Normal equations of the convolution as a dense matrix: for small images, it grows as their side^6."""
         shape = whitened.shape[1:]
         identity = torch.eye(shape.numel(), dtype=whitened.dtype, device=whitened.device)
-        transposed = _filter(identity.view(-1, *shape), t["kernel"]).flatten(1)  # row i: what pixel i whitens to
+        transposed = self._convolve(identity.view(-1, *shape)).flatten(1)  # row i: what pixel i whitens to
         gram = transposed @ transposed.T
-        ridge = torch.finfo(gram.dtype).eps * gram.diagonal().sum()  # for kernels that ignore some direction
+        ridge = torch.finfo(gram.dtype).eps * gram.diagonal().sum()  # for a kernel that ignores some direction
         factor = torch.linalg.cholesky(gram + ridge * identity)
         solution = torch.cholesky_solve(transposed @ whitened.flatten(1).T, factor)
-        return solution.T.view_as(whitened) + t["mean"].view(-1, 1, 1)
+        return solution.T.view_as(whitened) + self.mean.view(-1, 1, 1)
 
-
-def _filter(images: Tensor, kernel: Tensor) -> Tensor:
-    return F.conv2d(F.pad(images, [kernel.shape[-1] // 2] * 4, mode="replicate"), kernel)
+    def _convolve(self, images: Tensor) -> Tensor:
+        return F.conv2d(F.pad(images, [self.kernel.shape[-1] // 2] * 4, mode="replicate"), self.kernel)

@@ -100,7 +100,7 @@ def layer_filters(model, layer):
 
 def dictionary_matrix(filters, height, width, padding):
     """The matrix W of "W y": column (f, i, j) is filter f laid on the image with its corner at (i, j), padding cut off."""
-    count, channels, size, _ = filters.shape
+    channels, size = filters.shape[1:3]
     columns = []
     for filter_ in filters:
         for i in range(height + 2 * padding - size + 1):
@@ -169,10 +169,8 @@ def cross_entropy(logits_, labels):
 def reconstruction(model, images):
     config = model.config
     code = codes(model, images)[-1]
-    if config.decoder == "tied":
-        filters = layer_filters(model, config.num_layers - 1)
-    else:
-        filters = numpy_of(model.dictionary)
+    tied = config.decoder == "tied"
+    filters = layer_filters(model, config.num_layers - 1) if tied else numpy_of(model.dictionary)
     D = dictionary_matrix(filters, *images.shape[2:], config.padding)
     return (code.reshape(len(code), -1) @ D.T).reshape(images.shape)
 

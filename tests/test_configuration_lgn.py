@@ -1,5 +1,6 @@
 """LGNConfig: the vocabulary, its defaults, and what it refuses."""
 
+import dataclasses
 import json
 
 import pytest
@@ -82,8 +83,10 @@ def test_defaults():
     assert {name: getattr(config, name) for name in DEFAULTS} == DEFAULTS
 
 
-def test_no_field_is_missing_from_the_defaults_above():
-    assert set(LGNConfig().to_diff_dict()) <= {*DEFAULTS, "transformers_version", "model_type"}
+def test_every_field_has_a_default_above_and_help():
+    help_texts = {f.name: f.metadata["help"] for f in dataclasses.fields(LGNConfig) if "help" in f.metadata}
+    assert help_texts.keys() == DEFAULTS.keys()
+    assert all(help_texts.values())
 
 
 @pytest.mark.parametrize(

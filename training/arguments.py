@@ -6,10 +6,12 @@ import dataclasses
 import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
-from lgn_hf import LGNConfig
 from transformers import HfArgumentParser
+
+from lgn_hf import LGNConfig
 
 # Fields that may differ between a run and its continuation: they leave the trained weights as they are.
 FREE_ON_RESUME = {
@@ -126,15 +128,21 @@ class RunArguments:
             raise ValueError("early_stopping_patience needs a validation split: train_val_split is 0")
 
 
-def _network_arguments() -> type:
+def _network_arguments() -> Any:
     """The fields of `LGNConfig` as an argument group; those that the data decides default to None."""
     own = [f for f in dataclasses.fields(LGNConfig) if "help" in f.metadata]
-    options = []
+    options: list[Any] = []
     for f in own:
         from_data = f.name in ("image_size", "num_channels")
         note = " (default: as the data)" if from_data else ""
-        hint = (f.type | None) if from_data else f.type
-        options.append((f.name, hint, _option(None if from_data else f.default, f.metadata["help"] + note)))
+        kind: Any = f.type
+        options.append(
+            (
+                f.name,
+                kind | None if from_data else kind,
+                _option(None if from_data else f.default, f.metadata["help"] + note),
+            )
+        )
     return dataclasses.make_dataclass("NetworkArguments", options)
 
 
@@ -161,15 +169,16 @@ def parse_arguments(argv: list[str]) -> Recipe:
         ValueError: an unknown field (with the nearest name), a recipe that is missing or no flat mapping, or a value
             that is not allowed.
     """
+    kinds: Any = (NetworkArguments, RunArguments)
     parser = HfArgumentParser(
-        (NetworkArguments, RunArguments),
+        kinds,
         prog="run.py",
         usage="accelerate launch training/run.py [RECIPE.yaml] [--field value ...]",
         description="Train and test a Linear Group Network.",
         allow_abbrev=False,
         exit_on_error=True,
     )
-    known = [f.name for kind in (NetworkArguments, RunArguments) for f in dataclasses.fields(kind)]
+    known = [f.name for kind in kinds for f in dataclasses.fields(kind)]
     path = Path(argv[0]) if argv and not argv[0].startswith("-") else None
     if path is not None:
         argv = _recipe_options(path, known) + argv[1:]

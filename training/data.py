@@ -140,11 +140,11 @@ def load_data(
         train_val_split: fraction of the training images to validate on; 0 for none. By default the data set's own
             validation split, where it has a test split as well; else a sixth for rot-MNIST and a tenth for others.
         image_size: side that images are resized to (bilinear); by default they must be square and of one size.
-        num_channels: 1 or 3; by default 1 if every training image is grey, else 3.
+        num_channels: 1 or 3; by default 1 if every image is grey, else 3.
         image_column: by default the only column of images, or the one named `image` or `img`.
         label_column: by default the only column of class labels, or the one named `label`, `labels` or `fine_label`.
         config_name: of a data set that has several configurations.
-        needs_labels: whether a data set without labels is an error.
+        needs_labels: whether to look for labels, and refuse a data set without; if not, only `label_column` is read.
         max_train_samples: training images to keep, at random, before the validation images are taken from them.
         max_test_samples: test images to keep, at random; it limits the data set's own validation split too.
         data_seed: of the data set.
@@ -165,13 +165,14 @@ def load_data(
     else:
         fraction = _default_fraction(dataset) if train_val_split is None else train_val_split
         validation, train = train.divide(round(fraction * len(train)), seeded_generator(seed))
-    if not (len(train) and len(test)):
-        raise DataError(f"data set '{dataset}' leaves {len(train)} images to train on and {len(test)} to test on")
 
     parts = (train, validation, test)
     image_column = _image_column(dataset, train.table, image_column)
-    label_column = _label_column(dataset, train.table, label_column, needs_labels)
+    if needs_labels:
+        label_column = _label_column(dataset, train.table, label_column)
     _check_columns(dataset, parts, image_column, label_column)
+    if not (len(train) and len(test)):
+        raise DataError(f"data set '{dataset}' leaves {len(train)} images to train on and {len(test)} to test on")
     label_names, labels = _labels(parts, label_column)
     images = _decode(parts, image_column, image_size, num_channels, progress)
     return Data(*map(ImageSet, images, labels), label_names=label_names, source=dataset)
@@ -379,12 +380,10 @@ def _image_column(dataset: str, table: Dataset, given: str | None) -> str:
     raise DataError(f"data set '{dataset}' has {problem}; name one with `--image_column`")
 
 
-def _label_column(dataset: str, table: Dataset, given: str | None, needed: bool) -> str | None:
+def _label_column(dataset: str, table: Dataset, given: str | None) -> str:
     columns = [given] if given else _candidates(table, ClassLabel, LABEL_COLUMNS)
     if len(columns) == 1:
         return columns[0]
-    if not needed:
-        return None
     problem = f"several label columns: {columns}" if columns else f"no label column: found {table.column_names}"
     raise DataError(
         f"data set '{dataset}' has {problem}; name one with `--label_column`; "
@@ -456,7 +455,7 @@ def _cells(parts: Sequence[_Rows], column: str) -> Iterator[tuple[str, dict]]:
         table = part.table.select_columns(column)
         try:
             table = table.cast_column(column, datasets.Image(decode=False))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, NotImplementedError) as error:
             raise DataError(f"column '{column}' ({table.features[column]}) holds no images") from error
         batches = table.select(part.index.numpy()).iter(batch_size=1000)
         cells = (cell for batch in batches for cell in cast(dict, batch)[column])

@@ -7,10 +7,12 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
+from accelerate.utils import gather
 from arguments import RunArguments
 from batches import MicroBatch, TrainingBatches
 from checkpoint import Progress, list_checkpoints, save_checkpoint
@@ -133,25 +135,23 @@ class TrainingLoop:
                 pixel_values = batch.pixel_values
                 if args.channels_last:
                     pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)
-                inputs = {"pixel_values": pixel_values}
-                if args.task == "classification":
-                    inputs["labels"] = batch.labels
-                outputs = self.model(**inputs)
+                outputs = self.model(pixel_values, labels=batch.labels)
                 task_loss = outputs.task_loss
-                if args.label_smoothing_factor and args.task == "classification":
+                if batch.labels is not None and args.label_smoothing_factor:
                     smoothing = args.label_smoothing_factor
                     task_loss = F.cross_entropy(outputs.logits, batch.labels, label_smoothing=smoothing)
                 loss = batch.weight * task_loss + outputs.regularization_loss / len(micro_batches)
                 self.accelerator.backward(loss)
                 total += loss.detach()
-        norm = torch.zeros_like(total)
+        norm = None
         if args.max_grad_norm:
             norm = self.accelerator.clip_grad_norm_(self.model.parameters(), args.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.network.project_()
-        # float16 scaling meets infinite gradients now and then and skips their step
-        self.losses.append(torch.stack([total, torch.zeros_like(total) if args.fp16 else norm.detach()]))
+        if norm is None or args.fp16:  # float16 scaling meets infinite gradients now and then and skips their step
+            norm = torch.zeros_like(total)
+        self.losses.append(torch.stack([total, norm]))
         return outputs
 
     def _look(self, bar: tqdm, outputs, micro_batches: list[MicroBatch]) -> None:
@@ -175,7 +175,7 @@ class TrainingLoop:
             "img/s": f"{self.images / (time.perf_counter() - self.started):.0f}",
         }
         logged = {"train_loss": float(recent[:, 0].mean()), "learning_rate": self.optimizer.param_groups[0]["lr"]}
-        if self.args.task == "classification":
+        if micro_batches[-1].labels is not None:
             accuracy = float((outputs.logits.argmax(-1) == micro_batches[-1].labels).float().mean())
             shown["acc"] = f"{accuracy:.3f}"
             logged["train_accuracy"] = accuracy
@@ -236,7 +236,7 @@ class TrainingLoop:
         if not looks:
             return None
         received = torch.tensor([signals.received or 0], device=self.accelerator.device)
-        return int(self.accelerator.gather(received).max()) or None
+        return int(cast(Tensor, gather(received)).max()) or None
 
     def _out_of_patience(self) -> bool:
         patience = self.args.early_stopping_patience

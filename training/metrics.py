@@ -20,7 +20,7 @@ class Accuracy(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions, references):
+    def _compute(self, *, predictions, references):  # pyright: ignore[reportIncompatibleMethodOverride]
         return {"accuracy": float(np.mean(np.asarray(predictions) == np.asarray(references)))}
 
 
@@ -41,7 +41,7 @@ class ReconstructionError(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions, references):
+    def _compute(self, *, predictions, references):  # pyright: ignore[reportIncompatibleMethodOverride]
         return {
             "mse": float(np.mean(predictions)),
             "relative_error": float(np.sum(predictions) / np.sum(references)),

@@ -18,14 +18,15 @@ from accelerate.utils import broadcast_object_list, set_seed
 from arguments import FREE_ON_RESUME, Recipe, RunArguments, parse_arguments
 from batches import TrainingBatches, total_steps
 from checkpoint import Progress, atomic_write, list_checkpoints, load_model, load_optimizer, load_progress
-from data import Data, load_data
+from data import Data, ImageSet, load_data
 from evaluation import SELECTION, evaluate_split
-from lgn_hf import LGNConfig, LGNForImageClassification, LGNForImageReconstruction, LGNImageProcessor
 from loop import TrainingLoop, TrainingStopped
 from optimization import make_optimizer
 from results import machine, print_table, today, versions
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
+
+from lgn_hf import LGNConfig, LGNForImageClassification, LGNForImageReconstruction, LGNImageProcessor
 
 RECIPE_FILE, RESULTS_FILE = "recipe.yaml", "all_results.json"
 MODELS = {"classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
@@ -108,8 +109,9 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
         if accelerator.scaler is not None and progress.grad_scaler:
             accelerator.scaler.load_state_dict(progress.grad_scaler)
 
+    train = data.train if args.task == "classification" else ImageSet(data.train.images, None)
     batches = TrainingBatches(
-        data.train,
+        train,
         to_pixels,
         batch_size=args.per_device_train_batch_size,
         accumulation_steps=args.gradient_accumulation_steps,
@@ -123,8 +125,8 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
     if progress.global_batch_size not in (0, batches.global_batch_size):
         raise ValueError(
             f"this run has {progress.global_batch_size} images per step, and these options make "
-            f"{batches.global_batch_size}: choose per_device_train_batch_size * gradient_accumulation_steps * processes "
-            "to match"
+            f"{batches.global_batch_size}: match them by per_device_train_batch_size * gradient_accumulation_steps * "
+            "processes"
         )
     progress.global_batch_size = batches.global_batch_size
 
@@ -234,15 +236,14 @@ def shared_processor(
     accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, whitening: str
 ) -> LGNImageProcessor:
     """The image processor, fitted once on the training images, kept with the run and given to every process."""
-    processor = None
+    processor = LGNImageProcessor(
+        image_size=config.image_size, num_channels=config.num_channels, whitening=whitening
+    )
     if accelerator.is_main_process:
         if (folder / "preprocessor_config.json").exists():
             processor = LGNImageProcessor.from_pretrained(folder)
         else:
-            processor = LGNImageProcessor(
-                image_size=config.image_size, num_channels=config.num_channels, whitening=whitening
-            ).fit(data.train.images)
-            install(folder, processor.save_pretrained)
+            install(folder, processor.fit(data.train.images).save_pretrained)
     shared = [processor]
     broadcast_object_list(shared)
     return shared[0]
@@ -250,7 +251,7 @@ def shared_processor(
 
 def device_pixels(processor: LGNImageProcessor, device: torch.device, images: Tensor) -> Tensor:
     """uint8 images (B, C, H, W) to `pixel_values` (B, C, H, W) on `device`."""
-    return processor.to_pixel_values(images.to(device))
+    return processor.pixel_values(images.to(device))
 
 
 def export_step(args: RunArguments, progress: Progress) -> int:
