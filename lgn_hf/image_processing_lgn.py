@@ -255,7 +255,7 @@ class LGNImageProcessor(BaseImageProcessor):
     def _convert(self, image: Any, input_data_format: str | None) -> Tensor:
         """One image as uint8 (num_channels, image_size, image_size)."""
         if isinstance(image, str):
-            image = ImageOps.exif_transpose(Image.open(image)) if os.path.isfile(image) else load_image(image)
+            image = _open(image) if os.path.isfile(image) else load_image(image)
         if isinstance(image, Image.Image) and (image.mode in ("I", "F") or image.mode.startswith("I;16")):
             image = np.array(image)  # Pillow would clip to 0..255 where more bits need rescaling
         if not isinstance(image, Image.Image):
@@ -353,6 +353,12 @@ def _flatten(images: Any) -> list[Any]:
     if isinstance(images, (list, tuple)):
         return [image for item in images for image in _flatten(item)]
     return list(images) if isinstance(images, (np.ndarray, Tensor)) and images.ndim == 4 else [images]
+
+
+def _open(path: str) -> Image.Image:
+    """As transformers' `load_image`, but in the file's own mode: 16 bits are not clipped to 8."""
+    with Image.open(path) as image:
+        return ImageOps.exif_transpose(image)
 
 
 def _to_array(image: Any) -> np.ndarray:

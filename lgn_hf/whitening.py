@@ -99,10 +99,12 @@ def _describe(tensor: Tensor) -> str:
 
 def _zca(covariance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """The eigenvectors U (D, R) of the R directions with any variance, and their gains (s + eps)^-1/2 (R,)."""
+    if not covariance.isfinite().all():
+        raise ValueError("whitening cannot be fitted on images that hold NaN or infinity")
     variance, basis = torch.linalg.eigh(covariance)
     varies = variance > len(variance) * torch.finfo(variance.dtype).eps * variance[-1]
-    if not varies.any() or not variance.isfinite().all():
-        raise ValueError("whitening cannot be fitted: the images do not vary, or hold NaN or infinity")
+    if not varies.any():
+        raise ValueError("whitening cannot be fitted on images that do not vary")
     return basis[:, varies], (variance[varies] + eps).rsqrt()
 
 

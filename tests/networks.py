@@ -9,6 +9,7 @@ from lgn_hf.configuration_lgn import LGNConfig
 from lgn_hf.modeling_lgn import LGNForImageClassification, LGNForImageReconstruction, LGNModel, LGNPreTrainedModel
 
 HEADS = {"base": LGNModel, "classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
+ANSWER = {"base": "last_hidden_state", "classification": "logits", "reconstruction": "reconstruction"}
 
 _TINY = {
     "image_size": 7,

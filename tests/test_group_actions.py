@@ -79,18 +79,18 @@ def test_untied_layers_groups_and_channels_have_actions_of_their_own(name):
 def test_generators_are_the_matrices_of_the_papers(name):
     config, model = NETWORKS[name], make_used_model(name)
     actions = reference.numpy_of(model.group_actions())
-    for l, k, c in actions_of(config):
+    for layer, k, c in actions_of(config):
         if config.group_order == 1:
-            np.testing.assert_array_equal(actions[l, k, c], np.eye(config.filter_dim))
-        np.testing.assert_allclose(actions[l, k, c], reference.generator(model, l, k, c), **EXACT)
+            np.testing.assert_array_equal(actions[layer, k, c], np.eye(config.filter_dim))
+        np.testing.assert_allclose(actions[layer, k, c], reference.generator(model, layer, k, c), **EXACT)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_orbit_operators_are_the_powers_of_the_generator(name):
     config, model = NETWORKS[name], make_used_model(name)
     operators = reference.numpy_of(model.orbit_operators())
-    for l, k, c in actions_of(config):
-        np.testing.assert_allclose(operators[l, k, c], reference.orbit_operators(model, l, k, c), **EXACT)
+    for layer, k, c in actions_of(config):
+        np.testing.assert_allclose(operators[layer, k, c], reference.orbit_operators(model, layer, k, c), **EXACT)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -215,9 +215,9 @@ def test_left_actions_multiply_the_filter_from_the_left(name):
     size = model.config.filter_size
     actions, weight = model.group_actions(), model.base_model.action.weight
     W = torch.randn(size, size, dtype=torch.float64)
-    for l, k, c in actions_of(model.config):
-        image = unvec(actions[l, k, c] @ vec(W), size)
-        torch.testing.assert_close(image, weight[reference.own_layer(model.config, l), k, c] @ W, **EXACT)
+    for layer, k, c in actions_of(model.config):
+        image = unvec(actions[layer, k, c] @ vec(W), size)
+        torch.testing.assert_close(image, weight[reference.own_layer(model.config, layer), k, c] @ W, **EXACT)
 
 
 def corner_swap(size):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import HEADS, NETWORKS, make_images, make_used_model
+from networks import ANSWER, HEADS, NETWORKS, make_images, make_used_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, AutoModelForImageClassification, AutoModelForImageToImage
 
@@ -18,11 +18,12 @@ from lgn_hf import LGNForImageClassification, LGNForImageReconstruction, LGNMode
 FORMATS = {
     "float32": (torch.float32, {}),
     "bfloat16": (torch.bfloat16, {}),
-    "float64": (torch.float64, {}),
     "sharded": (torch.float32, {"max_shard_size": "1KB"}),
 }
-SAVED = [(name, head) for name in NETWORKS for head in ("classification", "reconstruction")]
-ANSWER = {"base": "last_hidden_state", "classification": "logits", "reconstruction": "reconstruction"}
+SAVED = [
+    *((name, "classification") for name in NETWORKS),
+    *((name, "reconstruction") for name in ("learned", "learned-tied", "left", "rotation-60", "cyclic-leftover")),
+]
 
 
 def facts(model, images) -> dict[str, torch.Tensor]:

@@ -1,6 +1,7 @@
 """The models: codes, logits, reconstructions and losses against the papers' equations in plain numpy; gradients,
 projection, initialisation, and what a model refuses."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import reference
 import torch
 from networks import (
+    ANSWER,
     HEADS,
     NETWORKS,
     check_gradients,
@@ -23,7 +25,6 @@ from lgn_hf.modeling_lgn import fista_momentum
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 MODES = ["train", "eval"]
-ANSWER = {"base": "last_hidden_state", "classification": "logits", "reconstruction": "reconstruction"}
 ONE_OF_EACH_KIND = ["learned", "learned-ista", "left", "rotation-60", "cyclic-leftover", "baseline"]
 
 
@@ -78,7 +79,7 @@ def test_momentum_of_fista():
     t = [1.0]
     for _ in range(4):
         t.append((1 + math.sqrt(1 + 4 * t[-1] ** 2)) / 2)
-    np.testing.assert_allclose(fista_momentum(4), [(a - 1) / b for a, b in zip(t, t[1:], strict=False)], **EXACT)
+    np.testing.assert_allclose(fista_momentum(4), [(a - 1) / b for a, b in itertools.pairwise(t)], **EXACT)
 
 
 def test_fista_descends_faster_than_ista():

@@ -117,7 +117,7 @@ class RunArguments:
         for name in ("train_val_split", "warmup_ratio", "label_smoothing_factor", "adam_beta1", "adam_beta2"):
             if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be at least 0 and less than 1")
-        for name in ("weight_decay", "max_grad_norm", "random_crop", "early_stopping_patience", "save_steps"):
+        for name in ("seed", "weight_decay", "max_grad_norm", "random_crop", "early_stopping_patience", "save_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be at least 0")
         if not all(0 < share < 1 for share in self.lr_milestones):
