@@ -1,6 +1,7 @@
 """The vocabulary of a Linear Group Network: every field, what it means and which values it takes."""
 
 import difflib
+import math
 from dataclasses import field, fields
 from typing import Any
 
@@ -74,7 +75,10 @@ class LGNConfig(PreTrainedConfig):
     )
 
     def __post_init__(self, **kwargs):
-        own = [f.name for f in fields(LGNConfig) if "help" in f.metadata]
+        own = [f.name for f in fields(LGNConfig) if "help" in f.metadata] + ["num_labels"]
+        labels = kwargs.get("num_labels", 1)
+        if isinstance(labels, bool) or not isinstance(labels, int) or labels < 1:
+            raise ValueError(f"num_labels={labels!r}: must be a whole number of at least 1")
         for name in kwargs:
             near = difflib.get_close_matches(name, own, n=1, cutoff=0.8)
             if near and not hasattr(PreTrainedConfig, name):
@@ -100,11 +104,11 @@ class LGNConfig(PreTrainedConfig):
             return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
         def is_number(value: Any) -> bool:
-            return isinstance(value, (int, float)) and not isinstance(value, bool)
+            return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
         for name in ("image_size", "num_groups", "group_order", "num_layers", "filter_size", "pool_size"):
             check(name, is_int(getattr(self, name), 1), "a whole number of at least 1")
-        check("num_channels", self.num_channels in (1, 3), "1 or 3")
+        check("num_channels", is_int(self.num_channels, 1) and self.num_channels in (1, 3), "1 or 3")
         check("padding", is_int(self.padding, 0), "a whole number of at least 0")
         check("step_size", is_number(self.step_size) and self.step_size > 0, "a positive number")
         for name in ("tied", "batch_norm"):

@@ -164,7 +164,8 @@ class RotationAction(GroupAction):
     def __init__(self, config: LGNConfig):
         super().__init__(config)
         self.angle = float(config.rotation_angle or 360 / config.group_order)
-        self.register_buffer("rotations", self._build().to(torch.get_default_dtype()), persistent=False)
+        dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
+        self.register_buffer("rotations", self._build().to(dtype), persistent=False)
 
     def _build(self) -> Tensor:
         return torch.stack([rotation_matrix(self.size, i * self.angle) for i in range(self.order)])
@@ -172,7 +173,8 @@ class RotationAction(GroupAction):
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
         if not self.rotations.is_meta:  # a cast would keep the rounding of the old dtype
-            self.rotations = self._build().to(self.rotations)
+            dtype = torch.promote_types(self.rotations.dtype, torch.float32)
+            self.rotations = self._build().to(self.rotations.device, dtype)
         return self
 
     def generators(self, like: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import Any, cast
@@ -25,7 +26,7 @@ AUTO_MAP = {
     "AutoModel": "modeling_lgn.LGNModel",
     "AutoModelForImageClassification": "modeling_lgn.LGNForImageClassification",
     "AutoModelForImageToImage": "modeling_lgn.LGNForImageReconstruction",
-    "AutoImageProcessor": "image_processing_lgn.LGNImageProcessor",
+    "AutoImageProcessor": "image_processing_lgn.LGNImageProcessor",  # its own file does not name it, on purpose
 }
 
 
@@ -133,6 +134,12 @@ class LGNPreTrainedModel(PreTrainedModel):
                 f"{pretrained_model_name_or_path} is no complete {cls.__name__} checkpoint: it lacks "
                 + ", ".join(sorted(info["missing_keys"]))
             )
+        surplus = sorted(key for key in info["unexpected_keys"] if key.removeprefix("lgn.").startswith("norms."))
+        if surplus:
+            raise OSError(
+                f"{pretrained_model_name_or_path} has tensors that this {cls.__name__} would drop: "
+                + ", ".join(surplus)
+            )
         return (model, info) if output_loading_info else model
 
     def save_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -179,7 +186,8 @@ class LGNPreTrainedModel(PreTrainedModel):
         if kind in (None, "none") or weight is None or not lgn.action.is_learned:
             return lgn.basis.new_zeros(())
         with _full_precision(lgn.basis) as basis:
-            losses = regularization(kind, lgn.action.generators(basis), lgn.auxiliary_inverses)
+            inverses = None if lgn.auxiliary_inverses is None else lgn.auxiliary_inverses.to(basis.dtype)
+            losses = regularization(kind, lgn.action.generators(basis), inverses)
             return weight * (config.num_layers // config.num_distinct_layers) * losses.sum()
 
     @torch.no_grad()
@@ -260,8 +268,7 @@ class LGNModel(LGNPreTrainedModel):
         init.copy_(self.basis, random_unit_norm(self.basis))
         init.ones_(self.threshold)
         if self.auxiliary_inverses is not None:
-            actions = self.action.generators(self.basis.to(torch.float64))
-            init.copy_(self.auxiliary_inverses, torch.linalg.pinv(actions))
+            init.copy_(self.auxiliary_inverses, torch.linalg.pinv(self.action.generators(self.basis.double())))
 
     @can_return_tuple
     def forward(
@@ -369,7 +376,8 @@ class LGNForImageReconstruction(LGNPreTrainedModel):
 
     def __init__(self, config: LGNConfig):
         if config.batch_norm:
-            config = LGNConfig.from_dict({**config.to_dict(), "batch_norm": False})
+            config = copy.deepcopy(config)
+            config.batch_norm = False
         super().__init__(config)
         self.lgn = LGNModel(config)
         self.dictionary = None

@@ -7,9 +7,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that needs a server start
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks here are too small for more
 
 import pytest
 import torch
+
+torch.set_num_threads(1)
 
 ROOT = Path(__file__).parent.parent
 

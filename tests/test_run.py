@@ -193,9 +193,7 @@ def test_two_processes_follow_one(tmp_path):
     arguments = [*TINY, "--batch_norm", "false", "--max_steps", "6", "--train_val_split", "0"]
     arguments += ["--projection", "none", "--regularizer", "none", "--learning_rate", "0.001"]
     launch(*arguments, "--output_dir", str(tmp_path / "one"))
-    two = launch(
-        *arguments, "--per_device_train_batch_size", "32", "--output_dir", str(tmp_path / "two"), processes=2
-    )
+    two = launch(*arguments, "--per_device_train_batch_size", "32", "--output_dir", str(tmp_path / "two"), processes=2)
     assert "2 process(es)" in two.stderr
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:

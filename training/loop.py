@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -206,7 +207,7 @@ class TrainingLoop:
         self.accelerator.log({k: v for k, v in record.items() if k != "step"}, step=progress.step)
         if self.accelerator.is_main_process:
             figures = "  ".join(f"{k} {v:.4f}" for k, v in record.items() if isinstance(v, float))
-            bar.write(f"epoch {progress.epoch}: {figures}")
+            bar.write(f"epoch {progress.epoch}: {figures}", file=sys.stderr)
         self._save()
 
     def _save(self) -> None:

@@ -236,9 +236,7 @@ def shared_processor(
     accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, whitening: str
 ) -> LGNImageProcessor:
     """The image processor, fitted once on the training images, kept with the run and given to every process."""
-    processor = LGNImageProcessor(
-        image_size=config.image_size, num_channels=config.num_channels, whitening=whitening
-    )
+    processor = LGNImageProcessor(image_size=config.image_size, num_channels=config.num_channels, whitening=whitening)
     if accelerator.is_main_process:
         if (folder / "preprocessor_config.json").exists():
             processor = LGNImageProcessor.from_pretrained(folder)
