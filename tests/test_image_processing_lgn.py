@@ -423,23 +423,25 @@ class TestHub:
         assert pushed == {"someone/a": files, "b": files, "someone/c": files}
 
 
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> tuple[Path, torch.Tensor]:
+    """A folder with a classifier and its processor, and the scores of the picture in it."""
+    folder = tmp_path_factory.mktemp("repository")
+    processor = make_processor(1, "patch")
+    processor.save_pretrained(folder)
+    torch.manual_seed(0)
+    model = LGNForImageClassification(
+        LGNConfig(image_size=processor.image_size, num_labels=3, num_groups=2, num_layers=2, filter_size=3)
+    ).eval()
+    model.save_pretrained(folder)
+    images = sample_images(1, 3)
+    Image.fromarray(images[0, 0].numpy()).save(folder / "digit.png")
+    scores = model(processor.pixel_values(images[:1])).logits.softmax(-1)[0]
+    return folder, scores.detach()
+
+
 class TestAuto:
     """A model repository works through the Auto classes and pipelines, and asks no questions."""
-
-    @pytest.fixture(scope="class")
-    def repository(self, tmp_path_factory):
-        folder = tmp_path_factory.mktemp("repository")
-        processor = make_processor(1, "patch")
-        processor.save_pretrained(folder)
-        torch.manual_seed(0)
-        model = LGNForImageClassification(
-            LGNConfig(image_size=processor.image_size, num_labels=3, num_groups=2, num_layers=2, filter_size=3)
-        ).eval()
-        model.save_pretrained(folder)
-        images = sample_images(1, 3)
-        Image.fromarray(images[0, 0].numpy()).save(folder / "digit.png")
-        scores = model(processor.pixel_values(images[:1])).logits.softmax(-1)[0]
-        return folder, scores.detach()
 
     def test_with_the_package(self, repository, monkeypatch):
         folder, expected = repository
