@@ -1,6 +1,7 @@
 """Recipes and the command line: one vocabulary, checked alike, with the nearest name for a wrong one."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -88,9 +89,8 @@ def test_help_explains_every_field(capsys):
     ],
 )
 def test_a_wrong_argument_is_named(argv, message):
-    with pytest.raises(ValueError, match=".") as error:
+    with pytest.raises(ValueError, match=re.escape(message)):
         parse_arguments(argv)
-    assert message in str(error.value)
 
 
 def test_an_unknown_recipe_key_is_named_with_its_file(tmp_path):

@@ -16,8 +16,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 RUN = str(ROOT / "training" / "run.py")
+LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
 TINY = ["--dataset", "digits", "--num_groups", "2", "--num_layers", "2", "--filter_size", "4", "--disable_tqdm"]
-TINY += ["--num_train_epochs", "3", "--per_device_train_batch_size", "64", "--max_train_samples", "400"]
+TINY += ["--num_train_epochs", "6", "--per_device_train_batch_size", "32", "--max_train_samples", "600"]
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -27,7 +28,7 @@ def environment(**extra: str) -> dict[str, str]:
 def launch(*arguments: str, processes: int = 1, check: bool = True, **extra: str) -> subprocess.CompletedProcess:
     """`accelerate launch training/run.py ...` in a process of its own."""
     config = ROOT / "training" / "accelerate" / ("cpu.yaml" if processes == 1 else "cpu-2-processes.yaml")
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--config_file", str(config)]
+    command = [*LAUNCH, "--quiet", "--config_file", str(config)]
     if processes > 1:
         command += ["--main_process_port", "0"]
     done = subprocess.run(
@@ -77,13 +78,13 @@ def test_results_say_what_was_run_on_what(trained):
     results = json.loads((trained / "all_results.json").read_text())
     assert results["test_accuracy"] > 0.5
     assert results["recipe"]["num_groups"] == 2
-    assert results["data"]["train"] + results["data"]["validation"] == 400
+    assert results["data"]["train"] + results["data"]["validation"] == 600
     assert len(results["data"]["fingerprint"]) == 64
     assert results["parameters"] == sum(
         tensor.numel() for name, tensor in weights(trained).items() if "running" not in name and "num_" not in name
     )
     assert {"seed", "versions", "machine", "train_seconds", "images_per_second", "date"} <= results.keys()
-    assert len(results["history"]) == 3
+    assert len(results["history"]) == 6
 
 
 def test_the_model_reads_an_image_with_nothing_else_installed(trained, tmp_path):
@@ -193,7 +194,7 @@ def test_two_processes_follow_one(tmp_path):
     arguments = [*TINY, "--batch_norm", "false", "--max_steps", "6", "--train_val_split", "0"]
     arguments += ["--projection", "none", "--regularizer", "none", "--learning_rate", "0.001"]
     launch(*arguments, "--output_dir", str(tmp_path / "one"))
-    two = launch(*arguments, "--per_device_train_batch_size", "32", "--output_dir", str(tmp_path / "two"), processes=2)
+    two = launch(*arguments, "--per_device_train_batch_size", "16", "--output_dir", str(tmp_path / "two"), processes=2)
     assert "2 process(es)" in two.stderr
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:
@@ -213,8 +214,18 @@ def test_two_processes_agree_on_uneven_data_and_on_batch_norm(tmp_path):
 
 def test_a_cpu_launch_that_runs_one_process_says_so(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", RUN, *TINY]
-        + ["--max_steps", "1", "--output_dir", str(tmp_path / "run")],
+        [
+            *LAUNCH,
+            "--cpu",
+            "--num_processes",
+            "2",
+            RUN,
+            *TINY,
+            "--max_steps",
+            "1",
+            "--output_dir",
+            str(tmp_path / "run"),
+        ],
         env=environment(),
         capture_output=True,
         text=True,
@@ -236,7 +247,7 @@ def test_reconstruction(tmp_path):
         ["--channels_last", "--gradient_accumulation_steps", "2"],
         ["--random_crop", "1", "--random_flip", "--label_smoothing_factor", "0.1", "--whitening", "patch"],
         ["--action", "cyclic", "--tied", "--weight_decay", "0.01", "--lr_scheduler_type", "cosine"],
-        ["--action", "rotation", "--whitening", "zca", "--warmup_ratio", "0.3", "--early_stopping_patience", "1"],
+        ["--action", "rotation", "--whitening", "zca", "--warmup_ratio", "0.3", "--early_stopping_patience", "4"],
     ],
     ids=lambda options: options[0].lstrip("-") + "-" + options[-1].lstrip("-"),
 )
