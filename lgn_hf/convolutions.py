@@ -17,14 +17,16 @@ from torch import Tensor
 BLOCK = 4  # pixels; more wastes arithmetic on the padding, less leaves too few output channels
 
 
-def analysis(residual: Tensor, filters: Tensor, padding: int) -> Tensor:
-    """W^T r: correlate a residual with every filter ("Learning Linear Groups in Neural Networks", eq. 10).
+def analysis(residual: Tensor, filters: Tensor, padding: int, bias: Tensor | None = None) -> Tensor:
+    """W^T r, plus a bias per filter: correlate a residual with every filter ("Learning Linear Groups in Neural
+    Networks", eq. 10).
 
-    Shapes: (B, C, H, W) and (K*p, C, n, m) to a code (B, K*p, H + 2*padding - n + 1, W + 2*padding - m + 1).
+    Shapes: (B, C, H, W), (K*p, C, n, m) and (K*p,) to a code
+    (B, K*p, H + 2*padding - n + 1, W + 2*padding - m + 1).
     """
     if _is_fast(residual, filters, padding):
-        return _Analysis.apply(residual, filters, padding)
-    return F.conv2d(residual, filters, padding=padding)
+        return _Analysis.apply(residual, filters, padding, bias)
+    return F.conv2d(residual, filters, bias, padding=padding)
 
 
 def synthesis(code: Tensor, filters: Tensor, padding: int) -> Tensor:
@@ -50,19 +52,20 @@ def _is_fast(images: Tensor, filters: Tensor, padding: int) -> bool:
 
 class _Analysis(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, residual: Tensor, filters: Tensor, padding: int) -> Tensor:
+    def forward(ctx: Any, residual: Tensor, filters: Tensor, padding: int, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(residual, filters)
         ctx.padding = padding
-        return F.conv2d(_channels_last(residual), _channels_last(filters), padding=padding)
+        return F.conv2d(_channels_last(residual), _channels_last(filters), bias, padding=padding)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, Tensor | None]:
         residual, filters = ctx.saved_tensors
-        to_residual, to_filters = ctx.needs_input_grad[:2]
+        to_residual, to_filters, _, to_bias = ctx.needs_input_grad
         return (
             synthesis(grads[0], filters, ctx.padding) if to_residual else None,
             _filter_gradient(residual, grads[0], filters, ctx.padding) if to_filters else None,
             None,
+            grads[0].sum((0, 2, 3)) if to_bias else None,
         )
 
 

@@ -264,11 +264,17 @@ class LGNModel(LGNPreTrainedModel):
         self.post_init()
 
     def reset_parameters(self) -> None:
-        """Gaussian basis filters of unit norm, thresholds of 1; auxiliary matrices are the inverses of the actions."""
+        """Gaussian basis filters and auxiliary matrices of unit norm, thresholds of 1.
+
+        Where the actions come from a checkpoint, the auxiliary matrices are their inverses instead. (Those of fresh,
+        badly conditioned actions would be hundreds of times larger than what training can follow.)
+        """
         init.copy_(self.basis, random_unit_norm(self.basis))
         init.ones_(self.threshold)
         if self.auxiliary_inverses is not None:
-            init.copy_(self.auxiliary_inverses, torch.linalg.pinv(self.action.generators(self.basis.double())))
+            loaded = all(getattr(p, "_is_hf_initialized", False) for p in self.action.parameters())
+            inverses = torch.linalg.pinv(self.action.generators(self.basis.double()))
+            init.copy_(self.auxiliary_inverses, inverses if loaded else random_unit_norm(self.auxiliary_inverses))
 
     @can_return_tuple
     def forward(
@@ -290,18 +296,18 @@ class LGNModel(LGNPreTrainedModel):
         self._check_images(pixel_values)
         images = pixel_values.to(self.basis.dtype)
         banks = self.filter_bank().flatten(1, 2).to(images.dtype).unbind()  # L banks (K*p, C, n, m)
-        offsets = (config.step_size * self.thresholds())[:, :, None, None].unbind()
+        scaled_banks = [config.step_size * filters for filters in banks]  # a W^T r - a lambda is one convolution
+        biases = (-config.step_size * self.thresholds()).unbind()
         momentum = fista_momentum(config.num_layers) if config.algorithm == "fista" else [0.0] * config.num_layers
 
         codes: list[Tensor] = []
         estimate = None  # y_l; None stands for y_1 = 0, which needs no synthesis
-        for layer, (filters, offset) in enumerate(zip(banks, offsets, strict=True)):
-            if estimate is None:
-                code = F.relu(config.step_size * analysis(images, filters, config.padding) - offset)
-            else:
-                residual = images - synthesis(estimate, filters, config.padding)
-                code = F.relu(estimate + config.step_size * analysis(residual, filters, config.padding) - offset)
-            estimate = code + momentum[layer] * (code - codes[-1]) if codes and momentum[layer] else code
+        for layer in range(config.num_layers):
+            residual = images if estimate is None else images - synthesis(estimate, banks[layer], config.padding)
+            step = analysis(residual, scaled_banks[layer], config.padding, biases[layer])
+            code = F.relu(step if estimate is None else estimate + step)
+            # z_{l-1} + (1 + beta) (z_l - z_{l-1}), one pass over memory
+            estimate = torch.lerp(codes[-1], code, 1 + momentum[layer]) if codes and momentum[layer] else code
             if layer < len(self.norms):
                 estimate = self.norms[layer](estimate)
             codes.append(code)

@@ -161,6 +161,10 @@ class Recipe:
         """Every field, flat, as a recipe file has them."""
         return {**self.network, **dataclasses.asdict(self.run)}
 
+    def scalars(self) -> dict:
+        """The fields that trackers take."""
+        return {k: v for k, v in self.fields().items() if isinstance(v, (int, float, str, bool))}
+
 
 def parse_arguments(argv: list[str]) -> Recipe:
     """`[RECIPE.yaml] [--field value ...]`: recipe fields, overridden by the command line's.

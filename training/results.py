@@ -1,4 +1,4 @@
-"""What a run leaves behind about itself: facts of the machine and the versions, and the closing table."""
+"""What a run says about itself: its metrics, recipe, data, machine and versions, and the closing table."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from arguments import Recipe
+from checkpoint import Progress
+from data import Data
+from evaluation import SELECTION
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 PACKAGES = ("torch", "transformers", "huggingface-hub", "safetensors", "datasets", "accelerate", "evaluate")
 
@@ -50,6 +55,45 @@ def versions() -> dict[str, str]:
 
 def today() -> str:
     return datetime.date.today().isoformat()
+
+
+def collect_results(
+    recipe: Recipe,
+    accelerator: Accelerator,
+    network: nn.Module,
+    data: Data,
+    progress: Progress,
+    chosen: int,
+    test: dict[str, float],
+) -> dict:
+    """Everything that `all_results.json` holds; `chosen` is the step whose weights were tested."""
+    epoch = next((record for record in progress.history if record["step"] == chosen), {})
+    return {
+        **{f"test_{name}": value for name, value in test.items()},
+        **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
+        "selected_by": f"validation_{SELECTION[recipe.run.task][0]}" if progress.best_step else "last step",
+        "best_epoch": epoch.get("epoch"),
+        "epochs": progress.epoch,
+        "steps": progress.step,
+        "global_batch_size": progress.global_batch_size,
+        "parameters": sum(p.numel() for name, p in network.named_parameters() if "auxiliary" not in name),
+        "train_seconds": progress.train_seconds,
+        "images_per_second": progress.images_seen / max(progress.train_seconds, 1e-9),
+        "seed": recipe.run.seed,
+        "recipe_name": recipe.name,
+        "recipe": recipe.fields(),
+        "data": {
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "train": len(data.train),
+            "validation": len(data.validation),
+            "test": len(data.test),
+        },
+        "machine": machine(accelerator),
+        "versions": versions(),
+        "date": today(),
+        "history": progress.history,
+    }
 
 
 def print_table(results: dict, output_dir: Path) -> None:

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import logging
 import os
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,20 +14,20 @@ import torch
 import yaml
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast_object_list, set_seed
-from arguments import FREE_ON_RESUME, Recipe, RunArguments, parse_arguments
+from arguments import Recipe, RunArguments, parse_arguments
 from batches import TrainingBatches, total_steps
 from checkpoint import Progress, atomic_write, list_checkpoints, load_model, load_optimizer, load_progress
 from data import Data, ImageSet, load_data
-from evaluation import SELECTION, evaluate_split
+from evaluation import evaluate_split
 from loop import TrainingLoop, TrainingStopped
 from optimization import make_optimizer
-from results import machine, print_table, today, versions
+from output import RECIPE_FILE, RESULTS_FILE, export, install, push, resumes
+from results import collect_results, print_table
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
 from lgn_hf import LGNConfig, LGNForImageClassification, LGNForImageReconstruction, LGNImageProcessor
 
-RECIPE_FILE, RESULTS_FILE = "recipe.yaml", "all_results.json"
 MODELS = {"classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
 
 logger = logging.getLogger("lgn_hf.training")
@@ -152,10 +151,10 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
         accelerator.num_processes,
     )
     if args.report_to != "none":
-        accelerator.init_trackers("lgn-hf", config={k: v for k, v in recipe.fields().items() if is_scalar(v)})
+        accelerator.init_trackers("lgn-hf", config=recipe.scalars())
     TrainingLoop(accelerator, model, optimizer, batches, validate, args, folder, progress, steps).run()
 
-    chosen = export_step(args, progress)
+    chosen = progress.best_step if args.load_best_model_at_end and progress.best_step else progress.step
     if chosen != progress.step:
         load_model(folder / f"checkpoint-{chosen:08d}", network)
     test_metrics = measure(data.test)
@@ -195,31 +194,6 @@ def make_accelerator(args: RunArguments) -> Accelerator:
     return accelerator
 
 
-def resumes(recipe: Recipe, folder: Path) -> bool:
-    """Whether a run is in `folder` and is to be continued.
-
-    Raises:
-        ValueError: the folder holds something and --resume was not given, or holds a run with other fields.
-    """
-    if not folder.exists() or not any(folder.iterdir()):
-        return False
-    if not folder.is_dir() or not recipe.run.resume:
-        raise ValueError(
-            f"output_dir {folder} is not empty: continue the run in it with --resume, or choose another folder"
-        )
-    if not (folder / RECIPE_FILE).exists():
-        raise ValueError(f"output_dir {folder} holds no run to resume (no {RECIPE_FILE}): choose another folder")
-    saved, given = yaml.safe_load((folder / RECIPE_FILE).read_text()), recipe.fields()
-    differing = [k for k in given if k not in FREE_ON_RESUME and saved.get(k) != given[k]]
-    if differing:
-        raise ValueError(
-            f"cannot resume {folder}: "
-            + ", ".join(f"{k} was {saved.get(k)!r} and is {given[k]!r}" for k in differing)
-            + "; give the fields of the run, or choose another folder"
-        )
-    return True
-
-
 def network_config(network: dict, data: Data, task: str) -> LGNConfig:
     """The configuration: the recipe's fields, the rest as the data."""
     channels, height = data.train.images.shape[1:3]
@@ -250,82 +224,6 @@ def shared_processor(
 def device_pixels(processor: LGNImageProcessor, device: torch.device, images: Tensor) -> Tensor:
     """uint8 images (B, C, H, W) to `pixel_values` (B, C, H, W) on `device`."""
     return processor.pixel_values(images.to(device))
-
-
-def export_step(args: RunArguments, progress: Progress) -> int:
-    """The step whose weights are exported."""
-    return progress.best_step if args.load_best_model_at_end and progress.best_step else progress.step
-
-
-def collect_results(recipe, accelerator, network, data: Data, progress: Progress, chosen: int, test: dict) -> dict:
-    """Everything that `all_results.json` holds."""
-    epoch = next((record for record in progress.history if record["step"] == chosen), {})
-    return {
-        **{f"test_{name}": value for name, value in test.items()},
-        **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
-        "selected_by": f"validation_{SELECTION[recipe.run.task][0]}" if progress.best_step else "last step",
-        "best_epoch": epoch.get("epoch"),
-        "epochs": progress.epoch,
-        "steps": progress.step,
-        "global_batch_size": progress.global_batch_size,
-        "parameters": sum(p.numel() for name, p in network.named_parameters() if "auxiliary" not in name),
-        "train_seconds": progress.train_seconds,
-        "images_per_second": progress.images_seen / max(progress.train_seconds, 1e-9),
-        "seed": recipe.run.seed,
-        "recipe_name": recipe.name,
-        "recipe": recipe.fields(),
-        "data": {
-            "source": data.source,
-            "fingerprint": data.fingerprint,
-            "train": len(data.train),
-            "validation": len(data.validation),
-            "test": len(data.test),
-        },
-        "machine": machine(accelerator),
-        "versions": versions(),
-        "date": today(),
-        "history": progress.history,
-    }
-
-
-def install(folder: Path, save) -> None:
-    """`save(directory)` some files, then move them into `folder`, each in one step."""
-    partial = folder / ".export.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        save(partial)
-        for path in sorted(partial.iterdir()):
-            os.replace(path, folder / path.name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def export(folder: Path, network, processor: LGNImageProcessor, results: dict) -> None:
-    """Make `folder` the model that `from_pretrained` reads; the results come last and say that it is complete."""
-
-    def save(directory: Path) -> None:
-        network.save_pretrained(directory)
-        processor.save_pretrained(directory)
-
-    install(folder, save)
-    atomic_write(folder / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
-
-
-def push(folder: Path, args: RunArguments) -> None:
-    """Upload the model folder, without its checkpoints, in one commit."""
-    from huggingface_hub import HfApi
-
-    api = HfApi()
-    name = args.hub_model_id or folder.resolve().name
-    repo = api.create_repo(name, private=args.hub_private_repo or None, exist_ok=True)
-    commit = api.upload_folder(
-        repo_id=repo.repo_id, folder_path=folder, ignore_patterns=["checkpoint-*", ".*", "trackio*", "lgn-hf/*"]
-    )
-    logger.info("pushed to %s", commit.repo_url)
-
-
-def is_scalar(value) -> bool:
-    return isinstance(value, (int, float, str, bool))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,77 @@
+"""The output folder: whose run it holds, what is installed in it, and its upload."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import yaml
+from arguments import FREE_ON_RESUME, Recipe, RunArguments
+from checkpoint import atomic_write
+from huggingface_hub import HfApi
+
+RECIPE_FILE, RESULTS_FILE = "recipe.yaml", "all_results.json"
+
+logger = logging.getLogger("lgn_hf.training")
+
+
+def resumes(recipe: Recipe, folder: Path) -> bool:
+    """Whether a run is in `folder` and is to be continued.
+
+    Raises:
+        ValueError: the folder holds something and --resume was not given, or holds a run with other fields.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if not folder.is_dir() or not recipe.run.resume:
+        raise ValueError(
+            f"output_dir {folder} is not empty: continue the run in it with --resume, or choose another folder"
+        )
+    if not (folder / RECIPE_FILE).exists():
+        raise ValueError(f"output_dir {folder} holds no run to resume (no {RECIPE_FILE}): choose another folder")
+    saved, given = yaml.safe_load((folder / RECIPE_FILE).read_text()), recipe.fields()
+    differing = [k for k in given if k not in FREE_ON_RESUME and saved.get(k) != given[k]]
+    if differing:
+        raise ValueError(
+            f"cannot resume {folder}: "
+            + ", ".join(f"{k} was {saved.get(k)!r} and is {given[k]!r}" for k in differing)
+            + "; give the fields of the run, or choose another folder"
+        )
+    return True
+
+
+def install(folder: Path, save) -> None:
+    """`save(directory)` some files, then move them into `folder`, each in one step."""
+    partial = folder / ".export.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        save(partial)
+        for path in sorted(partial.iterdir()):
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def export(folder: Path, network, processor, results: dict) -> None:
+    """Make `folder` the model that `from_pretrained` reads; the results come last and say that it is complete."""
+
+    def save(directory: Path) -> None:
+        network.save_pretrained(directory)
+        processor.save_pretrained(directory)
+
+    install(folder, save)
+    atomic_write(folder / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
+
+
+def push(folder: Path, args: RunArguments) -> None:
+    """Upload the model folder, without its checkpoints, in one commit."""
+    api = HfApi()
+    name = args.hub_model_id or folder.resolve().name
+    repo = api.create_repo(name, private=args.hub_private_repo or None, exist_ok=True)
+    commit = api.upload_folder(
+        repo_id=repo.repo_id, folder_path=folder, ignore_patterns=["checkpoint-*", ".*", "trackio*", "lgn-hf/*"]
+    )
+    logger.info("pushed to %s", commit.repo_url)
