@@ -6,6 +6,7 @@ import output
 import pytest
 import yaml
 from arguments import parse_arguments
+from huggingface_hub.utils import filter_repo_objects
 
 
 def test_a_new_or_empty_folder_is_free(tmp_path):
@@ -51,7 +52,7 @@ def test_files_are_installed_whole_or_not_at_all(tmp_path):
 
 
 def test_an_upload_leaves_checkpoints_and_hidden_files_behind(tmp_path, monkeypatch):
-    """The real client's selection of files; the calls to the Hub are recorded."""
+    """The client's own selection of files; the calls to the Hub are recorded."""
     for name in ("config.json", "recipe.yaml", ".hidden", "checkpoint-00000001/model.safetensors"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
@@ -62,11 +63,12 @@ def test_an_upload_leaves_checkpoints_and_hidden_files_behind(tmp_path, monkeypa
             calls["create"] = (repo_id, options)
             return type("Repo", (), {"repo_id": "user/" + repo_id})()
 
-        def create_commit(self, repo_id, operations, **_options):
-            calls["commit"] = (repo_id, sorted(operation.path_in_repo for operation in operations))
-            return type("Commit", (), {"repo_url": "url", "commit_url": "url", "oid": "0"})()
+        def upload_folder(self, *, repo_id, folder_path, ignore_patterns):
+            files = [str(path.relative_to(folder_path)) for path in folder_path.rglob("*") if path.is_file()]
+            calls["upload"] = (repo_id, sorted(filter_repo_objects(files, ignore_patterns=ignore_patterns)))
+            return type("Commit", (), {"repo_url": "url"})()
 
     monkeypatch.setattr(output, "HfApi", Recorder)
     output.push(tmp_path, parse_arguments(["--hub_model_id", "digits", "--hub_private_repo"]).run)
     assert calls["create"] == ("digits", {"private": True, "exist_ok": True})
-    assert calls["commit"] == ("user/digits", ["config.json", "recipe.yaml"])
+    assert calls["upload"] == ("user/digits", ["config.json", "recipe.yaml"])
