@@ -13,9 +13,10 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from data import DataError, augment, epoch_indices, load_data, rotate, rotation_angles
+from data import DataError, load_data
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from PIL import Image
+from transforms import augment, epoch_indices, rotate, rotation_angles
 
 CLASSES = ["cat", "dog"]
 TRAINING = Path(data.__file__).parent

@@ -21,7 +21,7 @@ def test_a_run_is_continued_only_when_asked_and_with_its_own_fields(tmp_path):
     assert output.resumes(parse_arguments(["--resume", "--logging_steps", "3"]), tmp_path)
     with pytest.raises(ValueError, match="not empty"):
         output.resumes(recipe, tmp_path)
-    with pytest.raises(ValueError, match="learning_rate was 0.01 and is 0.02"):
+    with pytest.raises(ValueError, match=r"learning_rate was 0\.01 and is 0\.02"):
         output.resumes(parse_arguments(["--resume", "--learning_rate", "0.02"]), tmp_path)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from data import ImageSet, augment, epoch_indices, seeded_generator
+from data import ImageSet
 from torch import Tensor
+from transforms import augment, epoch_indices, seeded_generator
 
 CACHE_BYTES = 4 << 30  # processed images are kept up to this size; beyond, each batch is processed when it comes
 

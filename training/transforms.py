@@ -1,0 +1,77 @@
+"""What happens to decoded images: a seeded order, random shifts and mirroring, rotation by an angle of their own."""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+
+def seeded_generator(*key: int) -> torch.Generator:
+    """A CPU generator that depends on every non-negative integer of `key`, and on nothing else."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+
+
+def epoch_indices(num_images: int, *, seed: int, epoch: int) -> torch.Tensor:
+    """The order in which an epoch visits the images: a permutation, (num_images,), int64.
+
+    It depends on its arguments only, so that it is the same in every process and after a resumption.
+    """
+    return torch.randperm(num_images, generator=seeded_generator(seed, epoch))
+
+
+def augment(
+    images: torch.Tensor, generator: torch.Generator, *, random_crop: int = 0, random_flip: bool = False
+) -> torch.Tensor:
+    """Shift and mirror each image at random.
+
+    Args:
+        images: (B, C, H, W), uint8.
+        generator: what the random choices are drawn from.
+        random_crop: zeros to pad on every side before a crop of the original size; 0 for no crop.
+        random_flip: mirror each image left to right with probability 1/2.
+
+    Returns:
+        (B, C, H, W), uint8.
+    """
+    if random_crop < 0:
+        raise ValueError(f"random_crop must not be negative, not {random_crop}")
+    batch, _, height, width = images.shape
+    if random_crop:
+        offsets = torch.randint(2 * random_crop + 1, (2, batch, 1), generator=generator, device=generator.device)
+        top, left = offsets.to(images.device)
+        rows = top + torch.arange(height, device=images.device)
+        columns = left + torch.arange(width, device=images.device)
+        sample = torch.arange(batch, device=images.device)
+        padded = F.pad(images, [random_crop] * 4).permute(0, 2, 3, 1)
+        images = padded[sample[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    if random_flip:
+        flip = torch.rand(batch, 1, 1, 1, generator=generator, device=generator.device) < 0.5
+        images = torch.where(flip.to(images.device), images.flip(-1), images)
+    return images.contiguous()
+
+
+def rotate(images: torch.Tensor, angles: torch.Tensor, *, chunk_size: int = 4096) -> torch.Tensor:
+    """Rotate each image about its centre by its own angle; bilinear, with zeros outside.
+
+    Args:
+        images: (N, C, S, S), uint8.
+        angles: (N,), in degrees, anticlockwise.
+        chunk_size: images to rotate at once.
+
+    Returns:
+        (N, C, S, S), uint8.
+    """
+    chunks = zip(images.split(chunk_size), angles.split(chunk_size), strict=True)
+    return torch.cat([_rotate_chunk(*chunk) for chunk in chunks]) if len(images) else images
+
+
+def rotation_angles(num_images: int, data_seed: int) -> torch.Tensor:
+    """The angle of each image of rot-MNIST: (num_images,), float64, uniform in [0, 360) degrees."""
+    return 360 * torch.rand(num_images, generator=seeded_generator(data_seed), dtype=torch.float64)
+
+
+def _rotate_chunk(images: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
+    cos, sin = torch.cos(torch.deg2rad(angles)), torch.sin(torch.deg2rad(angles))
+    zero = torch.zeros_like(cos)
+    to_source = torch.stack([cos, -sin, zero, sin, cos, zero], dim=1).view(-1, 2, 3).float()
+    grid = F.affine_grid(to_source, list(images.shape), align_corners=False)
+    return F.grid_sample(images.float(), grid, mode="bilinear", align_corners=False).round().to(torch.uint8)
