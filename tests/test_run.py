@@ -25,14 +25,16 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", **extra}
 
 
-def launch(*arguments: str, processes: int = 1, check: bool = True, **extra: str) -> subprocess.CompletedProcess:
-    """`accelerate launch training/run.py ...` in a process of its own."""
+def launch(
+    *arguments: str, processes: int = 1, check: bool = True, program: str = RUN, **extra: str
+) -> subprocess.CompletedProcess:
+    """`accelerate launch training/run.py ...` in processes of their own."""
     config = ROOT / "training" / "accelerate" / ("cpu.yaml" if processes == 1 else "cpu-2-processes.yaml")
     command = [*LAUNCH, "--quiet", "--config_file", str(config)]
     if processes > 1:
         command += ["--main_process_port", "0"]
     done = subprocess.run(
-        [*command, RUN, *arguments], env=environment(**extra), capture_output=True, text=True, timeout=300
+        [*command, program, *arguments], env=environment(**extra), capture_output=True, text=True, timeout=300
     )
     assert not check or done.returncode == 0, done.stderr[-3000:]
     return done
@@ -201,9 +203,42 @@ def test_two_processes_follow_one(tmp_path):
         assert torch.allclose(one[name], two[name], atol=1e-4), name
 
 
-def test_two_processes_agree_on_uneven_data_and_on_batch_norm(tmp_path):
-    """143 validation images and an odd last batch; what rank 0 saves is what every rank has (checked by the loop's
-    metrics, which all ranks compute from what all found)."""
+def test_processes_agree_on_batch_norm_and_on_metrics(tmp_path):
+    """Each with its own statistics before; with 5 images between two processes, as one alone would measure."""
+    program = tmp_path / "agree.py"
+    program.write_text(f"""
+import sys
+sys.path.insert(0, {str(ROOT / "training")!r})
+import torch
+from accelerate import Accelerator
+from data import ImageSet
+from evaluation import evaluate_split
+from loop import average_batch_norm
+from lgn_hf import LGNConfig, LGNForImageClassification
+accelerator = Accelerator(cpu=True)
+assert accelerator.num_processes == 2
+torch.manual_seed(0)
+network = LGNForImageClassification(LGNConfig(num_groups=2, num_layers=3, image_size=9, num_labels=3, step_size=0.5))
+for name, buffer in network.named_buffers():
+    if "running" in name:
+        buffer.fill_(1.0 + accelerator.process_index)
+average_batch_norm(accelerator, network)
+for name, buffer in network.named_buffers():
+    if "running" in name:
+        assert (accelerator.gather(buffer) == 1.5).all(), name
+images = torch.randint(256, (5, 1, 9, 9), dtype=torch.uint8)
+part = ImageSet(images, torch.tensor([0, 1, 2, 0, 1]))
+found = evaluate_split(accelerator, network, part, lambda x: x.float() / 255, task="classification", batch_size=2)
+with torch.no_grad():
+    outputs = network.eval()(images.float() / 255, labels=part.labels)
+assert abs(found["loss"] - outputs.loss.item()) < 1e-5, found
+assert abs(found["accuracy"] - (outputs.logits.argmax(-1) == part.labels).double().mean().item()) < 1e-9
+print("agreed")
+""")
+    assert launch(program=str(program), processes=2).stdout.count("agreed") == 2
+
+
+def test_two_processes_train_and_test_on_uneven_data(tmp_path):
     done = launch(*TINY, "--max_train_samples", "333", "--output_dir", str(tmp_path / "two"), processes=2)
     results = json.loads((tmp_path / "two" / "all_results.json").read_text())
     assert results["machine"]["processes"] == 2

@@ -114,7 +114,9 @@ class TrainingLoop:
             if looks or stopped:
                 self._look(bar, outputs, micro_batches)
             if saves or stopped:
+                self._count()
                 self._save()
+                self._restart_clock()
             if stopped:
                 self._stop(stopped)
             if done:
@@ -192,7 +194,7 @@ class TrainingLoop:
         record = {"epoch": progress.epoch, "step": progress.step, "train_loss": mean_loss}
         progress.batch, progress.epoch_loss_sum = 0, 0.0
         self._count()
-        self._average_batch_norm()
+        average_batch_norm(self.accelerator, self.network)
         if self.validate is not None:
             metrics = self.validate()
             record |= {f"validation_{name}": value for name, value in metrics.items()}
@@ -211,24 +213,12 @@ class TrainingLoop:
         self._save()
 
     def _save(self) -> None:
-        self._count()
-        self._average_batch_norm()
+        average_batch_norm(self.accelerator, self.network)
         if self.accelerator.scaler is not None:
             self.progress.grad_scaler = self.accelerator.scaler.state_dict()
         if self.accelerator.is_main_process:
             save_checkpoint(self.folder, self.network, self.raw_optimizer, self.progress)
         self.accelerator.wait_for_everyone()
-
-    def _average_batch_norm(self) -> None:
-        """Give every process the mean of all processes' running statistics.
-
-        They are exponential means of each process's batches, so that their mean is what all batches give.
-        """
-        if self.accelerator.num_processes == 1:
-            return
-        for name, buffer in self.network.named_buffers():
-            if name.endswith(("running_mean", "running_var")):
-                buffer.copy_(self.accelerator.reduce(buffer, reduction="mean"))
 
     def _stop_requested(self, signals: StopSignals, looks: bool) -> int | None:
         """The signal that came to any process. Several processes agree at the steps at which they look anyway."""
@@ -254,7 +244,18 @@ class TrainingLoop:
         self.started, self.images = time.perf_counter(), 0
 
     def _count(self) -> None:
-        """Add what passed since the clock was started to the run's time."""
+        """Add what passed since the clock was started, which leaves out validation and saving, to the run's time."""
         self.progress.train_seconds += time.perf_counter() - self.started
         self.progress.images_seen += self.images
-        self._restart_clock()
+
+
+def average_batch_norm(accelerator: Accelerator, network: nn.Module) -> None:
+    """Give every process the mean of all processes' running statistics.
+
+    They are exponential means of each process's batches, so that their mean is what all batches give.
+    """
+    if accelerator.num_processes == 1:
+        return
+    for name, buffer in network.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.copy_(cast(Tensor, accelerator.reduce(buffer, reduction="mean")))

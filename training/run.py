@@ -51,6 +51,8 @@ def main(argv: list[str]) -> int:
         if os.environ.get("LGN_HF_TRACEBACK"):
             raise
         return fail(error, speaks=accelerator.is_main_process)
+    except KeyboardInterrupt:  # before the first or after the last step, where there is nothing to save
+        return 130
     finally:
         accelerator.end_training()
     return 0
