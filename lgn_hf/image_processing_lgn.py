@@ -43,7 +43,9 @@ class LGNImageProcessor(BaseImageProcessor):
         pixel_values = whiten((image / 255 - image_mean) / image_std).
 
     `fit` learns mean, deviation and whitening from training images. They travel with the checkpoint: mean and
-    deviation in preprocessor_config.json, the whitening's tensors beside it in whitening.safetensors.
+    deviation in preprocessor_config.json, the whitening's tensors beside it in whitening.safetensors. They are kept
+    here and not as buffers of the model so that training whitens each image once and not once an epoch, the network
+    stays the papers' own, and casting a model to bfloat16 leaves the whitening exact.
 
     Args:
         image_size: height and width of the network's images, pixels.

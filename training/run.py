@@ -35,7 +35,7 @@ logger = logging.getLogger("lgn_hf.training")
 
 def main(argv: list[str]) -> int:
     """Run and return the exit code; whatever a user can get wrong ends in one line."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     transformers_logging.disable_progress_bar()
     try:
         recipe = parse_arguments(argv)
