@@ -35,6 +35,10 @@ def show(ax: Axes, values: Tensor, title: str = "", *, grid: int = 0) -> None:
         spine.set_color("#999999")
 
 
+def write(ax: Axes, text: str) -> None:
+    ax.text(0.5, 0.5, text, ha="center", va="center", fontsize=9, color=INK)
+
+
 def draw(model_folder: str, image_file: str, out: str) -> None:
     """Above, an image and its codes layer by layer; below, the orbits and one action of three groups of layer 1."""
     model = AutoModelForImageClassification.from_pretrained(model_folder)
@@ -53,21 +57,19 @@ def draw(model_folder: str, image_file: str, out: str) -> None:
         axes[row, column].axis("on")
         return axes[row, column]
 
-    picture = torch.from_numpy(np.asarray(image)).float()
-    show(cell(0, 0), (picture - 128).movedim(-1, 0) if picture.dim() == 3 else picture - 128, "image x")
+    cell(0, 0).imshow(image, cmap="gray" if image.mode == "L" else None, interpolation="nearest")
+    axes[0, 0].set_axis_off()
+    axes[0, 0].set_title("image $x$", fontsize=9, color=INK)
     for layer, code in enumerate(outputs.hidden_states):
         show(cell(0, layer + 1), code[0].norm(dim=0), f"code $|z_{layer + 1}|$")
-    ax = axes[0, len(outputs.hidden_states) + 1]
     label = model.config.id2label[int(outputs.logits.argmax())]
-    ax.text(0.5, 0.5, f"classifier:\n{label}", ha="center", va="center", fontsize=9, color=INK)
+    write(axes[0, len(outputs.hidden_states) + 1], f"classifier:\n{label}")
     for group in range(groups):
+        show(cell(group + 1, 0), actions[group, 0], "action $A$", grid=model.config.filter_size)
         for power in range(order):
             name = "W" if power == 0 else "AW" if power == 1 else f"A^{power}W"
-            show(cell(group + 1, power), bank[group, power], f"${name}$")
-        show(cell(group + 1, order + 1), actions[group, 0], "action $A$", grid=model.config.filter_size)
-        axes[group + 1, order].text(
-            0.5, 0.5, f"layer 1\ngroup {group + 1}", ha="center", va="center", fontsize=9, color=INK
-        )
+            show(cell(group + 1, power + 1), bank[group, power], f"${name}$")
+        write(axes[group + 1, order + 1], f"layer 1\ngroup {group + 1}")
     figure.patch.set_facecolor("white")
     figure.tight_layout()
     figure.savefig(out)
