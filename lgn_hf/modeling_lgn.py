@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -83,6 +85,17 @@ def fista_momentum(num_layers: int) -> list[float]:
     return momentum
 
 
+def without_autocast(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Leave a method of a model its own precision: powers of a matrix in bfloat16 lose the group."""
+
+    @functools.wraps(method)
+    def wrapped(self):
+        with torch.autocast(self._lgn.basis.device.type, enabled=False):
+            return method(self)
+
+    return wrapped
+
+
 class LGNPreTrainedModel(PreTrainedModel):
     """Loading, saving, initialisation, and the accessors of filters and actions that all LGN models share.
 
@@ -159,23 +172,26 @@ class LGNPreTrainedModel(PreTrainedModel):
         """The soft thresholds lambda: (L, K*p)."""
         return self._lgn.threshold
 
+    @without_autocast
     def group_actions(self) -> Tensor:
         """The generators A, or the matrix of one step for `rotation`: (L, K, C or 1, d, d)."""
-        with _full_precision(self._lgn.basis) as basis:
-            return self._all_layers(self._lgn.action.generators(basis))
+        return self._all_layers(self._lgn.action.generators(self._lgn.wide_basis))
 
+    @without_autocast
     def orbit_operators(self) -> Tensor:
         """Operator i maps vec(basis filter) to vec(filter i) of its group: (L, K, C or 1, p, d, d)."""
-        with _full_precision(self._lgn.basis) as basis:
-            return self._all_layers(self._lgn.action.operators(basis))
+        return self._all_layers(self._lgn.action.operators(self._lgn.wide_basis))
 
+    @without_autocast
     def filter_bank(self) -> Tensor:
         """The orbits of the basis filters (eq. 9): (L, K, p, C, n, m). Filter k*p + i of a layer is power i of group k
         (eq. 11)."""
-        with _full_precision(self._lgn.basis) as basis:
-            orbits = unvec(self._lgn.action.orbit(vec(basis)), self.config.filter_size)  # (., K, C, p, n, m)
-            return self._all_layers(orbits.transpose(2, 3))
+        orbits = unvec(
+            self._lgn.action.orbit(vec(self._lgn.wide_basis)), self.config.filter_size
+        )  # (., K, C, p, n, m)
+        return self._all_layers(orbits.transpose(2, 3))
 
+    @without_autocast
     def regularization_loss(self) -> Tensor:
         """mu times the invertibility loss, summed over layers, groups and channels (eq. 12, eq. 14 or appendix B).
 
@@ -185,10 +201,10 @@ class LGNPreTrainedModel(PreTrainedModel):
         kind, weight = config.regularizer, config.regularizer_weight
         if kind in (None, "none") or weight is None or not lgn.action.is_learned:
             return lgn.basis.new_zeros(())
-        with _full_precision(lgn.basis) as basis:
-            inverses = None if lgn.auxiliary_inverses is None else lgn.auxiliary_inverses.to(basis.dtype)
-            losses = regularization(kind, lgn.action.generators(basis), inverses)
-            return weight * (config.num_layers // config.num_distinct_layers) * losses.sum()
+        basis, inverses = lgn.wide_basis, lgn.auxiliary_inverses
+        inverses = None if inverses is None else inverses.to(basis.dtype)
+        losses = regularization(kind, lgn.action.generators(basis), inverses)
+        return weight * (config.num_layers // config.num_distinct_layers) * losses.sum()
 
     @torch.no_grad()
     def project_(self) -> None:
@@ -210,22 +226,6 @@ class LGNPreTrainedModel(PreTrainedModel):
 
     def _all_layers(self, tensor: Tensor) -> Tensor:
         return tensor.expand(self.config.num_layers, *tensor.shape[1:])
-
-
-class _full_precision:
-    """Compute orbits and losses in float32 at least, whatever autocast or the weights' dtype say: powers of a matrix
-    in bfloat16 lose the group."""
-
-    def __init__(self, tensor: Tensor):
-        self.tensor = tensor
-        self.autocast = torch.autocast(tensor.device.type, enabled=False)
-
-    def __enter__(self) -> Tensor:
-        self.autocast.__enter__()
-        return self.tensor.to(torch.promote_types(self.tensor.dtype, torch.float32))
-
-    def __exit__(self, *exception) -> None:
-        self.autocast.__exit__(*exception)
 
 
 class LGNModel(LGNPreTrainedModel):
@@ -275,6 +275,11 @@ class LGNModel(LGNPreTrainedModel):
             loaded = all(getattr(p, "_is_hf_initialized", False) for p in self.action.parameters())
             inverses = torch.linalg.pinv(self.action.generators(self.basis.double()))
             init.copy_(self.auxiliary_inverses, inverses if loaded else random_unit_norm(self.auxiliary_inverses))
+
+    @property
+    def wide_basis(self) -> Tensor:
+        """The basis filters in float32 at least, (1 or L, K, C, n, m): what orbits are computed in."""
+        return self.basis.to(torch.promote_types(self.basis.dtype, torch.float32))
 
     @can_return_tuple
     def forward(
