@@ -200,12 +200,11 @@ def network_config(network: dict, data: Data, task: str) -> LGNConfig:
     """The configuration: the recipe's fields, the rest as the data."""
     channels, height = data.train.images.shape[1:3]
     fields = {**network, "image_size": height, "num_channels": channels}
-    names = data.label_names if task == "classification" else None
-    if names is None:
-        return LGNConfig(**fields)
-    return LGNConfig(
-        **fields, id2label=dict(enumerate(names)), label2id={name: label for label, name in enumerate(names)}
-    )
+    if task == "classification" and data.label_names is not None:
+        fields["id2label"] = dict(enumerate(data.label_names))
+        fields["label2id"] = {name: label for label, name in enumerate(data.label_names)}
+        fields["problem_type"] = "single_label_classification"
+    return LGNConfig(**fields)
 
 
 def shared_processor(
