@@ -41,6 +41,11 @@ def png(image: Image.Image) -> Image.Image:
     return Image.open(io.BytesIO(buffer.getvalue()))
 
 
+def name_of(image) -> str:
+    kind = image.mode if isinstance(image, Image.Image) else tuple(getattr(image, "shape", ()))
+    return f"{type(image).__name__}-{kind}"
+
+
 @pytest.fixture(scope="module", params=[(n, w) for n in (1, 3) for w in WHITENINGS], ids=str)
 def processor(request) -> LGNImageProcessor:
     return make_processor(*request.param)
@@ -80,7 +85,7 @@ class TestEveryKindOfImage:
             np.asfortranarray(GREY),
             GREY[::-1].copy()[::-1],
         ],
-        ids=lambda image: f"{type(image).__name__}-{getattr(image, 'mode', '')}{getattr(image, 'shape', '')}",
+        ids=name_of,
     )
     def test_grey(self, image):
         processor = LGNImageProcessor(12, 1, image_mean=[0.2], image_std=[0.4])
@@ -104,7 +109,7 @@ class TestEveryKindOfImage:
             COLOUR[None],
             [COLOUR.transpose(2, 0, 1)],
         ],
-        ids=lambda image: f"{type(image).__name__}-{getattr(image, 'mode', '')}{getattr(image, 'shape', '')}",
+        ids=name_of,
     )
     def test_colour(self, image):
         processor = LGNImageProcessor(12, 3, image_mean=[0.2, 0.3, 0.4], image_std=[0.4, 0.5, 0.6])
