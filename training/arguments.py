@@ -15,8 +15,6 @@ from lgn_hf import LGNConfig
 
 # Fields that may differ between a run and its continuation: they leave the trained weights as they are.
 FREE_ON_RESUME = {
-    "output_dir",
-    "resume",
     "per_device_train_batch_size",  # the product with the number of processes is what counts, and is checked
     "per_device_eval_batch_size",
     "gradient_accumulation_steps",
@@ -158,8 +156,9 @@ class Recipe:
     name: str | None
 
     def fields(self) -> dict:
-        """Every field, flat, as a recipe file has them."""
-        return {**self.network, **dataclasses.asdict(self.run)}
+        """Every field that says what is trained, flat, as a recipe file has them; not where it is kept."""
+        fields = {**self.network, **dataclasses.asdict(self.run)}
+        return {name: value for name, value in fields.items() if name not in ("output_dir", "resume")}
 
     def scalars(self) -> dict:
         """The fields that trackers take."""
