@@ -100,7 +100,7 @@ def matrix_rate(size: int = 1024, calls: int = 15) -> float:
 
 
 def step_operations(config: LGNConfig, batch_size: int) -> int:
-    """Operations of the 5 L convolutions-sized products that a step needs, two for each multiply-add.
+    """Operations of the convolution-sized products that a step needs, two for each multiply-add.
 
     Forward L analyses and L - 1 syntheses (the first layer starts from a zero code); backward 2 L - 1 filter gradients
     and 2 (L - 1) input gradients.
