@@ -9,6 +9,7 @@ n x n filters, d = n*n.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -163,7 +164,7 @@ class RotationAction(GroupAction):
 
     def __init__(self, config: LGNConfig):
         super().__init__(config)
-        self.angle = float(config.rotation_angle or 360 / config.group_order)
+        self.angle = cast(float, config.rotation_angle)  # the configuration has filled it in
         dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
         self.register_buffer("rotations", self._build().to(dtype), persistent=False)
 
@@ -178,7 +179,7 @@ class RotationAction(GroupAction):
         return self
 
     def generators(self, like: Tensor) -> Tensor:
-        step = self.rotations[1 % self.order].to(like.dtype)
+        step = self.rotations[1].to(like.dtype)
         return step.expand(*self.batch_shape, self.dim, self.dim)
 
     def operators(self, like: Tensor) -> Tensor:

@@ -186,10 +186,8 @@ class LGNPreTrainedModel(PreTrainedModel):
     def filter_bank(self) -> Tensor:
         """The orbits of the basis filters (eq. 9): (L, K, p, C, n, m). Filter k*p + i of a layer is power i of group k
         (eq. 11)."""
-        orbits = unvec(
-            self._lgn.action.orbit(vec(self._lgn.wide_basis)), self.config.filter_size
-        )  # (., K, C, p, n, m)
-        return self._all_layers(orbits.transpose(2, 3))
+        orbits = self._lgn.action.orbit(vec(self._lgn.wide_basis))  # (1 or L, K, C, p, d)
+        return self._all_layers(unvec(orbits, self.config.filter_size).transpose(2, 3))
 
     @without_autocast
     def regularization_loss(self) -> Tensor:
@@ -272,9 +270,11 @@ class LGNModel(LGNPreTrainedModel):
         init.copy_(self.basis, random_unit_norm(self.basis))
         init.ones_(self.threshold)
         if self.auxiliary_inverses is not None:
-            loaded = all(getattr(p, "_is_hf_initialized", False) for p in self.action.parameters())
-            inverses = torch.linalg.pinv(self.action.generators(self.basis.double()))
-            init.copy_(self.auxiliary_inverses, inverses if loaded else random_unit_norm(self.auxiliary_inverses))
+            if all(getattr(p, "_is_hf_initialized", False) for p in self.action.parameters()):
+                inverses = torch.linalg.pinv(self.action.generators(self.basis.double()))
+            else:
+                inverses = random_unit_norm(self.auxiliary_inverses)
+            init.copy_(self.auxiliary_inverses, inverses)
 
     @property
     def wide_basis(self) -> Tensor:

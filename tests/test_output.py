@@ -31,6 +31,12 @@ def test_a_folder_of_something_else_is_never_a_run(tmp_path):
         output.resumes(parse_arguments(["--resume"]), tmp_path)
 
 
+def test_a_file_is_no_output_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="is a file: choose a folder"):
+        output.resumes(parse_arguments([]), tmp_path / "file")
+
+
 def test_files_are_installed_whole_or_not_at_all(tmp_path):
     (tmp_path / "a").write_text("old")
 

@@ -274,6 +274,15 @@ def test_a_cpu_launch_that_runs_one_process_says_so(tmp_path):
     assert "asked for several processes and started ONE" in done.stderr
 
 
+def test_real_images(mnist, tmp_path):
+    """The papers' whitening and filters; MNIST where it is, else the digits."""
+    options = ["--dataset", mnist, "--whitening", "zca", "--image_size", "14", "--max_test_samples", "300"]
+    run(*TINY, *options, "--output_dir", str(tmp_path / "run"))
+    results = json.loads((tmp_path / "run" / "all_results.json").read_text())
+    assert results["test_accuracy"] > 0.5
+    assert results["data"]["test"] == 300
+
+
 def test_reconstruction(tmp_path):
     run(*TINY, "--task", "reconstruction", "--output_dir", str(tmp_path / "run"))
     results = json.loads((tmp_path / "run" / "all_results.json").read_text())
@@ -324,6 +333,12 @@ def bad(tmp_path, *options: str) -> str:
 )
 def test_bad_input_is_one_line(options, message, tmp_path):
     assert message in bad(tmp_path, *options)
+
+
+def test_the_traceback_can_be_had(tmp_path, monkeypatch):
+    monkeypatch.setenv("LGN_HF_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="filter_size=20"):
+        run(*TINY, "--filter_size", "20", "--output_dir", str(tmp_path / "run"))
 
 
 def test_an_output_folder_with_another_run_is_left_alone(trained, tmp_path):

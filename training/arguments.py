@@ -179,7 +179,6 @@ def parse_arguments(argv: list[str]) -> Recipe:
         usage="accelerate launch training/run.py [RECIPE.yaml] [--field value ...]",
         description="Train and test a Linear Group Network.",
         allow_abbrev=False,
-        exit_on_error=True,
     )
     known = [f.name for kind in kinds for f in dataclasses.fields(kind)]
     path = Path(argv[0]) if argv and not argv[0].startswith("-") else None

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 from transforms import rotate, rotation_angles, seeded_generator
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("lgn_hf.training")
 
 ROTATED_PREFIX = "rot-mnist:"
 ROTATED_TRAIN, ROTATED_VALIDATION, ROTATED_TEST = 12_000, 2_000, 50_000  # the training images include the validation

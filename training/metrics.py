@@ -7,39 +7,38 @@ import evaluate
 import numpy as np
 
 
-class Accuracy(evaluate.Metric):
-    """Share of images whose most probable class is their label, in [0, 1]."""
+class LocalMetric(evaluate.Metric):
+    """A metric over pairs of one number each; `dtype` is their type, the docstring its description."""
+
+    dtype: str
 
     def _info(self):
+        pair = {name: datasets.Value(self.dtype) for name in ("predictions", "references")}
         return evaluate.MetricInfo(
-            description="Classification accuracy",
+            description=self.__doc__ or "",
             citation="",
-            inputs_description="predictions and references: class indices",
-            features=datasets.Features(
-                {"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}
-            ),
+            inputs_description="one prediction and one reference for each image",
+            features=datasets.Features(pair),
         )
+
+
+class Accuracy(LocalMetric):
+    """Share of images whose most probable class (the prediction) is their label (the reference), in [0, 1]."""
+
+    dtype = "int64"
 
     def _compute(self, *, predictions, references):  # pyright: ignore[reportIncompatibleMethodOverride]
         return {"accuracy": float(np.mean(np.asarray(predictions) == np.asarray(references)))}
 
 
-class ReconstructionError(evaluate.Metric):
-    """From the squared error and the squared norm of each image, divided by its number of values.
+class ReconstructionError(LocalMetric):
+    """From each image's squared error (the prediction) and squared norm (the reference), both per value.
 
-    `mse`, its mean over images, and `relative_error`, the share of the images' energy that is missed: 0 is perfect, 1
-    is what an empty reconstruction has.
+    `mse`, the mean error, and `relative_error`, the share of the images' energy that is missed: 0 is perfect, 1 is what
+    an empty reconstruction has.
     """
 
-    def _info(self):
-        return evaluate.MetricInfo(
-            description="Reconstruction error",
-            citation="",
-            inputs_description="predictions: squared error per value; references: squared norm per value",
-            features=datasets.Features(
-                {"predictions": datasets.Value("float64"), "references": datasets.Value("float64")}
-            ),
-        )
+    dtype = "float64"
 
     def _compute(self, *, predictions, references):  # pyright: ignore[reportIncompatibleMethodOverride]
         return {

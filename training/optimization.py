@@ -1,4 +1,4 @@
-"""The optimiser, the learning rate at each step, and one training step."""
+"""The optimiser, and the learning rate at each step."""
 
 from __future__ import annotations
 

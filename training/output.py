@@ -22,11 +22,13 @@ def resumes(recipe: Recipe, folder: Path) -> bool:
     """Whether a run is in `folder` and is to be continued.
 
     Raises:
-        ValueError: the folder holds something and --resume was not given, or holds a run with other fields.
+        ValueError: the folder is a file, or holds something and --resume was not given, or a run with other fields.
     """
+    if folder.is_file():
+        raise ValueError(f"output_dir {folder} is a file: choose a folder")
     if not folder.exists() or not any(folder.iterdir()):
         return False
-    if not folder.is_dir() or not recipe.run.resume:
+    if not recipe.run.resume:
         raise ValueError(
             f"output_dir {folder} is not empty: continue the run in it with --resume, or choose another folder"
         )
