@@ -47,6 +47,7 @@ def _is_fast(images: Tensor, filters: Tensor, padding: int) -> bool:
         and min(images.shape[2:]) > 1  # dense networks: the code is one pixel, synthesis a matrix product
         and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
     )
 
 

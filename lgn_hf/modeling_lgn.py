@@ -19,9 +19,11 @@ from transformers.modeling_outputs import BaseModelOutputWithNoAttention
 from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from .configuration_lgn import LGNConfig
-from .convolutions import analysis, synthesis
+from .convolutions import synthesis
 from .group_actions import GroupAction, make_action, random_unit_norm, unit_norm, unvec, vec
 from .regularizers import regularization
+from .unfolding import fista_momentum, unfold
+from .unfolding_cpu import suits, unfold_on_cpu
 
 AUTO_MAP = {
     "AutoConfig": "configuration_lgn.LGNConfig",
@@ -70,19 +72,14 @@ class LGNImageReconstructionOutput(ModelOutput):
     hidden_states: tuple[Tensor, ...] | None = None
 
 
-def fista_momentum(num_layers: int) -> list[float]:
-    """(t_l - 1) / t_{l+1} for l = 1..L, with t_1 = 1 and t_{l+1} = (1 + sqrt(1 + 4 t_l^2)) / 2.
-
-    Example:
-        >>> [round(beta, 3) for beta in fista_momentum(4)]
-        [0.0, 0.282, 0.434, 0.531]
-    """
-    momentum, t = [], 1.0
-    for _ in range(num_layers):
-        following = (1 + math.sqrt(1 + 4 * t * t)) / 2
-        momentum.append((t - 1) / following)
-        t = following
-    return momentum
+def average_pool(codes: Tensor, size: int) -> Tensor:
+    """`F.adaptive_avg_pool2d(codes, size)` as one matrix product, several times faster on CPUs: (..., H, W) to
+    (..., size, size)."""
+    rows, columns = (
+        F.adaptive_avg_pool1d(torch.eye(side, dtype=codes.dtype, device=codes.device)[None], size)[0]
+        for side in codes.shape[-2:]
+    )
+    return (codes.flatten(-2) @ torch.kron(rows, columns)).unflatten(-1, (size, size))
 
 
 def without_autocast(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -227,15 +224,9 @@ class LGNPreTrainedModel(PreTrainedModel):
 
 
 class LGNModel(LGNPreTrainedModel):
-    """The unfolded network: L steps of convolutional (F)ISTA whose filters are orbits of group actions.
+    """The unfolded network: L steps of convolutional FISTA (`unfold`) whose filters are orbits of group actions.
 
-    With y_1 = 0, z_0 = 0, step size a and momentum beta_l, for l = 1..L ("Learning Linear Groups in Neural Networks",
-    eq. 10):
-
-        z_l     = ReLU(y_l + a * W_l^T(x - W_l y_l) - a * lambda_l)
-        y_{l+1} = BatchNorm_l(z_l + beta_l * (z_l - z_{l-1}))
-
-    `algorithm="ista"` has beta = 0; `batch_norm=False` leaves the normalisation out.
+    `algorithm="ista"` has no momentum; `batch_norm=False` leaves the normalisation out.
 
     Example:
         >>> LGNModel(LGNConfig())(torch.zeros(2, 1, 28, 28)).last_hidden_state.shape
@@ -300,27 +291,17 @@ class LGNModel(LGNPreTrainedModel):
         config = self.config
         self._check_images(pixel_values)
         images = pixel_values.to(self.basis.dtype)
-        banks = self.filter_bank().flatten(1, 2).to(images.dtype).unbind()  # L banks (K*p, C, n, m)
-        scaled_banks = [config.step_size * filters for filters in banks]  # a W^T r - a lambda is one convolution
-        biases = (-config.step_size * self.thresholds()).unbind()
+        all_codes = config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        filters = self.filter_bank().flatten(1, 2).to(images.dtype)  # (L, K*p, C, n, m)
+        norms = [cast(nn.BatchNorm2d, norm) for norm in self.norms]
         momentum = fista_momentum(config.num_layers) if config.algorithm == "fista" else [0.0] * config.num_layers
-
-        codes: list[Tensor] = []
-        estimate = None  # y_l; None stands for y_1 = 0, which needs no synthesis
-        for layer in range(config.num_layers):
-            residual = images if estimate is None else images - synthesis(estimate, banks[layer], config.padding)
-            step = analysis(residual, scaled_banks[layer], config.padding, biases[layer])
-            code = F.relu(step if estimate is None else estimate + step)
-            # z_{l-1} + (1 + beta) (z_l - z_{l-1}), one pass over memory
-            estimate = torch.lerp(codes[-1], code, 1 + momentum[layer]) if codes and momentum[layer] else code
-            if layer < len(self.norms):
-                estimate = self.norms[layer](estimate)
-            codes.append(code)
-
-        if output_hidden_states is None:
-            output_hidden_states = config.output_hidden_states
+        inputs = (images, filters, self.thresholds(), norms, momentum, config.step_size, config.padding)
+        if suits(images, filters, norms, config.padding):
+            codes = unfold_on_cpu(*inputs, all_codes=bool(all_codes))
+        else:
+            codes = unfold(*inputs)
         return BaseModelOutputWithNoAttention(
-            last_hidden_state=codes[-1], hidden_states=tuple(codes) if output_hidden_states else None
+            last_hidden_state=codes[-1], hidden_states=tuple(codes) if all_codes else None
         )
 
     def _check_images(self, pixel_values: Tensor) -> None:
@@ -366,7 +347,7 @@ class LGNForImageClassification(LGNPreTrainedModel):
             output_hidden_states: also return the codes z_1..z_L.
         """
         outputs = self.lgn(pixel_values, output_hidden_states=output_hidden_states, return_dict=True)
-        pooled = F.adaptive_avg_pool2d(outputs.last_hidden_state, self.config.pool_size)
+        pooled = average_pool(outputs.last_hidden_state, self.config.pool_size)
         logits = self.classifier(pooled.flatten(1))
         loss = task_loss = regularization_loss = None
         if self.training or labels is not None:
