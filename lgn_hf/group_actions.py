@@ -106,11 +106,12 @@ class GroupAction(nn.Module):
 
     def orbit(self, vectors: Tensor) -> Tensor:
         """The orbits of vectorised filters (eq. 9): (L, K, C, d) to (L, K, C, p, d)."""
-        generators = self.generators(vectors)
-        images = [vectors]
+        transposed = self.generators(vectors).flatten(0, 2).mT
+        # One batch of products a power; channels that share an action are rows of one matrix.
+        images = [vectors.reshape(len(transposed), -1, self.dim)]
         for _ in range(self.order - 1):
-            images.append((generators @ images[-1].unsqueeze(-1)).squeeze(-1))
-        return torch.stack(images, dim=-2)
+            images.append(torch.bmm(images[-1], transposed))
+        return torch.stack(images, dim=-2).view(*vectors.shape[:-1], self.order, self.dim)
 
     def reset_parameters(self) -> None:
         """Draw the parameters and rebuild the constants (through `transformers.initialization`, which guards what a
@@ -146,8 +147,15 @@ class LeftAction(GroupAction):
 
     def generators(self, like: Tensor) -> Tensor:
         eye = torch.eye(self.size, dtype=like.dtype, device=like.device)
-        blocks = torch.einsum("xy,...ij->...xiyj", eye, self.weight.to(like.dtype))
-        return blocks.flatten(-4, -3).flatten(-2)
+        blocks = eye[:, None, :, None] * self.weight.to(like.dtype)[..., None, :, None, :]  # (L, K, C or 1, n, n, n, n)
+        return blocks.reshape(*self.batch_shape, self.dim, self.dim)
+
+    def orbit(self, vectors: Tensor) -> Tensor:
+        transposed = self.weight.to(vectors.dtype).flatten(0, 2).mT
+        images = [vectors.reshape(len(transposed), -1, self.size)]  # the columns of all filters of an action
+        for _ in range(self.order - 1):
+            images.append(torch.bmm(images[-1], transposed))
+        return torch.stack([image.view_as(vectors) for image in images], dim=-2)
 
     def reset_parameters(self) -> None:
         init.copy_(self.weight, random_unit_norm(self.weight, self.size**-0.5))
@@ -202,26 +210,31 @@ class CyclicAction(GroupAction):
         super().__init__(config)
         self.weight = nn.Parameter(torch.empty(*self.batch_shape, self.dim, self.dim))
 
-    def permute(self, coordinates: Tensor, power: int) -> Tensor:
-        """P^power applied to the first of the last two dimensions, (..., d, any)."""
+    def permutations(self, device: torch.device) -> Tensor:
+        """Where each coordinate of P^i v comes from, for i = 0..p-1: (p, d)."""
         moved = self.dim - self.dim % self.order
-        blocks = coordinates[..., :moved, :].unflatten(-2, (-1, self.order)).roll(power, dims=-2)
-        return torch.cat([blocks.flatten(-3, -2), coordinates[..., moved:, :]], dim=-2)
+        coordinates = torch.arange(self.dim, device=device)
+        powers = torch.arange(self.order, device=device)[:, None]
+        shifted = coordinates - coordinates % self.order + (coordinates - powers) % self.order
+        return torch.where(coordinates < moved, shifted, coordinates)
 
     def generators(self, like: Tensor) -> Tensor:
         basis = self.weight.to(like.dtype)
-        return basis @ self.permute(torch.linalg.inv(basis), 1)
+        step = self.permutations(like.device)[1 % self.order]
+        return basis @ torch.linalg.inv(basis).index_select(-2, step)
 
     def operators(self, like: Tensor) -> Tensor:
         basis = self.weight.to(like.dtype)
-        inverse = torch.linalg.inv(basis)
-        return torch.stack([basis @ self.permute(inverse, i) for i in range(self.order)], dim=-3)
+        rows = torch.linalg.inv(basis).index_select(-2, self.permutations(like.device).flatten())
+        return basis.unsqueeze(-3) @ rows.unflatten(-2, (self.order, self.dim))
 
     def orbit(self, vectors: Tensor) -> Tensor:
-        basis = self.weight.to(vectors.dtype)
-        coordinates = torch.linalg.solve(basis, vectors.unsqueeze(-1))  # (L, K, C, d, 1)
-        images = torch.cat([self.permute(coordinates, i) for i in range(self.order)], dim=-1)
-        return (basis @ images).transpose(-1, -2)
+        basis = self.weight.to(vectors.dtype).flatten(0, 2)
+        rows = vectors.reshape(len(basis), -1, self.dim)  # channels that share an action are rows of one matrix
+        coordinates = torch.linalg.solve(basis.mT, rows, left=False)
+        powers = coordinates.index_select(-1, self.permutations(vectors.device).flatten())  # (., rows, p * d)
+        images = torch.bmm(powers.view(len(basis), -1, self.dim), basis.mT)
+        return images.view(*vectors.shape[:-1], self.order, self.dim)
 
     def reset_parameters(self) -> None:
         noise = random_unit_norm(self.weight)

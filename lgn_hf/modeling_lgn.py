@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -72,14 +72,20 @@ class LGNImageReconstructionOutput(ModelOutput):
     hidden_states: tuple[Tensor, ...] | None = None
 
 
-def average_pool(codes: Tensor, size: int) -> Tensor:
-    """`F.adaptive_avg_pool2d(codes, size)` as one matrix product, several times faster on CPUs: (..., H, W) to
-    (..., size, size)."""
-    rows, columns = (
-        F.adaptive_avg_pool1d(torch.eye(side, dtype=codes.dtype, device=codes.device)[None], size)[0]
-        for side in codes.shape[-2:]
+def _same(old: list[Tensor], new: list[Tensor]) -> bool:
+    """Whether tensors have the same values. (Their version counters miss what is written through `.data`.)"""
+    return all(
+        a.dtype == b.dtype and a.device == b.device and torch.equal(a, b) for a, b in zip(old, new, strict=True)
     )
-    return (codes.flatten(-2) @ torch.kron(rows, columns)).unflatten(-1, (size, size))
+
+
+def pooling_matrix(shape: Sequence[int], size: int, like: Tensor) -> Tensor:
+    """Adaptive average pooling of flat H x W codes to size x size as one matrix, (H*W, size*size): several times faster
+    on CPUs than `F.adaptive_avg_pool2d`."""
+    rows, columns = (
+        F.adaptive_avg_pool1d(torch.eye(side, dtype=like.dtype, device=like.device)[None], size)[0] for side in shape
+    )
+    return torch.kron(rows, columns)
 
 
 def without_autocast(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -246,6 +252,7 @@ class LGNModel(LGNPreTrainedModel):
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(config.num_filters) for _ in range(config.num_layers - 1 if config.batch_norm else 0)
         )
+        self._bank: tuple[list[Tensor], Tensor] | None = None  # the parameters of a filter bank, and the bank
         self.auxiliary_inverses = None
         if config.regularizer == "inverse" and self.action.is_learned:
             dim = config.filter_dim
@@ -292,7 +299,7 @@ class LGNModel(LGNPreTrainedModel):
         self._check_images(pixel_values)
         images = pixel_values.to(self.basis.dtype)
         all_codes = config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        filters = self.filter_bank().flatten(1, 2).to(images.dtype)  # (L, K*p, C, n, m)
+        filters = self._current_filters()
         norms = [cast(nn.BatchNorm2d, norm) for norm in self.norms]
         momentum = fista_momentum(config.num_layers) if config.algorithm == "fista" else [0.0] * config.num_layers
         inputs = (images, filters, self.thresholds(), norms, momentum, config.step_size, config.padding)
@@ -303,6 +310,23 @@ class LGNModel(LGNPreTrainedModel):
         return BaseModelOutputWithNoAttention(
             last_hidden_state=codes[-1], hidden_states=tuple(codes) if all_codes else None
         )
+
+    def _current_filters(self) -> Tensor:
+        """The filter bank as the layers read it, (L, K*p, C, n, m): built anew where it needs gradients, else only
+        where a parameter has changed since the last call."""
+
+        def build() -> Tensor:
+            return self.filter_bank().flatten(1, 2).to(self.basis.dtype)
+
+        sources = [self.basis, *self.action.parameters()]
+        wants_gradient = torch.is_grad_enabled() and any(p.requires_grad for p in sources)
+        # To compare costs an accelerator more than to build.
+        if wants_gradient or torch.compiler.is_compiling() or self.basis.device.type != "cpu":
+            return build()
+        if self._bank is None or not _same(self._bank[0], sources):
+            with torch.inference_mode(False), torch.no_grad():  # a later call may want the gradient of its images
+                self._bank = ([p.detach().clone() for p in sources], build())
+        return self._bank[1]
 
     def _check_images(self, pixel_values: Tensor) -> None:
         config = self.config
@@ -328,6 +352,7 @@ class LGNForImageClassification(LGNPreTrainedModel):
     def __init__(self, config: LGNConfig):
         super().__init__(config)
         self.lgn = LGNModel(config)
+        self._pooling: tuple[Any, Tensor] | None = None
         self.classifier = nn.Linear(config.num_filters * config.pool_size**2, config.num_labels or 0)
         self.post_init()
 
@@ -347,8 +372,7 @@ class LGNForImageClassification(LGNPreTrainedModel):
             output_hidden_states: also return the codes z_1..z_L.
         """
         outputs = self.lgn(pixel_values, output_hidden_states=output_hidden_states, return_dict=True)
-        pooled = average_pool(outputs.last_hidden_state, self.config.pool_size)
-        logits = self.classifier(pooled.flatten(1))
+        logits = self.classifier(self._pool(outputs.last_hidden_state))
         loss = task_loss = regularization_loss = None
         if self.training or labels is not None:
             regularization_loss = self.regularization_loss()
@@ -356,6 +380,18 @@ class LGNForImageClassification(LGNPreTrainedModel):
             task_loss = self.loss_function(labels, logits, self.config)
             loss = task_loss + regularization_loss if self.training else task_loss
         return LGNImageClassifierOutput(loss, logits, task_loss, regularization_loss, outputs.hidden_states)
+
+    def _pool(self, codes: Tensor) -> Tensor:
+        """(B, F, H, W) to (B, F * pool_size^2), keeping the matrix for the next call."""
+        key = (codes.shape[-2:], codes.dtype, codes.device)
+        if torch.compiler.is_compiling():
+            matrix = pooling_matrix(codes.shape[-2:], self.config.pool_size, codes)
+        else:
+            if self._pooling is None or self._pooling[0] != key:
+                with torch.inference_mode(False), torch.no_grad():
+                    self._pooling = (key, pooling_matrix(codes.shape[-2:], self.config.pool_size, codes))
+            matrix = self._pooling[1]
+        return (codes.flatten(2) @ matrix).flatten(1)
 
 
 class LGNForImageReconstruction(LGNPreTrainedModel):

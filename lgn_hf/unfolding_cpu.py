@@ -198,13 +198,17 @@ class _Unfolding(torch.autograd.Function):
         pool.serve(planes.codes)
         padded, bank, bias = planes.pad(images), filters.contiguous(), -recipe.step_size * thresholds
         means, variances = means.clone(), variances.clone()
-        scales, shifts = torch.ones_like(thresholds), torch.zeros_like(thresholds)  # y_{l+1} = scale u_l + shift
+        # y_{l+1} = scale u_l + shift; with batch statistics, of a layer's own
+        scales = weights * (variances + variances.new_tensor(recipe.eps)[:, None]).rsqrt()
+        shifts = biases - scales * means
+        if layers > len(weights):
+            scales = torch.cat([scales, torch.ones_like(thresholds[len(weights) :])])
+            shifts = torch.cat([shifts, torch.zeros_like(thresholds[len(weights) :])])
         codes: list[Tensor] = []
         residuals = [padded]
         outputs: list[Tensor] = []
         for layer in range(layers):
-            normalised = layer < len(weights)
-            measured = normalised and recipe.batch_statistics[layer]
+            measured = layer < len(weights) and recipe.batch_statistics[layer]
             moments = images.new_empty(*planes.codes[:2], 2) if measured else None
             code = pool.empty(planes.codes, images.dtype)
             residual = images.new_empty(planes.images) if layer else None
@@ -232,7 +236,6 @@ class _Unfolding(torch.autograd.Function):
                 residuals[1:] = []
             if moments is not None:
                 means[layer], variances[layer] = _combine(moments, planes.code_pixels)
-            if normalised:
                 scales[layer] = weights[layer] * (variances[layer] + recipe.eps[layer]).rsqrt()
                 shifts[layer] = biases[layer] - scales[layer] * means[layer]
         if recipe.with_gradient:
@@ -412,10 +415,8 @@ class Planes:
         self.codes, self.images = (batch, count, code_plane), (batch, channels, image_plane)
         self.unpadded_codes = (batch, count, code_rows, code_columns)
 
-        self.code_mask = torch.zeros(code_plane, dtype=self.type.mask)
-        self.code_mask[: code_rows * self.pitch].view(code_rows, self.pitch)[:, :code_columns] = -1  # all bits
-        self.image_mask = torch.zeros(image_plane, dtype=self.type.mask)
-        self.inside(self.image_mask).fill_(-1)
+        self.code_mask = _mask(code_plane, (code_rows, code_columns), self.pitch, 0, self.type.mask)
+        self.image_mask = _mask(image_plane, (height, width), self.pitch, padding, self.type.mask)
         self.shape = _Shape(
             *(batch, channels, count, n, m, code_rows, code_columns, self.pitch, positions, code_plane, image_plane),
             *(self.threads, self.code_mask.data_ptr(), self.image_mask.data_ptr()),
@@ -448,6 +449,17 @@ class Planes:
         function = getattr(library(), f"{name}_{self.type.name}")
         function.restype = ctypes.c_int64
         return function(*arguments)
+
+
+@functools.lru_cache(maxsize=64)
+def _mask(plane: int, shape: tuple[int, int], pitch: int, border: int, dtype: torch.dtype) -> Tensor:
+    """All bits set where a plane has pixels."""
+    rows, columns = shape
+    with torch.inference_mode(False):
+        mask = torch.zeros(plane, dtype=dtype)
+        grid = mask[: (rows + 2 * border) * pitch].view(-1, pitch)
+        grid[border : border + rows, border : border + columns] = -1
+    return mask
 
 
 def _structure(name: str, number: Any, fields: str) -> type[ctypes.Structure]:
