@@ -147,7 +147,9 @@ class LeftAction(GroupAction):
 
     def generators(self, like: Tensor) -> Tensor:
         eye = torch.eye(self.size, dtype=like.dtype, device=like.device)
-        blocks = eye[:, None, :, None] * self.weight.to(like.dtype)[..., None, :, None, :]  # (L, K, C or 1, n, n, n, n)
+        blocks = (
+            eye[:, None, :, None] * self.weight.to(like.dtype)[..., None, :, None, :]
+        )  # (L, K, C or 1, n, n, n, n)
         return blocks.reshape(*self.batch_shape, self.dim, self.dim)
 
     def orbit(self, vectors: Tensor) -> Tensor:

@@ -299,7 +299,7 @@ class LGNModel(LGNPreTrainedModel):
         self._check_images(pixel_values)
         images = pixel_values.to(self.basis.dtype)
         all_codes = config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        filters = self._current_filters()
+        filters = self.current_filters()
         norms = [cast(nn.BatchNorm2d, norm) for norm in self.norms]
         momentum = fista_momentum(config.num_layers) if config.algorithm == "fista" else [0.0] * config.num_layers
         inputs = (images, filters, self.thresholds(), norms, momentum, config.step_size, config.padding)
@@ -311,7 +311,7 @@ class LGNModel(LGNPreTrainedModel):
             last_hidden_state=codes[-1], hidden_states=tuple(codes) if all_codes else None
         )
 
-    def _current_filters(self) -> Tensor:
+    def current_filters(self) -> Tensor:
         """The filter bank as the layers read it, (L, K*p, C, n, m): built anew where it needs gradients, else only
         where a parameter has changed since the last call."""
 

@@ -37,7 +37,6 @@ logger = logging.get_logger(__name__)
 SOURCE = Path(__file__).with_suffix(".cpp")
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi", "-std=c++17")
 CACHE_LINE = 64  # bytes
-LARGEST_RECYCLED = 1 << 28  # bytes
 
 
 class CannotCompile(Exception):
@@ -195,7 +194,6 @@ class _Unfolding(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         layers, momentum = len(filters), recipe.momentum
         planes = Planes(images, filters, recipe.padding)
-        pool.serve(planes.codes)
         padded, bank, bias = planes.pad(images), filters.contiguous(), -recipe.step_size * thresholds
         means, variances = means.clone(), variances.clone()
         # y_{l+1} = scale u_l + shift; with batch statistics, of a layer's own
@@ -365,31 +363,33 @@ def _differentiable_gradients(
 
 
 class Pool:
-    """Memory for the tensors of one shape of batch, used again as soon as the last tensor on it is gone.
+    """Memory for large tensors, used again as soon as the last tensor on it is gone.
 
     A process that asks the system for fresh memory at every step spends a third of a small network's step on page faults.
     """
 
-    def __init__(self):
-        self.shape: tuple[int, ...] = ()
-        self.free: dict[int, list[mmap.mmap]] = {}
-
-    def serve(self, shape: tuple[int, ...]) -> None:
-        """Forget the memory of any other shape; what is in use dies with its tensors."""
-        if shape != self.shape:
-            self.shape, self.free = shape, {}
+    def __init__(self, capacity: int):
+        self.capacity = capacity  # bytes that may lie free
+        self.free: dict[int, list[mmap.mmap]] = {}  # by size, the size used last at the end
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         size = math.prod(shape) * dtype.itemsize
-        free = self.free.setdefault(size, [])
-        block = free.pop() if free else mmap.mmap(-1, size)
+        blocks = self.free.get(size)
+        block = blocks.pop() if blocks else mmap.mmap(-1, size)
         view = np.frombuffer(block, np.uint8)
-        if size <= LARGEST_RECYCLED:
-            weakref.finalize(view, free.append, block).atexit = False
+        weakref.finalize(view, self._take_back, block).atexit = False
         return torch.from_numpy(view).view(dtype).view(shape)
 
+    def _take_back(self, block: mmap.mmap) -> None:
+        self.free[len(block)] = [*self.free.pop(len(block), []), block]
+        while sum(size * len(blocks) for size, blocks in self.free.items()) > self.capacity:
+            oldest = next(iter(self.free))
+            self.free[oldest].pop()
+            if not self.free[oldest]:
+                del self.free[oldest]
 
-pool = Pool()
+
+pool = Pool(capacity=1 << 30)
 
 
 class Planes:

@@ -41,9 +41,12 @@ def fit_zca(images: Tensor, eps: float = 1e-8) -> ZCAWhitening:
     flat = images.flatten(1)
     mean = flat.mean(0, dtype=torch.float64)
     covariance = mean.new_zeros(len(mean), len(mean))
+    stripe = math.ceil(len(mean) / 8)
     for chunk in flat.split(4096):
         centred = chunk.double() - mean
-        covariance.addmm_(centred.T, centred)
+        for start in range(0, len(mean), stripe):  # the blocks on and above the diagonal
+            covariance[start : start + stripe, start:].addmm_(centred[:, start : start + stripe].T, centred[:, start:])
+    covariance = covariance.triu() + covariance.triu(1).T
     basis, scale = _zca(covariance / len(flat), eps)
     return ZCAWhitening(mean.view(images.shape[1:]).float(), basis.float(), scale.float())
 
