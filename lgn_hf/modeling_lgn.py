@@ -72,7 +72,7 @@ class LGNImageReconstructionOutput(ModelOutput):
     hidden_states: tuple[Tensor, ...] | None = None
 
 
-def _same(old: list[Tensor], new: list[Tensor]) -> bool:
+def _same(old: Sequence[Tensor], new: Sequence[Tensor]) -> bool:
     """Whether tensors have the same values. (Their version counters miss what is written through `.data`.)"""
     return all(
         a.dtype == b.dtype and a.device == b.device and torch.equal(a, b) for a, b in zip(old, new, strict=True)

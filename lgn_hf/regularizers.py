@@ -13,8 +13,10 @@ def inverse_loss(actions: Tensor, inverses: Tensor) -> Tensor:
 
     Shapes: (..., d, d) and (..., d, d) to (...).
     """
-    eye = torch.eye(actions.shape[-1], dtype=actions.dtype, device=actions.device)
-    return torch.linalg.matrix_norm(actions @ inverses - eye)
+    dim = actions.shape[-1]
+    eye = torch.eye(dim, dtype=actions.dtype, device=actions.device)
+    distances = torch.baddbmm(eye, actions.reshape(-1, dim, dim), inverses.reshape(-1, dim, dim), beta=-1)
+    return torch.linalg.vector_norm(distances.flatten(1), dim=1).view(actions.shape[:-2])
 
 
 def nuclear_loss(actions: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ from networks import (
 )
 from torch import nn
 
-from lgn_hf.modeling_lgn import fista_momentum
+from lgn_hf.modeling_lgn import pooling_matrix
+from lgn_hf.unfolding import fista_momentum
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 MODES = ["train", "eval"]
@@ -414,3 +415,77 @@ def test_models_in_bfloat16(name, mode):
     assert outputs.loss.isfinite()
     expected = model.double()(images).logits
     torch.testing.assert_close(outputs.logits.double(), expected, rtol=0, atol=0.1 * expected.abs().max().item())
+
+
+# Filter banks of models that no longer change
+
+
+class TestKeptFilters:
+    @pytest.fixture
+    def model(self):
+        return make_model("learned", head="base").eval()
+
+    @pytest.fixture
+    def builds(self, model, monkeypatch):
+        """How often the filter bank was built."""
+        count, build = [], model.filter_bank
+        monkeypatch.setattr(model, "filter_bank", lambda: count.append(1) or build())
+        return count
+
+    @torch.no_grad()
+    def test_they_are_built_once(self, model, builds):
+        image = torch.randn(1, 1, 7, 7, dtype=torch.float64)
+        codes = [model(image).last_hidden_state for _ in range(3)]
+        assert len(builds) == 1
+        assert torch.equal(codes[0], codes[2])
+
+    @pytest.mark.parametrize("change", ["basis.data", "action.weight", "load_state_dict", "project_", "float"])
+    @torch.no_grad()
+    def test_they_follow_every_change_of_a_parameter(self, model, change):
+        image = torch.randn(1, 1, 7, 7, dtype=torch.float64)
+        model(image)
+        if change == "basis.data":
+            model.basis.data.mul_(2)
+        elif change == "action.weight":
+            model.action.weight.add_(0.1)
+        elif change == "load_state_dict":
+            model.load_state_dict(make_model("learned", head="base", seed=1).state_dict())
+        elif change == "project_":
+            model.basis.mul_(3)
+            model(image)
+            model.project_()
+        else:
+            model.float()
+        torch.testing.assert_close(model.current_filters(), model.filter_bank().flatten(1, 2).to(model.dtype))
+
+    def test_training_builds_them_at_every_step(self, model, builds):
+        image = torch.randn(1, 1, 7, 7, dtype=torch.float64)
+        for _ in range(2):
+            model(image).last_hidden_state.sum().backward()
+        assert len(builds) == 2
+        assert model.basis.grad is not None
+
+    def test_the_gradient_of_an_image_needs_none_of_the_filters(self, model, builds):
+        model.requires_grad_(False)
+        image = torch.randn(1, 1, 7, 7, dtype=torch.float64)
+        with torch.inference_mode():
+            model(image)
+        model(image.requires_grad_()).last_hidden_state.sum().backward()
+        assert image.grad.any()
+        assert len(builds) == 1
+
+
+def test_pooling_is_adaptive_average_pooling():
+    codes = torch.randn(2, 3, 25, 11, dtype=torch.float64)
+    for size in (1, 3, 4):
+        pooled = codes.flatten(2) @ pooling_matrix((25, 11), size, codes)
+        expected = torch.nn.functional.adaptive_avg_pool2d(codes, size).flatten(2)
+        torch.testing.assert_close(pooled, expected)
+
+
+def test_a_classifier_takes_images_of_any_size():
+    model = make_model("learned").eval()
+    for side in (7, 9, 7):
+        codes = model.lgn(torch.randn(2, 1, side, side, dtype=torch.float64)).last_hidden_state
+        expected = torch.nn.functional.adaptive_avg_pool2d(codes, 2).flatten(1)
+        torch.testing.assert_close(model._pool(codes), expected)

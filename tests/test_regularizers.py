@@ -8,7 +8,8 @@ import reference
 import torch
 from networks import LEARNED, NETWORKS, check_gradients, make_model, make_used_model
 
-from lgn_hf.regularizers import inverse_loss, logdet_loss, nuclear_loss
+from lgn_hf import regularizers
+from lgn_hf.regularizers import inverse_loss, logdet_loss, nuclear_loss, polar_factor
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 REGULARIZERS = ["inverse", "nuclear", "logdet"]
@@ -58,6 +59,36 @@ def test_logdet_loss_is_infinite_at_a_singular_matrix():
 def test_gradients_are_those_of_finite_differences(loss, count):
     matrices = [matrix.requires_grad_() for matrix in random_matrices(count, 2)]
     assert torch.autograd.gradcheck(loss, matrices)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "smallest", "tolerance"), [(torch.float32, 1e-4, 1e-3), (torch.float64, 1e-9, 1e-6)]
+)
+def test_the_polar_factor_has_the_singular_vectors_and_no_values(dtype, smallest, tolerance):
+    u, _, vh = torch.linalg.svd(random_matrices(3, 5, dim=12))
+    matrices = u * torch.logspace(0, math.log10(smallest), 12, dtype=torch.float64) @ vh
+    for scale in (1e-6, 1, 1e6):
+        found = polar_factor((scale * matrices).to(dtype)).double()
+        assert (found - u @ vh).abs().max() < tolerance
+
+
+def test_no_singular_value_that_counts_is_missed():
+    values = torch.logspace(-5, 0, 1001, dtype=torch.float32)
+    for a, b, c in regularizers._TO_ONE:
+        values = a * values + b * values**3 + c * values**5
+    assert (values - 1).abs().max() < 2e-6
+
+
+def test_the_polar_factor_of_zero_is_zero():
+    assert not polar_factor(torch.zeros(2, 3, 3)).any()
+
+
+def test_the_nuclear_loss_can_be_differentiated_twice_and_by_functional_transforms():
+    A = random_matrices(2)
+    assert torch.autograd.gradgradcheck(nuclear_loss, A.clone().requires_grad_())
+    expected = torch.autograd.functional.jacobian(lambda a: nuclear_loss(a).sum(), A)
+    torch.testing.assert_close(torch.func.grad(lambda a: nuclear_loss(a).sum())(A), expected)
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(nuclear_loss))(A), expected)
 
 
 # A network: the weighted sum over layers, groups and channels

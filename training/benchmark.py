@@ -55,7 +55,8 @@ Times = dict[str, list[float]]
 
 def make_config(data: str, **fields: Any) -> LGNConfig:
     channels, side = SHAPES[data]
-    return LGNConfig(num_channels=channels, image_size=side, num_labels=10, **fields)
+    fields = {"num_channels": channels, "image_size": side, "num_labels": 10, **fields}
+    return LGNConfig(**fields)
 
 
 def free_filters(data: str) -> LGNConfig:
@@ -67,6 +68,10 @@ def free_filters(data: str) -> LGNConfig:
 def make_batch(data: str, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
     channels, side = SHAPES[data]
     return torch.randn(size, channels, side, side, device=device), torch.randint(10, (size,), device=device)
+
+
+def on(device: torch.device, network: Any) -> Any:
+    return network.to(device)
 
 
 def our_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -81,19 +86,20 @@ class Contender:
     """A network with its optimiser, and one training step of it: forward, loss, backward, clip, Adam, projection."""
 
     def __init__(self, network: nn.Module, loss: Callable = our_loss, optimizer: torch.optim.Optimizer | None = None):
-        self.network, self.loss, self.args = network.train(), loss, RunArguments()
+        self.network: Any = network.train()
+        self.loss, self.args = loss, RunArguments()
         self.optimizer = optimizer or make_optimizer(network, self.args)
         self.project = getattr(getattr(network, "module", network), "project_", None)
 
     @classmethod
     def ours(cls, config: LGNConfig, device: torch.device) -> Contender:
         torch.manual_seed(0)
-        return cls(LGNForImageClassification(config).to(device))
+        return cls(on(device, LGNForImageClassification(config)))
 
     @classmethod
     def textbook(cls, config: LGNConfig, device: torch.device) -> Contender:
         torch.manual_seed(0)
-        network = TextbookLGN(LGNForImageClassification(config)).to(device)
+        network = on(device, TextbookLGN(LGNForImageClassification(config)))
         return cls(network, nn.Module.__call__, torch.optim.Adam(network.parameters(), lr=RunArguments.learning_rate))
 
     def step(self, images: Tensor, labels: Tensor) -> None:
@@ -108,8 +114,8 @@ class Contender:
 def check(config: LGNConfig, device: torch.device) -> float:
     """The largest relative difference of a gradient between our step and the textbook's, in float64."""
     torch.manual_seed(0)
-    ours = LGNForImageClassification(config).double().to(device).train()
-    textbook = TextbookLGN(ours).double().to(device).train()
+    ours = on(device, LGNForImageClassification(config).double().train())
+    textbook = on(device, TextbookLGN(ours).double().train())
     shape = (8, config.num_channels, config.image_size, config.image_size)
     images, labels = torch.randn(shape, dtype=torch.float64, device=device), torch.arange(8, device=device)
     ours(images, labels=labels).loss.backward()
@@ -235,7 +241,7 @@ def steps(args: argparse.Namespace, device: torch.device) -> list[Row]:
             others = {
                 "textbook": Contender.textbook(config, device),
                 "free": Contender.ours(free_filters(data), device),
-                "cnn": Contender(ordinary_cnn(channels, side, 10, multiply_adds).to(device), plain_loss),
+                "cnn": Contender(on(device, ordinary_cnn(channels, side, 10, multiply_adds)), plain_loss),
             }
             # In pairs: what the third leaves of the caches would count for one of the two.
             pairs = {
@@ -480,7 +486,7 @@ def inference(args: argparse.Namespace, device: torch.device) -> list[Row]:
     for data in args.data:
         with tempfile.TemporaryDirectory() as folder:
             LGNForImageClassification(make_config(data)).save_pretrained(folder)
-            loaded, constant = (LGNForImageClassification.from_pretrained(folder).to(device).eval() for _ in range(2))
+            loaded, constant = (on(device, LGNForImageClassification.from_pretrained(folder)).eval() for _ in range(2))
         bank = constant.filter_bank().flatten(1, 2)
         constant.lgn.current_filters = lambda bank=bank: bank
         for size in (1, 128):

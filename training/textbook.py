@@ -7,6 +7,8 @@ that both can be checked to compute the same.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,7 +26,7 @@ class TextbookLGN(nn.Module):
             raise ValueError(
                 "the textbook has untied learned actions, the inverse regularizer and batch normalisation"
             )
-        self.config = config
+        self.config, self.regularizer_weight = config, config.regularizer_weight or 0.0
         indices = [
             (layer, group, channel)
             for layer in range(config.num_layers)
@@ -39,7 +41,7 @@ class TextbookLGN(nn.Module):
         )
         self.thresholds = nn.ParameterList(threshold.detach().clone() for threshold in like.thresholds())
         self.norms = nn.ModuleList(nn.BatchNorm2d(config.num_filters) for _ in range(config.num_layers - 1))
-        self.classifier = nn.Linear(config.num_filters * config.pool_size**2, config.num_labels)
+        self.classifier = nn.Linear(config.num_filters * config.pool_size**2, like.classifier.out_features)
         self.classifier.load_state_dict(like.classifier.state_dict())
 
     @staticmethod
@@ -84,14 +86,14 @@ class TextbookLGN(nn.Module):
             torch.linalg.matrix_norm(action @ inverse - eye)
             for action, inverse in zip(self.actions.values(), self.inverses.values(), strict=True)
         ]
-        return F.cross_entropy(logits, labels) + config.regularizer_weight * torch.stack(distances).sum()
+        return F.cross_entropy(logits, labels) + self.regularizer_weight * torch.stack(distances).sum()
 
     @torch.no_grad()
     def project_(self) -> None:
         for parameter in [*self.filters.values(), *self.actions.values()]:
             parameter /= parameter.norm()
 
-    def gradients(self) -> dict[str, Tensor]:
+    def gradients(self) -> dict[str, Any]:
         """The gradients under the names, and in the shapes, of our network's parameters."""
         config = self.config
         shape = (config.num_layers, config.num_groups, config.num_channels)
