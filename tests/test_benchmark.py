@@ -58,9 +58,9 @@ def test_contenders_take_turns():
     assert {name: len(values) for name, values in times.items()} == {"a": 3, "b": 3}
 
 
-def test_a_slow_contender_has_two_turns():
+def test_slow_contenders_have_one_turn():
     times = benchmark.alternate({"a": lambda: None}, CPU, rounds=100, seconds=0)
-    assert len(times["a"]) == 2
+    assert len(times["a"]) == 1
 
 
 @pytest.mark.parametrize("regularizer", ["none", "inverse", "logdet", "nuclear"])

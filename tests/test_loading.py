@@ -387,8 +387,9 @@ def remote_process(tmp_path_factory):
 def test_remote_code_gives_the_same_answers(remote_process, name, head):
     _, saved, loaded = remote_process
     first, again = loaded[f"{name}.{head}"]
-    assert_same(first, saved[f"{name}.{head}"])
-    assert_same(again, saved[f"{name}.{head}"])
+    assert_same(again, first)
+    # A repository has no C++: the layers run through torch, and round differently.
+    torch.testing.assert_close(first, saved[f"{name}.{head}"])
 
 
 @pytest.mark.slow

@@ -141,13 +141,13 @@ def alternate(
     device: torch.device,
     *,
     rounds: int,
-    seconds: float = 4.0,
+    seconds: float = 3.0,
 ) -> Times:
-    """Milliseconds of each contender's calls, taken in turns, to and fro: `rounds` of them, or as many as fit into
-    `seconds`, but two; after two that do not count, or one where they are slow."""
+    """Milliseconds of each contender's calls, taken in turns, to and fro: `rounds` of them or as many as begin within
+    `seconds`, after two that do not count (one where they are slow)."""
     times: Times = {name: [] for name in contenders}
     begin, warm_up, turn = time.perf_counter(), 0, 0
-    while turn < rounds and (turn < 2 or time.perf_counter() - begin < seconds):
+    while turn < rounds and (turn == 0 or time.perf_counter() - begin < seconds):
         timed = warm_up == 2 or (warm_up == 1 and time.perf_counter() - begin > seconds / 2)
         for name, call in list(contenders.items())[:: -1 if turn % 2 else 1]:
             synchronize(device)
@@ -547,7 +547,7 @@ def main() -> None:
     )
     parser.add_argument("--data", nargs="+", choices=SHAPES, default=list(SHAPES), help="shapes of images")
     parser.add_argument("--batch_sizes", type=int, nargs="+", default=[32, 128, 1024], help="images per training step")
-    parser.add_argument("--rounds", type=int, default=15, help="timed steps of each contender, at most")
+    parser.add_argument("--rounds", type=int, default=11, help="timed steps of each contender, at most")
     parser.add_argument("--compile", action="store_true", help="inference: torch.compile too, which takes a minute")
     parser.add_argument("--output", type=Path, help="JSON file for the figures")
     args = parser.parse_args()
