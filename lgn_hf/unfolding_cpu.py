@@ -147,7 +147,7 @@ def unfold_on_cpu(
         and any(tensor.requires_grad for tensor in (images, filters, thresholds, weights, biases)),
     )
     means, variances, *codes = _Unfolding.apply(
-        images, filters, thresholds, weights, biases, means.detach(), variances.detach(), recipe
+        images, filters, thresholds.to(images.dtype), weights, biases, means.detach(), variances.detach(), recipe
     )
     count = codes[-1].numel() // codes[-1].shape[1]
     for norm, mean, variance in zip(norms, means, variances, strict=True):
@@ -375,7 +375,7 @@ class Pool:
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         size = math.prod(shape) * dtype.itemsize
         blocks = self.free.get(size)
-        block = blocks.pop() if blocks else mmap.mmap(-1, size)
+        block = blocks.pop() if blocks else mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         view = np.frombuffer(block, np.uint8)
         weakref.finalize(view, self._take_back, block).atexit = False
         return torch.from_numpy(view).view(dtype).view(shape)

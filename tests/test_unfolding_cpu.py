@@ -248,6 +248,16 @@ class TestPool:
         pool.empty((1000,), torch.float32)
         assert pool.free == {}
 
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+    def test_a_forked_process_has_memory_of_its_own(self):
+        tensor = Pool(capacity=0).empty((4,), torch.float32).fill_(1)
+        child = os.fork()
+        if child == 0:
+            tensor.fill_(2)
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert tensor.tolist() == [1] * 4
+
     def test_shapes_and_types(self):
         tensor = Pool(capacity=0).empty((2, 4, 3), torch.float64)
         assert tensor.shape == (2, 4, 3)
