@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,7 +138,7 @@ def unfold_on_cpu(
         for name in ("weight", "bias", "running_mean", "running_var")
     )
     recipe = Recipe(
-        momentum=tuple(momentum),
+        momentum=(0.0, *momentum[1:]),  # before the first code there is none to accelerate from
         step_size=step_size,
         padding=padding,
         eps=tuple(norm.eps for norm in norms),
@@ -371,22 +372,32 @@ class Pool:
     def __init__(self, capacity: int):
         self.capacity = capacity  # bytes that may lie free
         self.free: dict[int, list[mmap.mmap]] = {}  # by size, the size used last at the end
+        self.lock = threading.Lock()
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         size = math.prod(shape) * dtype.itemsize
-        blocks = self.free.get(size)
-        block = blocks.pop() if blocks else mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        with self.lock:
+            blocks = self.free.get(size)
+            block = blocks.pop() if blocks else None
+        if block is None:
+            block = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         view = np.frombuffer(block, np.uint8)
         weakref.finalize(view, self._take_back, block).atexit = False
         return torch.from_numpy(view).view(dtype).view(shape)
 
     def _take_back(self, block: mmap.mmap) -> None:
-        self.free[len(block)] = [*self.free.pop(len(block), []), block]
-        while sum(size * len(blocks) for size, blocks in self.free.items()) > self.capacity:
-            oldest = next(iter(self.free))
-            self.free[oldest].pop()
-            if not self.free[oldest]:
-                del self.free[oldest]
+        # Finalizers run anywhere, even while this thread holds the lock: then the block goes back to the system.
+        if not self.lock.acquire(blocking=False):
+            return
+        try:
+            self.free[len(block)] = [*self.free.pop(len(block), []), block]
+            while sum(size * len(blocks) for size, blocks in self.free.items()) > self.capacity:
+                oldest = next(iter(self.free))
+                self.free[oldest].pop()
+                if not self.free[oldest]:
+                    del self.free[oldest]
+        finally:
+            self.lock.release()
 
 
 pool = Pool(capacity=1 << 30)

@@ -4,6 +4,7 @@ import copy
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -30,6 +31,7 @@ CASES = {
     "seven-filters": {"filters": 7, "channels": 2},
     "one-layer": {"layers": 1},
     "no-momentum": {"momentum": 0.0, "layers": 4},
+    "constant-momentum": {"momentum": 0.5, "layers": 4},
     "no-norms": {"norms": False, "layers": 4},
     "one-image": {"batch": 1},
 }
@@ -257,6 +259,19 @@ class TestPool:
             os._exit(0)
         os.waitpid(child, 0)
         assert tensor.tolist() == [1] * 4
+
+    def test_threads_share_it(self):
+        pool = Pool(capacity=10_000)
+
+        def work(number):
+            for _ in range(200):
+                tensors = [pool.empty((4, size), torch.int64).fill_(number) for size in (1, 2, 3)]
+                if not all((tensor == number).all() for tensor in tensors):
+                    return False
+            return True
+
+        with ThreadPoolExecutor(4) as executor:
+            assert all(executor.map(work, range(4)))
 
     def test_shapes_and_types(self):
         tensor = Pool(capacity=0).empty((2, 4, 3), torch.float64)
