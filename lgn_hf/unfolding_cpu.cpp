@@ -55,7 +55,7 @@ struct Shape {
   int64_t rows, columns, pitch;                     // of a code; of all planes
   int64_t positions;                                // of a code, to the next full block
   int64_t code_plane, image_plane;                  // elements, with room behind
-  int64_t threads;
+  int64_t threads, part;                            // images that a thread takes at a time
   const void *code_mask, *image_mask;               // (code_plane), (image_plane)
 };
 
@@ -122,7 +122,6 @@ template <class T> struct Layer {
     Scratch a;
     const auto take = [&](int64_t size) { return (memory += size) - size; };
     a.gradient = reinterpret_cast<Vec*>(take(gradient_size() * kLanes));
-    std::memset(static_cast<void*>(a.gradient), 0, sizeof(T) * gradient_size() * kLanes);
     a.code = take(code_size);
     a.estimate = take(code_size);
     a.image = take(image_size);
@@ -135,7 +134,8 @@ template <class T> struct Layer {
       for (int64_t k = 0; k < taps; ++k) {
         const T weight = f < s.filters ? filters[f * taps + k] : 0;
         a.by_filter[(f / tile * taps + k) * tile + f % tile] = weight;  // (tiles, taps, tile)
-        if (f < s.filters) a.by_line[(k / s.width * s.filters + f) * s.width + k % s.width] = weight;  // (lines, F, width)
+        if (f < s.filters)
+          a.by_line[(k / s.width * s.filters + f) * s.width + k % s.width] = weight;  // (lines, filters, width)
       }
     return a;
   }
@@ -230,7 +230,11 @@ template <class T> struct Layer {
     }
   }
 
-  // The sums of a thread's gradient vectors, as (filters, taps).
+  void clear_gradient(const Scratch& a) const {
+    std::memset(static_cast<void*>(a.gradient), 0, sizeof(T) * gradient_size() * kLanes);
+  }
+
+  // The sums of a part's gradient vectors, as (filters, taps).
   void write_gradient(const Scratch& a, T* out) const {
     const Vec* gradient = a.gradient;
     for (int64_t f = 0; f < s.filters; f += 4)
@@ -292,7 +296,7 @@ template <class T> static void forward(const Shape& s, const Forward<T>& a) {
 #pragma omp parallel num_threads(s.threads)
   {
     const auto scratch = layer.scratch(a.scratch, a.filters);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, s.part)
     for (int64_t b = 0; b < s.batch; ++b) {
       const T* r = a.images + b * layer.image_size;
       T* z = a.codes + b * layer.code_size;
@@ -351,7 +355,7 @@ template <class T> struct Backward {
   const T* gradient;                       // (B, F, rows, columns), of z_l from outside; or null
   T* previous_flow;                        // out: dL/dy_l, where there is a z_{l-1}
   T* image_gradient;                       // added to; or null
-  T* filter_gradient;                      // out: (threads, filters, taps)
+  T* filter_gradient;                      // out: (parts, filters, taps)
   T* sums;                                 // out: (B, F, 3), of dL/d(ReLU's input), dL/dy_l, dL/dy_l * normal u_{l-1}
 };
 
@@ -363,82 +367,86 @@ template <class T> static void backward(const Shape& s, const Backward<T>& a) {
   {
     const auto scratch = layer.scratch(a.scratch, a.filters);
     T* g = scratch.code;
-#pragma omp for schedule(static)
-    for (int64_t b = 0; b < s.batch; ++b) {
-      const T* z = a.codes + b * layer.code_size;
-      const T* z1 = a.previous ? a.previous + b * layer.code_size : nullptr;
-      const T* z2 = a.before ? a.before + b * layer.code_size : nullptr;
-      const T* r = a.residuals + b * layer.image_size;
-      T* sums = a.sums + 3 * b * s.filters;
+#pragma omp for schedule(dynamic)
+    for (int64_t part = 0; part < s.batch; part += s.part) {
+      layer.clear_gradient(scratch);
+      for (int64_t b = part; b < smaller(part + s.part, s.batch); ++b) {
+        const T* z = a.codes + b * layer.code_size;
+        const T* z1 = a.previous ? a.previous + b * layer.code_size : nullptr;
+        const T* z2 = a.before ? a.before + b * layer.code_size : nullptr;
+        const T* r = a.residuals + b * layer.image_size;
+        T* sums = a.sums + 3 * b * s.filters;
 
-      // g = dL/d(ReLU's input)
-      std::memset(g, 0, sizeof(T) * layer.code_size);
-      if (a.gradient)
-        layer.each_row(b, [&](int64_t from, int64_t to) {
-          std::memcpy(g + to, a.gradient + from, sizeof(T) * s.columns);
-        });
-      for (int64_t f = 0; f < s.filters; ++f) {
-        const int64_t at = f * s.code_plane;
-        T* flow = a.flow ? a.flow + b * layer.code_size + at : nullptr;
-        const T* later = a.later_flow ? a.later_flow + b * layer.code_size + at : nullptr;
-        const T* old = z1 && a.next_momentum != 0 ? z1 + at : nullptr;
-        Vec sum = {};
-        for (int64_t q = 0; q < s.positions; q += kLanes) {
-          Vec v = layer.load(g + at + q);
-          if (flow) {
-            Vec d = a.flow_scale[f] * layer.load(flow + q);
-            if (a.flow_slope) {
-              const Vec u = layer.accelerated(z + at, old, a.next_momentum, q);
-              d = layer.keep(d + a.flow_slope[f] * u + a.flow_shift[f], s.code_mask, q);
-            }
-            layer.store(flow + q, d);
-            v += (1 + a.next_momentum) * d;
-          }
-          if (later) v -= a.later_momentum * layer.load(later + q);
-          v = layer.load(z + at + q) <= 0 ? Vec{} : v;
-          layer.store(g + at + q, v);
-          sum += v;
-        }
-        sums[3 * f] = layer.total(sum);
-      }
-
-      for (int64_t q = 0; q < layer.image_size; q += kLanes) layer.store(scratch.scaled + q, a.step * layer.load(r + q));
-      layer.template filter_gradient<false>(g, scratch.scaled, scratch);
-      if (!z1 && !a.image_gradient) continue;
-
-      // dL/dr
-      layer.synthesis(g, scratch);
-      for (int64_t c = 0; c < layer.image_size; c += s.image_plane)
-        for (int64_t q = 0; q < s.image_plane; q += kLanes) {
-          const Vec d = layer.keep(a.step * layer.load(scratch.image + c + q), s.image_mask, q);
-          layer.store(scratch.image + c + q, d);
-          if (T* p = a.image_gradient ? a.image_gradient + b * layer.image_size + c + q : nullptr)
-            layer.store(p, layer.load(p) + d);
-        }
-      if (!z1) continue;
-
-      // dL/dy_l = g - W^T dL/dr
-      layer.estimate(z1, z2, a.momentum, a.scale, a.shift, scratch);
-      layer.template filter_gradient<true>(scratch.estimate, scratch.image, scratch);
-      T* dy = a.previous_flow + b * layer.code_size;
-      layer.analysis(scratch.image, scratch, [&](int64_t f, int64_t q, Vec sum) {
-        const int64_t at = f * s.code_plane + q;
-        layer.store(dy + at, layer.keep(layer.load(g + at) - sum, s.code_mask, q));
-      });
-      if (a.mean)
+        // g = dL/d(ReLU's input)
+        std::memset(g, 0, sizeof(T) * layer.code_size);
+        if (a.gradient)
+          layer.each_row(b, [&](int64_t from, int64_t to) {
+            std::memcpy(g + to, a.gradient + from, sizeof(T) * s.columns);
+          });
         for (int64_t f = 0; f < s.filters; ++f) {
           const int64_t at = f * s.code_plane;
-          Vec sum = {}, product = {};
+          T* flow = a.flow ? a.flow + b * layer.code_size + at : nullptr;
+          const T* later = a.later_flow ? a.later_flow + b * layer.code_size + at : nullptr;
+          const T* old = z1 && a.next_momentum != 0 ? z1 + at : nullptr;
+          Vec sum = {};
           for (int64_t q = 0; q < s.positions; q += kLanes) {
-            const Vec d = layer.load(dy + at + q);
-            sum += d;
-            product += d * (layer.accelerated(z1 + at, z2 ? z2 + at : nullptr, a.momentum, q) - a.mean[f]);
+            Vec v = layer.load(g + at + q);
+            if (flow) {
+              Vec d = a.flow_scale[f] * layer.load(flow + q);
+              if (a.flow_slope) {
+                const Vec u = layer.accelerated(z + at, old, a.next_momentum, q);
+                d = layer.keep(d + a.flow_slope[f] * u + a.flow_shift[f], s.code_mask, q);
+              }
+              layer.store(flow + q, d);
+              v += (1 + a.next_momentum) * d;
+            }
+            if (later) v -= a.later_momentum * layer.load(later + q);
+            v = layer.load(z + at + q) <= 0 ? Vec{} : v;
+            layer.store(g + at + q, v);
+            sum += v;
           }
-          sums[3 * f + 1] = layer.total(sum);
-          sums[3 * f + 2] = layer.total(product) * a.deviation[f];
+          sums[3 * f] = layer.total(sum);
         }
+
+        for (int64_t q = 0; q < layer.image_size; q += kLanes)
+          layer.store(scratch.scaled + q, a.step * layer.load(r + q));
+        layer.template filter_gradient<false>(g, scratch.scaled, scratch);
+        if (!z1 && !a.image_gradient) continue;
+
+        // dL/dr
+        layer.synthesis(g, scratch);
+        for (int64_t c = 0; c < layer.image_size; c += s.image_plane)
+          for (int64_t q = 0; q < s.image_plane; q += kLanes) {
+            const Vec d = layer.keep(a.step * layer.load(scratch.image + c + q), s.image_mask, q);
+            layer.store(scratch.image + c + q, d);
+            if (T* p = a.image_gradient ? a.image_gradient + b * layer.image_size + c + q : nullptr)
+              layer.store(p, layer.load(p) + d);
+          }
+        if (!z1) continue;
+
+        // dL/dy_l = g - W^T dL/dr
+        layer.estimate(z1, z2, a.momentum, a.scale, a.shift, scratch);
+        layer.template filter_gradient<true>(scratch.estimate, scratch.image, scratch);
+        T* dy = a.previous_flow + b * layer.code_size;
+        layer.analysis(scratch.image, scratch, [&](int64_t f, int64_t q, Vec sum) {
+          const int64_t at = f * s.code_plane + q;
+          layer.store(dy + at, layer.keep(layer.load(g + at) - sum, s.code_mask, q));
+        });
+        if (a.mean)
+          for (int64_t f = 0; f < s.filters; ++f) {
+            const int64_t at = f * s.code_plane;
+            Vec sum = {}, product = {};
+            for (int64_t q = 0; q < s.positions; q += kLanes) {
+              const Vec d = layer.load(dy + at + q);
+              sum += d;
+              product += d * (layer.accelerated(z1 + at, z2 ? z2 + at : nullptr, a.momentum, q) - a.mean[f]);
+            }
+            sums[3 * f + 1] = layer.total(sum);
+            sums[3 * f + 2] = layer.total(product) * a.deviation[f];
+          }
+      }
+      layer.write_gradient(scratch, a.filter_gradient + part / s.part * s.filters * layer.taps);
     }
-    layer.write_gradient(scratch, a.filter_gradient + thread_number() * s.filters * layer.taps);
   }
 }
 

@@ -38,6 +38,9 @@ logger = logging.get_logger(__name__)
 SOURCE = Path(__file__).with_suffix(".cpp")
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi", "-std=c++17")
 CACHE_LINE = 64  # bytes
+# Threads take this many images at a time, whoever is free, and every such part has filter gradients of its own: a thread
+# that the system holds up does not hold up the others, and results do not depend on the number of threads.
+IMAGES_OF_A_PART = 8
 
 
 class CannotCompile(Exception):
@@ -259,7 +262,7 @@ class _Unfolding(torch.autograd.Function):
         batch, count, bank = len(images), len(images) * planes.code_pixels, filters.contiguous()
         deviations = (variances + variances.new_tensor(recipe.eps)[:, None]).rsqrt()
         image_gradient = images.new_zeros(planes.images) if ctx.needs_input_grad[0] else None
-        filter_gradient = bank.new_zeros(layers, planes.threads, *bank.shape[1:])
+        filter_gradient = bank.new_empty(layers, planes.parts, *bank.shape[1:])
         sums = bank.new_zeros(layers, batch, thresholds.shape[1], 3)
         flow: dict[str, Tensor] = {}  # dL/dy_{l+1} and how it becomes dL/du_l
         later_flow = None
@@ -414,7 +417,8 @@ class Planes:
         batch, channels, height, width = images.shape
         _, count, _, n, m = filters.shape
         self.type = _TYPES[images.dtype]
-        self.padding, self.threads = padding, torch.get_num_threads()
+        self.padding, threads = padding, torch.get_num_threads()
+        self.parts = -(-batch // IMAGES_OF_A_PART)
         self.rows, self.pitch = height + 2 * padding, width + 2 * padding
         code_rows, code_columns = self.rows - n + 1, self.pitch - m + 1
         self.code_pixels = code_rows * code_columns
@@ -430,9 +434,9 @@ class Planes:
         self.image_mask = _mask(image_plane, (height, width), self.pitch, padding, self.type.mask)
         self.shape = _Shape(
             *(batch, channels, count, n, m, code_rows, code_columns, self.pitch, positions, code_plane, image_plane),
-            *(self.threads, self.code_mask.data_ptr(), self.image_mask.data_ptr()),
+            *(threads, IMAGES_OF_A_PART, self.code_mask.data_ptr(), self.image_mask.data_ptr()),
         )
-        self.scratch = images.new_empty(self.threads * self._call("scratch", ctypes.byref(self.shape)))
+        self.scratch = images.new_empty(threads * self._call("scratch", ctypes.byref(self.shape)))
 
     def inside(self, padded: Tensor) -> Tensor:
         """The view of (..., image plane) without its padding: (..., H, W)."""
@@ -482,7 +486,7 @@ def _structure(name: str, number: Any, fields: str) -> type[ctypes.Structure]:
 _Shape = _structure(
     "Shape",
     ctypes.c_int64,
-    "batch channels filters height width rows columns pitch positions code_plane image_plane threads "
+    "batch channels filters height width rows columns pitch positions code_plane image_plane threads part "
     "code_mask* image_mask*",
 )
 _FORWARD = (
