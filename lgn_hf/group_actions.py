@@ -8,7 +8,6 @@ n x n filters, d = n*n.
 
 from __future__ import annotations
 
-import math
 from typing import cast
 
 import torch
@@ -16,58 +15,12 @@ from torch import Tensor, nn
 from transformers import initialization as init
 
 from .configuration_lgn import LGNConfig
-
-
-def vec(filters: Tensor) -> Tensor:
-    """Stack the columns of each filter (eq. 6): vec(W)[j*n + i] = W[i, j].
-
-    Shapes: (..., n, m) to (..., n*m).
-
-    Example:
-        >>> vec(torch.tensor([[1, 2], [3, 4]]))
-        tensor([1, 3, 2, 4])
-    """
-    return filters.transpose(-1, -2).flatten(-2)
-
-
-def unvec(vectors: Tensor, rows: int) -> Tensor:
-    """The inverse of `vec` (eq. 7). Shapes: (..., n*m) to (..., n, m) with n = `rows`."""
-    return vectors.unflatten(-1, (-1, rows)).transpose(-1, -2)
-
-
-def unit_norm(tensor: Tensor, norm: float = 1.0) -> Tensor:
-    """Scale each matrix of (..., n, m) to Frobenius norm `norm`; a zero matrix stays zero."""
-    tiny = torch.finfo(tensor.dtype).tiny
-    return tensor * (norm / torch.linalg.matrix_norm(tensor, keepdim=True).clamp_min(tiny))
+from .filters import rotation_matrix, unit_norm
 
 
 def random_unit_norm(like: Tensor, norm: float = 1.0) -> Tensor:
     """Gaussian matrices of Frobenius norm `norm`, shaped as `like`, in float32 at least."""
     return unit_norm(torch.randn_like(like, dtype=torch.promote_types(like.dtype, torch.float32)), norm)
-
-
-def rotation_matrix(size: int, degrees: float) -> Tensor:
-    """The bilinear counter-clockwise rotation of a `size` x `size` filter about its centre, as a matrix on vec(W).
-
-    Output pixel (i, j) reads the filter at the point that the rotation carries to it, as a weighted mean of the four
-    pixels around (zero outside the filter). Multiples of 90 degrees are exact permutations, as `torch.rot90`.
-
-    Returns:
-        (d, d), float64.
-    """
-    # Rounding makes the cosine of 90 degrees 0, not 6e-17, so that points on the pixel grid stay on it.
-    cos, sin = (round(f(math.radians(degrees)), 15) for f in (math.cos, math.sin))
-    pixels = torch.arange(size, dtype=torch.float64)
-    centre = (size - 1) / 2
-    y, x = (vec(t) - centre for t in torch.meshgrid(pixels, pixels, indexing="ij"))  # (d,) each, of the output pixel
-    source_row = sin * x + cos * y + centre
-    source_column = cos * x - sin * y + centre
-
-    def hat(points: Tensor) -> Tensor:
-        """Weight of each of the n rows (or columns) at each point: (d, n)."""
-        return (1 - (points[:, None] - pixels).abs()).clamp_min(0)
-
-    return vec(hat(source_row)[:, :, None] * hat(source_column)[:, None, :])
 
 
 class GroupAction(nn.Module):

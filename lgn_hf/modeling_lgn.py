@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,9 +20,11 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithNoAttention
 from transformers.utils.generic import ModelOutput, can_return_tuple
 
+from .actions import Actions
 from .configuration_lgn import LGNConfig
 from .convolutions import synthesis
-from .group_actions import GroupAction, make_action, random_unit_norm, unit_norm, unvec, vec
+from .filters import unit_norm, unvec, vec
+from .group_actions import GroupAction, make_action, random_unit_norm
 from .regularizers import regularization
 from .unfolding import fista_momentum, unfold
 from .unfolding_cpu import suits, unfold_on_cpu
@@ -179,6 +183,19 @@ class LGNPreTrainedModel(PreTrainedModel):
     def group_actions(self) -> Tensor:
         """The generators A, or the matrix of one step for `rotation`: (L, K, C or 1, d, d)."""
         return self._all_layers(self._lgn.action.generators(self._lgn.wide_basis))
+
+    def actions(self) -> Actions:
+        """All generators as they are now, by themselves: to look at, apply, diagnose and save (`actions.py`)."""
+        config, source = self.config, self.name_or_path or ""
+        is_folder = os.path.isabs(source) or os.path.isdir(source)  # where it lies on this machine is not its name
+        names = [f.name for f in fields(LGNConfig) if "help" in f.metadata]
+        return Actions(
+            self.group_actions(),
+            config.group_order,
+            basis=self.base_filters(),
+            name=(Path(source).name if is_folder else source) or None,
+            config={**{name: getattr(config, name) for name in names}, "num_labels": config.num_labels},
+        )
 
     @without_autocast
     def orbit_operators(self) -> Tensor:

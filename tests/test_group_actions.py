@@ -7,7 +7,7 @@ import torch
 from networks import CYCLIC, LEARNED, NETWORKS, check_gradients, make_model, make_used_model
 from scipy import ndimage
 
-from lgn_hf.group_actions import rotation_matrix, unit_norm, unvec, vec
+from lgn_hf.filters import rotation_matrix, unit_norm, unvec, vec
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = [1, 2, 3, 5, 6, 8]
