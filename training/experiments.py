@@ -1,0 +1,567 @@
+"""The papers' experiments on learned actions, and ours: `python training/experiments.py NAME [--source MODEL_FOLDER ...]`.
+
+Each leaves `result.json` and its figures in --output_dir; --quick does the same on less in seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import math
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from arguments import RunArguments
+from benchmark import Contender, alternate, print_table, ratio
+from checkpoint import atomic_write
+from data import Data, load_data
+from evaluation import evaluate_split
+from fitting import fit
+from matplotlib.figure import Figure
+from optimization import learning_rate
+from planted import NETWORKS, Setting, search
+from results import machine, today, versions
+from rich.console import Console
+from torch import Tensor
+from tqdm.auto import tqdm
+from transformers.utils import logging
+from transforms import epoch_indices, seeded_generator
+
+from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor, LGNModel
+from lgn_hf.actions import Actions, load_actions
+from lgn_hf.configuration_lgn import REGULARIZERS
+from lgn_hf.diagnostics import action_distance, permutation_test, scores
+from lgn_hf.filters import rotation_matrix, unit_norm, unvec, vec
+from lgn_hf.operations import average_pooling, corner_swap, transposition
+from lgn_hf.plots import action_gallery, dft_plot, effect_plot, orbit_plot, save_figure, spectrum_plot
+
+SIZE = 6  # pixels, the side of the papers' filters and patches
+RADII, ANGLES, COMPOSED_RADII, COMPOSED_ANGLE = (3, 4, 5, 6), (30, 45, 60, 90), (4, 5, 6), 60
+STRUCTURES = ("skew_symmetry", "toeplitz", "multi_scale", "block_concentration")  # figures 1 and 7
+
+Row = dict[str, Any]
+
+
+def draw(args: argparse.Namespace, name: str, figure: Figure) -> str:
+    save_figure(figure, args.output_dir / f"{name}.png", dpi=50 if args.quick else 200)
+    return f"{name}.png"
+
+
+def facts_of(data: Data) -> Row:
+    return {"source": data.source, "fingerprint": data.fingerprint, "train": len(data.train), "test": len(data.test)}
+
+
+def relative_error(found: Tensor, true: Tensor) -> Tensor:
+    """||A - T||_F / ||T||_F. Shapes: (..., d, d) and (..., d, d) to (...)."""
+    return torch.linalg.matrix_norm(found - true) / torch.linalg.matrix_norm(true)
+
+
+# patches: section 5.2, figures 3 to 5
+
+
+def patch_operators() -> dict[str, tuple[str, Tensor]]:
+    """The operators of section 5.2 on SIZE x SIZE patches: name -> (the paper's figure, (d, d) float64)."""
+    pooling = {radius: average_pooling(SIZE, radius) for radius in {*RADII, *COMPOSED_RADII}}
+    rotation = rotation_matrix(SIZE, COMPOSED_ANGLE)
+    return {
+        **{f"average pooling r={r}": ("figure 3", pooling[r]) for r in RADII},
+        **{f"rotation by {angle}": ("figure 4", rotation_matrix(SIZE, angle)) for angle in ANGLES},
+        **{
+            f"pooling r={r}, then rotation by {COMPOSED_ANGLE}": ("figure 5", rotation @ pooling[r])
+            for r in COMPOSED_RADII
+        },
+    }
+
+
+def random_patches(images: Tensor, size: int, seed: int) -> Tensor:
+    """A patch of every image at a random place, as vectors of pixels in [0, 1]: (N, 1, H, W) uint8 to (N, d) float64.
+
+    Raises:
+        ValueError: the images are smaller than a patch.
+    """
+    number, _, height, width = images.shape
+    if min(height, width) < size:
+        raise ValueError(f"the images are {height} x {width}: too small for patches of {size} x {size}")
+    generator = seeded_generator(seed)
+    rows, columns = (
+        torch.randint(side - size + 1, (number, 1), generator=generator) + torch.arange(size)
+        for side in (height, width)
+    )
+    patches = images[torch.arange(number)[:, None, None], 0, rows[:, :, None], columns[:, None, :]]
+    return vec(patches).double() / 255
+
+
+def least_squares(inputs: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+    """The A of least ||X A^T - Y||_F, and of least norm where X leaves it open; and the rank of X.
+
+    Shapes: (N, d) and (O, N, d) to (O, d, d).
+    """
+    left, values, right = torch.linalg.svd(inputs, full_matrices=False)
+    rank = int((values > values[0] * max(inputs.shape) * torch.finfo(inputs.dtype).eps).sum())
+    inverse = (right[:rank].mT / values[:rank]) @ left[:, :rank].mT
+    return (inverse @ targets).mT, rank
+
+
+def descend(inputs: Tensor, operators: Tensor, *, epochs: int, seed: int) -> tuple[Tensor, list[float]]:
+    """The paper's way: one linear layer y = A x, mean squared error, Adam, batches of 128, halved learning rates.
+
+    All operators are learned at once, from the same patches; none sees another.
+
+    Args:
+        inputs: (N, d). operators: (O, d, d), what makes the targets.
+
+    Returns:
+        (O, d, d), float64, and the loss of each epoch, mean over operators.
+    """
+    run = RunArguments()
+    inputs, operators = inputs.float(), operators.float()
+    weight = unit_norm(torch.randn(operators.shape, generator=seeded_generator(seed))).requires_grad_()
+    optimizer = torch.optim.Adam([weight], lr=run.learning_rate)
+    size = min(run.per_device_train_batch_size, len(inputs))
+    steps, losses = epochs * len(inputs[::size]), []
+    for epoch in range(epochs):
+        total = torch.zeros(())
+        for batch in epoch_indices(len(inputs), seed=seed, epoch=epoch).split(size):
+            optimizer.param_groups[0]["lr"] = learning_rate(epoch * steps // epochs, steps, run)
+            errors = inputs[batch] @ (weight - operators).mT  # y^ - y, (O, B, d)
+            loss = errors.square().mean((1, 2)).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(batch)
+        losses.append(float(total) / len(inputs) / len(operators))
+    return weight.detach().double(), losses
+
+
+def patches(args: argparse.Namespace) -> Row:
+    """Known operators learned from patches (section 5.2): relative errors of gradient descent and of least squares"""
+    data = load_data(args.dataset, seed=args.seed, train_val_split=0, num_channels=1, needs_labels=False)
+    raw = random_patches(data.train.images, SIZE, args.seed)
+    inputs = (raw - raw.mean()) / raw.std()
+    operators = patch_operators()
+    true = torch.stack([matrix for _, matrix in operators.values()])
+    targets = inputs @ true.mT
+    solved, rank = least_squares(inputs, targets)
+    learned, losses = descend(inputs, true, epochs=5 if args.quick else 100, seed=args.seed)
+    missed = (targets - inputs @ learned.mT).square().sum((1, 2)) / targets.square().sum((1, 2))
+    rows = [
+        {
+            "operator": name,
+            "gradient descent": descended,
+            "least squares": exact,
+            "unexplained by gradient descent": share,
+        }
+        for name, descended, exact, share in zip(
+            operators,
+            relative_error(learned, true).tolist(),
+            relative_error(solved, true).tolist(),
+            missed.tolist(),
+            strict=True,
+        )
+    ]
+    drawn = []
+    for paper in ("figure 3", "figure 4", "figure 5"):
+        chosen = [i for i, (figure, _) in enumerate(operators.values()) if figure == paper]
+        captions = [f"error {rows[i]['gradient descent']:.2g}" for i in chosen]
+        figure = action_gallery(learned[chosen], [rows[i]["operator"] for i in chosen], captions, SIZE)
+        drawn.append(draw(args, paper.replace(" ", "-"), figure))
+    return {
+        "rows": rows,
+        "patches": len(inputs),
+        "rank": rank,
+        "least squares": "unique" if rank == SIZE**2 else "of least norm: the patches do not span all directions",
+        "epochs": len(losses),
+        "loss": losses,
+        "data": facts_of(data),
+        "figures": drawn,
+    }
+
+
+# limits: Proposition 1
+
+
+def best_left(matrices: Tensor, size: int) -> Tensor:
+    """The I (x) A_n nearest to each matrix: A_n is the mean of the n diagonal blocks. Shapes: (..., d, d) to (..., d, d).
+
+    It is also what least squares finds from filters whose pixels are uncorrelated.
+    """
+    blocks = matrices.unflatten(-1, (size, size)).unflatten(
+        -3, (size, size)
+    )  # (..., n, n, n, n): column, row, column, row
+    mean = blocks.diagonal(dim1=-4, dim2=-2).mean(-1)
+    return torch.kron(torch.eye(size, dtype=matrices.dtype), mean)
+
+
+def limits(args: argparse.Namespace) -> Row:
+    """Proposition 1: relative errors of the best action I (x) A_n on columns and of the best free A on vec(W)"""
+    eye = torch.eye(SIZE**2, dtype=torch.float64)
+    filters = unvec(eye, SIZE)
+    operators = {
+        "corner swap": corner_swap(SIZE),
+        "transposition": transposition(SIZE),
+        "left-right flip": vec(filters.flip(-1)).mT,
+        "up-down flip": vec(filters.flip(-2)).mT,
+        "rotation by 90": rotation_matrix(SIZE, 90),
+        "average pooling r=3": average_pooling(SIZE, 3),
+    }
+    true = torch.stack(list(operators.values()))
+    inputs = torch.randn(10 * SIZE**2, SIZE**2, dtype=torch.float64, generator=seeded_generator(args.seed))
+    free, _ = least_squares(inputs, inputs @ true.mT)
+    left = best_left(true, SIZE)
+    rows = [
+        {"operator": name, "left": a, "vectorised": b}
+        for name, a, b in zip(
+            operators, relative_error(left, true).tolist(), relative_error(free, true).tolist(), strict=True
+        )
+    ]
+    titles = [f"{name}: {kind}" for name in list(operators)[:2] for kind in ("operator", "best left", "free")]
+    shown = torch.stack([each[i] for i in range(2) for each in (true, left, free)])
+    gallery = action_gallery(shown, titles, None, SIZE)
+    return {"rows": rows, "filters": len(inputs), "figures": [draw(args, "limits", gallery)]}
+
+
+# Trained models: structures (figures 1, 2, 6, 7) and dft (figures 10, 11)
+
+
+def sources(args: argparse.Namespace) -> dict[str, Actions]:
+    """The actions of every --source, by folder name (by path where names repeat).
+
+    A model folder gives the basis filters too; a folder of `actions.safetensors` and `actions.json` alone will do.
+    """
+    names = [Path(source).name for source in args.source]
+    names = [name if names.count(name) == 1 else source for name, source in zip(names, args.source, strict=True)]
+    return {name: actions_of(source) for name, source in zip(names, args.source, strict=True)}
+
+
+def actions_of(source: str) -> Actions:
+    if (Path(source) / "config.json").is_file():
+        return cast(LGNModel, LGNModel.from_pretrained(source)).actions()
+    return load_actions(source)
+
+
+def data_and_task(source: str) -> str:
+    """What a model was trained on and for, as its results say; else its own name."""
+    try:
+        recipe = json.loads((Path(source) / "all_results.json").read_text())["recipe"]
+        return f"{recipe['task']} of {recipe['dataset']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return source
+
+
+def facts_of_sources(found: dict[str, Actions]) -> Row:
+    digests = {name: hashlib.sha256(a.matrices.contiguous().numpy().data).hexdigest() for name, a in found.items()}
+    return {"source": list(digests), "fingerprint": digests}
+
+
+def flat(actions: Actions) -> Tensor:
+    """(L*K*C, d, d), in the order of `Actions.diagnose`."""
+    return actions.matrices.flatten(0, 2)
+
+
+def median_of(values: Iterable[float | None]) -> float | None:
+    """The median of the values that are numbers (a singular action has no condition number)."""
+    numbers = [value for value in values if value is not None]
+    return statistics.median(numbers) if numbers else None
+
+
+def summary(name: str, records: list[Row]) -> Row:
+    labels = Counter(record["label"] or "unstructured" for record in records)
+    return {
+        "model": name,
+        "actions": len(records),
+        "labels": ", ".join(f"{label} ({count})" for label, count in labels.most_common(5)),
+        "condition number": median_of(record["condition_number"] for record in records),
+        **{f"{name.replace('_', ' ')} z": median_of(r["scores"][name]["z"] for r in records) for name in STRUCTURES},
+        "nearest operation": statistics.median(record["nearest"][0]["correlation"] for record in records),
+    }
+
+
+def portraits(actions: Actions, records: list[Row]) -> dict[str, Figure]:
+    """The figures of one model: all actions, all spectra, and the effect and orbit of the best action of each structure."""
+    every, matrices = list(actions), flat(actions)
+    names = [f"layer {action.layer}, group {action.group}, channel {action.channel}" for action in every]
+    labels = [record["label"] or "unstructured" for record in records]
+    best = {
+        structure: max(range(len(every)), key=lambda i: z_score(records[i], structure)) for structure in STRUCTURES
+    }
+    titles = [f"{structure.replace('_', ' ')}: {names[i]}" for structure, i in best.items()]
+    figures = {
+        "gallery": action_gallery(matrices, names, labels, actions.size),
+        "spectra": spectrum_plot(matrices, actions.order, names),
+        "effects": effect_plot(matrices[[*best.values()]], titles=titles),
+    }
+    filters = [basis for basis in (every[i].basis for i in best.values()) if basis is not None and basis.dim() == 2]
+    if len(filters) == len(best):  # channels that share an action have no filter of their own to show
+        orbits = orbit_plot(torch.stack(filters), matrices[[*best.values()]], actions.order, titles=titles)
+        figures["orbits"] = orbits
+    return figures
+
+
+def z_score(record: Row, name: str) -> float:
+    z = record["scores"][name]["z"]
+    return -math.inf if z is None else z
+
+
+def structures(args: argparse.Namespace) -> Row:
+    """Actions of trained models (figures 1, 2, 6, 7): labels, and medians of conditions, z-scores and correlations"""
+    if not args.source:
+        raise ValueError("structures looks at trained models: name their folders with --source")
+    found = sources(args)
+    records = {name: actions.diagnose() for name, actions in found.items()}
+    drawn = []
+    for name, actions in found.items():
+        prefix = name.replace("/", "-").strip("-")
+        drawn += [draw(args, f"{prefix}-{kind}", figure) for kind, figure in portraits(actions, records[name]).items()]
+    comparable = len({actions.size for actions in found.values()}) == 1
+    groups = [data_and_task(source) for source in args.source]
+    repeated = 1 < len(set(groups)) < len(groups)
+    return {
+        "rows": [summary(name, records[name]) for name in found],
+        "distances": [
+            {"model": a, "other": b, "distance": action_distance(flat(found[a]), flat(found[b]))}
+            for a, b in itertools.combinations(found, 2)
+            if comparable
+        ],
+        # Do actions depend on data and task? That takes several, and at least one of them trained more than once.
+        "permutation test": permutation_test([flat(actions) for actions in found.values()], groups)
+        if comparable and repeated
+        else None,
+        "actions": records,
+        "data": facts_of_sources(found),
+        "figures": drawn,
+    }
+
+
+def dft(args: argparse.Namespace) -> Row:
+    """How far the Fourier basis makes A diagonal (appendix D): share of the energy of F A F^-1 on its diagonal"""
+    generator, dim = seeded_generator(args.seed), SIZE**2
+    first = torch.randn(dim, dtype=torch.float64, generator=generator)
+    band = torch.randn(2 * dim - 1, dtype=torch.float64, generator=generator)
+    offsets = torch.arange(dim)[:, None] - torch.arange(dim)
+    shown = {
+        "circulant": first[offsets % dim],
+        "Toeplitz": band[offsets + dim - 1],
+        "random": torch.randn(dim, dim, dtype=torch.float64, generator=generator),
+    }
+    references, found = len(shown), sources(args)
+    for name, actions in found.items():
+        best = flat(actions)[scores(flat(actions))["toeplitz"].argmax()]  # figure 11: that of figure 1b
+        shown[f"{name}, most Toeplitz"] = best.double()
+    rows = [{"matrix": name, **dft_shares(matrix)} for name, matrix in shown.items()]
+    for name, actions in found.items():
+        shares = [dft_shares(matrix) for matrix in flat(actions).double()]
+        means = {key: statistics.mean(share[key] for share in shares) for key in shares[0]}
+        rows.append({"matrix": f"{name}, mean of {len(shares)}", **means})
+    drawn = [draw(args, "dft", _dft_figure(shown, slice(references)))]
+    if found:
+        drawn.append(draw(args, "dft-learned", _dft_figure(shown, slice(references, None))))
+    return {"rows": rows, "data": facts_of_sources(found), "figures": drawn}
+
+
+def dft_shares(matrix: Tensor) -> dict[str, float]:
+    """Of the energy of F A F^-1: what is on the diagonal, and what is in the d largest of its d^2 entries."""
+    dim = len(matrix)
+    fourier = torch.fft.fft(torch.eye(dim, dtype=torch.complex128), norm="ortho")
+    energy = (fourier @ matrix.to(fourier.dtype) @ fourier.mH).abs().square()
+    largest = energy.flatten().topk(dim).values
+    return {
+        "on the diagonal": float(energy.diagonal().sum() / energy.sum()),
+        "in the d largest": float(largest.sum() / energy.sum()),
+    }
+
+
+def _dft_figure(shown: dict[str, Tensor], which: slice) -> Figure:
+    return dft_plot(torch.stack([*shown.values()][which]), [*shown][which])
+
+
+# regularizers: figure 8 and appendix B
+
+
+def regularizers(args: argparse.Namespace) -> Row:
+    """What keeps actions invertible, and at what price (figure 8, appendix B): time, accuracy, condition numbers"""
+    accelerator = Accelerator(cpu=True)
+    data = load_data(args.dataset, seed=args.seed, train_val_split=0)
+    labels = data.train.labels
+    assert labels is not None  # load_data looks for them
+    channels, side = data.train.images.shape[1:3]
+    processor = LGNImageProcessor(image_size=side, num_channels=channels).fit(data.train.images)
+    steps, seeds = (4, 1) if args.quick else (500, 3)
+
+    def make(kind: str, seed: int) -> LGNForImageClassification:
+        torch.manual_seed(seed)
+        fields: Row = {"image_size": side, "num_channels": channels, "num_labels": len(data.label_names or ())}
+        return LGNForImageClassification(LGNConfig(**fields, regularizer=kind, pool_size=min(4, side - 3)))
+
+    def train(kind: str, seed: int) -> Row:
+        network = make(kind, seed)
+
+        def loss(batch: Tensor) -> Tensor:
+            return network(processor.pixel_values(data.train.images[batch]), labels=labels[batch]).loss
+
+        fit(network, loss, len(labels), steps=steps, args=RunArguments(seed=seed), name=kind)
+        metrics = evaluate_split(
+            accelerator, network, data.test, processor.pixel_values, task="classification", batch_size=500
+        )
+        return {"accuracy": metrics["accuracy"], "conditions": conditions(network)}
+
+    pixels = processor.pixel_values(data.train.images[:128])
+    contenders = {kind: Contender(make(kind, args.seed)) for kind in REGULARIZERS}
+    calls: dict[str, Callable[[], object]] = {
+        kind: partial(contender.step, pixels, labels[:128]) for kind, contender in contenders.items()
+    }
+    times = alternate(calls, accelerator.device, rounds=1 if args.quick else 31, seconds=60)
+    rows = []
+    for kind in ("untrained", *REGULARIZERS):
+        trained = kind in REGULARIZERS
+        runs = [train(kind, args.seed + i) for i in range(seeds)] if trained else []
+        networks = [r["conditions"] for r in runs] or [conditions(make("none", args.seed))]
+        rows.append(
+            {
+                "regularizer": kind,
+                "step ms": statistics.median(times[kind]) if trained else None,
+                "step / none": ratio(times, kind, "none") if trained else None,
+                "accuracy": spread([r["accuracy"] for r in runs]) if trained else None,
+                "condition number": spread(torch.cat(networks).tolist()),
+            }
+        )
+    return {"rows": rows, "steps": steps, "seeds": seeds, "data": facts_of(data), "figures": []}
+
+
+@torch.no_grad()
+def conditions(network: LGNForImageClassification) -> Tensor:
+    """The condition number of every action, (L*K*C,)."""
+    return torch.linalg.cond(network.group_actions().flatten(0, 2).double())
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+# planted: ours
+
+
+def planted_settings(quick: bool) -> list[tuple[Setting, str, str, str]]:
+    """(what is planted, action, regularizer, start): every symmetry with every network, then one thing at a time."""
+    if quick:
+        small = Setting(num_groups=1, images=64)
+        return [(small, action, "none", "random") for action in ("free", "learned", "cyclic")]
+    base = Setting()
+    symmetries = [
+        replace(base, symmetry=name, group_order=order)
+        for name, order in (("rotation", 4), ("shift", 4), ("corner_swap", 2), ("random", 4))
+    ]
+    seen_whole = replace(base, num_groups=1, group_order=8, num_channels=3)  # C (p - 1) > d: the orbit determines A
+    changes = [
+        seen_whole,
+        *[replace(base, num_groups=groups) for groups in (1, 2)],
+        *[replace(base, num_groups=2, group_order=order) for order in (2, 8)],
+        *[replace(base, noise=noise) for noise in (0.1, 0.3)],
+        *[replace(base, images=images) for images in (64, 512)],
+    ]
+    return [
+        *[(setting, *network, "random") for setting in symmetries for network in NETWORKS],
+        *[(setting, kind, "none", "random") for setting in changes for kind in ("free", "learned", "cyclic")],
+        *[(setting, "learned", "none", "planted") for setting in (*symmetries, seen_whole)],
+    ]
+
+
+def planted(args: argparse.Namespace) -> Row:
+    """A planted symmetry, looked for by reconstruction: recovery (1 is perfect), untrained networks' in brackets"""
+    steps = 20 if args.quick else 800
+    found = [
+        search(setting, action, regularizer, steps=steps, seed=args.seed, start=start)
+        for setting, action, regularizer, start in tqdm(planted_settings(args.quick), desc="planted", unit="network")
+    ]
+    fingerprints = list(dict.fromkeys(fingerprint for _, fingerprint in found))
+    return {
+        "rows": [row for row, _ in found],
+        "steps": steps,
+        "data": {"source": "planted dictionaries", "fingerprint": fingerprints},
+        "figures": [],
+    }
+
+
+# The program
+
+EXPERIMENTS = {function.__name__: function for function in (patches, structures, dft, regularizers, limits, planted)}
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="experiments.py", description=__doc__)
+    parser.add_argument(
+        "name", choices=EXPERIMENTS, help="; ".join(f"{name}: {f.__doc__}" for name, f in EXPERIMENTS.items())
+    )
+    parser.add_argument(
+        "--source", nargs="+", default=[], metavar="FOLDER", help="folders of trained models: structures, dft"
+    )
+    parser.add_argument("--dataset", default="digits", help="as for run.py: patches, regularizers")
+    parser.add_argument("--quick", action="store_true", help="the same on less, in seconds")
+    parser.add_argument("--output_dir", type=Path, help="folder of result.json and figures; default runs/NAME")
+    parser.add_argument("--seed", type=int, default=0, help="of data, initial weights and order of batches")
+    args = parser.parse_args(argv)
+    if args.seed < 0:
+        parser.error(f"argument --seed: must be at least 0, not {args.seed}")
+    args.output_dir = args.output_dir or Path("runs") / args.name
+    return args
+
+
+def run(args: argparse.Namespace, command: list[str]) -> Row:
+    """Do the experiment, leave its figures and `result.json`, print its tables."""
+    experiment = EXPERIMENTS[args.name]
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    result = {
+        "experiment": args.name,
+        **experiment(args),
+        "command": " ".join(["python", *command]),
+        "seed": args.seed,
+        "quick": args.quick,
+        "machine": machine(Accelerator(cpu=True)),
+        "versions": versions(),
+        "date": today(),
+    }
+    atomic_write(args.output_dir / "result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    print_table(experiment.__doc__ or args.name, [readable(row) for row in result["rows"]], console)
+    if result.get("distances"):
+        print_table("Distances between the actions of two models", result["distances"], console)
+    console.print(f"written: {args.output_dir}", highlight=False)
+    return result
+
+
+def readable(row: Row) -> Row:
+    """A row as `print_table` takes it: nothing for what is not there, chance in brackets."""
+
+    def text(value: Any) -> Any:
+        if value is None:
+            return "-"
+        if isinstance(value, dict) and "chance" in value:
+            return f"{value['found']:.2f} ({value['chance']:.2f})"
+        return value
+
+    return {name: text(value) for name, value in row.items()}
+
+
+def main(argv: list[str]) -> int:
+    """Run and return the exit code; whatever a user can get wrong ends in one line."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        run(parse(argv), [sys.argv[0], *argv])
+    except (ValueError, OSError) as error:
+        print(f"experiments.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
