@@ -101,8 +101,7 @@ def suits(images: Tensor, filters: Tensor, norms: Sequence[nn.Module], padding: 
         and images.dtype == filters.dtype
         and images.dtype in _TYPES
         and batch * rows * columns > 1
-        and 3 * columns
-        > width + 2 * padding  # not for dense networks: the code is one pixel, and every layer two matrix products
+        and 3 * columns > width + 2 * padding  # dense networks are two matrix products a layer, and torch's
         and all(_is_plain(norm, images) for norm in norms)
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
