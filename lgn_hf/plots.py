@@ -14,32 +14,47 @@ from __future__ import annotations
 
 import math
 import os
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from torch import Tensor
 
+from .drawing import (
+    CARD,
+    GAP,
+    INK,
+    MARGIN,
+    MARK,
+    MINUS,
+    PALETTE,
+    QUIET,
+    RULE,
+    TEXT,
+    TITLE,
+    WIDTH,
+    add_colour_key,
+    add_legend,
+    blank_figure,
+    caption_top,
+    columns_for,
+    expect_count,
+    heat_map,
+    hide_ticks,
+    inches,
+    magnitudes,
+    number_text,
+    power_name,
+    set_frame,
+    sheet,
+    span_text,
+    text_style,
+    tick_style,
+)
 from .filters import unvec, vec
-
-CARD, INK, QUIET, RULE = "#fbfaf7", "#1f2328", "#57606a", "#8c959f"
-SIGNED = "RdBu_r"
-MAGNITUDE = LinearSegmentedColormap.from_list("ink", ["#ffffff", "#9ecae1", "#2171b5", "#08204a"])
-# Okabe and Ito's colours without the yellow, which vanishes on a light card.
-PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"]
-MARK = PALETTE[1]  # what a figure points at: the end of the group, the roots of unity
-
-WIDTH, MARGIN, GAP = 8.0, 0.15, 0.14  # inches
-TITLE, TEXT = 9.5, 8.5  # points; a figure WIDTH inches wide and 800 pixels wide shows TEXT 12 pixels high
 
 
 def action_gallery(
@@ -55,11 +70,11 @@ def action_gallery(
     """
     matrices = _matrices(matrices)
     size = _size_of(matrices, size)
-    _expect_count("titles", titles, len(matrices))
-    figure, axes = _sheet(titles, captions, columns=_columns(len(matrices), 5), footer=0.5)
+    expect_count("titles", titles, len(matrices))
+    figure, axes = sheet(titles, captions, columns=columns_for(len(matrices), 5), footer=0.5)
     for ax, matrix in zip(axes, matrices, strict=True):
-        _heat_map(ax, matrix, blocks=size)
-    _colour_key(figure)
+        heat_map(ax, matrix, blocks=size)
+    add_colour_key(figure)
     return figure
 
 
@@ -94,7 +109,7 @@ def orbit_plot(
     if last < order - 1:
         raise ValueError(f"continued_to={last} stops before the group's last power, {order - 1}")
     if titles is not None:
-        _expect_count("titles", titles, len(filters))
+        expect_count("titles", titles, len(filters))
 
     images = [vec(filters)]
     for _ in range(last):
@@ -105,16 +120,18 @@ def orbit_plot(
     cosines = torch.einsum("rpd,rd->rp", orbits, orbits[:, 0]) / (norms * norms[:, :1]).clamp_min(1e-300)
 
     powers = last + 1
-    tours = 9 // order * order if order <= 9 else _columns(powers, 9)  # rows of whole tours of the group, if they fit
+    tours = (
+        9 // order * order if order <= 9 else columns_for(powers, 9)
+    )  # rows of whole tours of the group, if they fit
     columns = powers if powers <= 9 else tours
     rows = math.ceil(powers / columns)
     above, below = [], []
     for r in range(len(filters)):
         for i in range(rows * columns):
             inside = i < powers
-            above.append(_power_name(i) if inside else "")
-            below.append(f"{_number(norms[r, i])}\n{_number(cosines[r, i], signed=True)}" if inside else "")
-    figure, axes = _sheet(
+            above.append(power_name(i) if inside else "")
+            below.append(f"{number_text(norms[r, i])}\n{number_text(cosines[r, i], signed=True)}" if inside else "")
+    figure, axes = sheet(
         above, below, columns=columns, cell=1.4, left=0.62, footer=0.5, groups=titles, group_rows=rows, least=7.0
     )
     for index, ax in enumerate(axes):
@@ -122,16 +139,24 @@ def orbit_plot(
         if i >= powers:
             ax.remove()
             continue
-        _heat_map(ax, unvec(orbits[r, i], size))
+        heat_map(ax, unvec(orbits[r, i], size))
         if i % columns == 0:
-            ax.text(-0.1, _below(ax), "norm\ncosine", transform=ax.transAxes, ha="right", va="top", **_font(QUIET))
+            ax.text(
+                -0.1,
+                caption_top(ax),
+                "norm\ncosine",
+                transform=ax.transAxes,
+                ha="right",
+                va="top",
+                **text_style(QUIET),
+            )
         if i >= order:
-            _frame(ax, MARK, 1.4)
+            set_frame(ax, MARK, 1.4)
         if i == order:
-            bar = -0.5 * GAP / _inches(ax)[0]
+            bar = -0.5 * GAP / inches(ax)[0]
             ax.plot([bar, bar], [-0.02, 1.04], color=MARK, lw=2.5, transform=ax.transAxes, clip_on=False)
     note = f"orange: past the group's order p = {order}" if last >= order else f"the group of order p = {order}"
-    _colour_key(figure, f"each image: ± its largest entry · {note}")
+    add_colour_key(figure, f"each image: ± its largest entry · {note}")
     return figure
 
 
@@ -146,7 +171,7 @@ def effect_plot(matrix: Tensor, patches: Tensor | None = None, titles: Sequence[
     matrices = _matrices(matrix)
     size = _size_of(matrices)
     titles = [f"action {i + 1}" for i in range(len(matrices))] if titles is None else titles
-    _expect_count("titles", titles, len(matrices))
+    expect_count("titles", titles, len(matrices))
     inputs = torch.eye(size, dtype=torch.float64)[None]
     names = ["identity"]
     if patches is not None:
@@ -168,7 +193,7 @@ def effect_plot(matrix: Tensor, patches: Tensor | None = None, titles: Sequence[
     if across:
         table = [list(row) for row in zip(*table, strict=True)]
     cells = [cell for row in table for cell in row]
-    figure, axes = _sheet([title for title, _, _ in cells], None, columns=len(table[0]), cell=1.7, footer=0.5)
+    figure, axes = sheet([title for title, _, _ in cells], None, columns=len(table[0]), cell=1.7, footer=0.5)
     for ax, (_, values, blocks) in zip(axes, cells, strict=True):
         if values is None:
             ax.set_axis_off()
@@ -177,10 +202,10 @@ def effect_plot(matrix: Tensor, patches: Tensor | None = None, titles: Sequence[
                 if across
                 else "patches →\n\n↓ actions and\nwhat they make\nof them"
             )
-            ax.text(0.5, 0.5, hint, ha="center", va="center", transform=ax.transAxes, **_font(QUIET))
+            ax.text(0.5, 0.5, hint, ha="center", va="center", transform=ax.transAxes, **text_style(QUIET))
         else:
-            _heat_map(ax, values, blocks=blocks)
-    _colour_key(figure)
+            heat_map(ax, values, blocks=blocks)
+    add_colour_key(figure)
     return figure
 
 
@@ -209,20 +234,20 @@ def spectrum_plot(
     else:
         values = torch.linalg.eigvals(_matrices(spectra))
     if titles is not None:
-        _expect_count("titles", titles, len(values))
+        expect_count("titles", titles, len(values))
     scales = values.abs().quantile(0.5, dim=-1, keepdim=True)
     scales = torch.where(scales > 0, scales, 1.0) if remove_scale else torch.ones_like(scales)
     values = values / scales
     points = values.numpy()
 
-    columns = _columns(len(points), 5)
+    columns = columns_for(len(points), 5)
     above = [""] * len(points) if titles is None else titles
-    below = [f"max |λ| {_number(largest)}" for largest in values.abs().amax(-1)]
+    below = [f"max |λ| {number_text(largest)}" for largest in values.abs().amax(-1)]
     if remove_scale:
-        below = [f"scale {_number(scale)}\n{text}" for scale, text in zip(scales[:, 0], below, strict=True)]
-    figure, axes = _sheet(above, below, columns=columns, cell=3.4, left=0.35, footer=0.5, ticks=0.2, least=5.6)
+        below = [f"scale {number_text(scale)}\n{text}" for scale, text in zip(scales[:, 0], below, strict=True)]
+    figure, axes = sheet(above, below, columns=columns, cell=3.4, left=0.35, footer=0.5, ticks=0.2, least=5.6)
     reach = min(max(1.15, 1.1 * float(np.abs(points).max())), 2.0)
-    large = max(6.0, 4 * _inches(axes[0])[0])  # points
+    large = max(6.0, 4 * inches(axes[0])[0])  # points
     small = 0.55 * large
     circle = {"color": QUIET, "lw": 0.9}
     roots = {"ls": "", "marker": "o", "mfc": "none", "mec": MARK, "mew": 1.6, "ms": large}
@@ -245,8 +270,8 @@ def spectrum_plot(
         ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1])
         ax.set_xticklabels([MINUS + "1", "0", "1"])
         ax.set_yticklabels([MINUS + "i", "0", "i"] if index % columns == 0 else [])
-        _tick_style(ax)
-    _legend(figure, legend, columns=4)
+        tick_style(ax)
+    add_legend(figure, legend, columns=4)
     return figure
 
 
@@ -263,14 +288,14 @@ def singular_value_plot(matrices: Tensor, labels: Sequence[str] | None = None) -
     """
     matrices = _matrices(matrices)
     labels = ["actions"] * len(matrices) if labels is None else labels
-    _expect_count("labels", labels, len(matrices))
+    expect_count("labels", labels, len(matrices))
     kinds = list(dict.fromkeys(labels))
     if len(kinds) > len(PALETTE):
         raise ValueError(f"{len(kinds)} different labels; at most {len(PALETTE)} can be told apart by colour")
     values = torch.linalg.svdvals(matrices)
     values = values.maximum((1e-16 * values[:, :1]).clamp_min(torch.finfo(values.dtype).tiny)).numpy()
 
-    figure = _figure(WIDTH, 4.2)
+    figure = blank_figure(WIDTH, 4.2)
     legend_lines = math.ceil(len(kinds) / 2)
     bottom = 0.62 + 0.22 * legend_lines
     ax = figure.add_axes((0.8 / WIDTH, bottom / 4.2, (WIDTH - 0.95) / WIDTH, (4.2 - bottom - 0.15) / 4.2))
@@ -282,14 +307,14 @@ def singular_value_plot(matrices: Tensor, labels: Sequence[str] | None = None) -
             ax.plot(index, line, color=colour, lw=0.8 if len(lines) > 1 else 2.0, alpha=0.3 if len(lines) > 1 else 1.0)
         if len(lines) > 1:
             ax.plot(index, np.median(lines, axis=0), color=colour, lw=2.4)
-        legend[f"{label} (condition {_span(lines[:, 0] / lines[:, -1])})"] = {"color": colour, "lw": 2.0}
+        legend[f"{label} (condition {span_text(lines[:, 0] / lines[:, -1])})"] = {"color": colour, "lw": 2.0}
     ax.set_yscale("log")
     ax.set_xlim(0.5, len(index) + 0.5)
-    ax.set_xlabel("index i", **_font(INK, TITLE))
-    ax.set_ylabel("singular value $\\sigma_i(A)$", **_font(INK, TITLE))
+    ax.set_xlabel("index i", **text_style(INK, TITLE))
+    ax.set_ylabel("singular value $\\sigma_i(A)$", **text_style(INK, TITLE))
     ax.grid(axis="y", color=RULE, lw=0.4, alpha=0.5)
-    _tick_style(ax)
-    _legend(figure, legend, columns=min(2, len(kinds)))
+    tick_style(ax)
+    add_legend(figure, legend, columns=min(2, len(kinds)))
     return figure
 
 
@@ -304,11 +329,11 @@ def dft_plot(matrices: Tensor, titles: Sequence[str]) -> Figure:
         titles: N texts.
     """
     matrices = _matrices(matrices)
-    _expect_count("titles", titles, len(matrices))
+    expect_count("titles", titles, len(matrices))
     spectra = torch.fft.ifft(torch.fft.fft(matrices, dim=-2), dim=-1).abs()
     energy = spectra.square()
     shares = energy.diagonal(dim1=-2, dim2=-1).sum(-1) / energy.sum((-2, -1)).clamp_min(1e-300)
-    columns = _columns(len(matrices), 4)
+    columns = columns_for(len(matrices), 4)
     root = math.isqrt(matrices.shape[-1])
     blocks = root if root**2 == matrices.shape[-1] else None
 
@@ -320,15 +345,15 @@ def dft_plot(matrices: Tensor, titles: Sequence[str]) -> Figure:
         below += [""] * columns + [f"{shares[i]:.1%} on the diagonal" for i in row] + [""] * blanks
         images += [*((matrices[i], False) for i in row), *[None] * blanks]
         images += [*((spectra[i], True) for i in row), *[None] * blanks]
-    figure, axes = _sheet(above, below, columns=columns, cell=2.4, footer=0.5)
+    figure, axes = sheet(above, below, columns=columns, cell=2.4, footer=0.5)
     for ax, image in zip(axes, images, strict=True):
         if image is None:
             ax.remove()
         elif image[1]:
-            _magnitudes(ax, image[0])
+            magnitudes(ax, image[0])
         else:
-            _heat_map(ax, image[0], blocks=blocks)
-    _colour_key(figure, "above ± largest entry, below white is 0")
+            heat_map(ax, image[0], blocks=blocks)
+    add_colour_key(figure, "above ± largest entry, below white is 0")
     return figure
 
 
@@ -361,16 +386,16 @@ def code_plot(image: Tensor, codes: Sequence[Tensor], order: int | None = None) 
     columns = 3 if len(above) > 4 else len(above)
     left = 0.55 if order else MARGIN
     gap = 0.55 if order else GAP
-    figure, axes = _sheet(
+    figure, axes = sheet(
         above, below, columns=columns, cell=2.6, aspect=aspect, left=left, gap=gap, above=0.2 if order else 0.0
     )
     low, high = pixels.min(), pixels.max()
     shown = ((pixels - low) / (high - low).clamp_min(1e-300)).numpy()
     axes[0].imshow(np.moveaxis(shown, 0, -1) if shown.ndim == 3 else shown, cmap="gray", interpolation="nearest")
     axes[0].set_anchor("N")
-    _bare(axes[0])
+    hide_ticks(axes[0])
     for ax, layer, montage in zip(axes[1:], layers, montages, strict=True):
-        _magnitudes(ax, montage, gamma=0.5)
+        magnitudes(ax, montage, gamma=0.5)
         ax.set_anchor("N")
         if order:
             _label_tiles(ax, layer.shape[-2:], len(layer) // order, order)
@@ -390,14 +415,14 @@ def filter_plot(filters: Tensor) -> Figure:
     groups, order, channels = values.shape[:3]
     if channels not in (1, 3):
         raise ValueError(f"filters of {channels} channels; 1 or 3 can be drawn: select some, as in filters[:, :, :1]")
-    columns = _columns(groups, 10)
+    columns = columns_for(groups, 10)
     above, cells = [], []
     for start in range(0, groups, columns):
         for i in range(order):
             for k in range(start, start + columns):
                 above.append(f"$W_{{{k + 1}}}$" if i == 0 and k < groups else "")
                 cells.append((k, i) if k < groups else None)
-    figure, axes = _sheet(
+    figure, axes = sheet(
         above,
         None,
         columns=columns,
@@ -413,18 +438,18 @@ def filter_plot(filters: Tensor) -> Figure:
             continue
         k, i = cell
         if channels == 1:
-            _heat_map(ax, values[k, i, 0])
+            heat_map(ax, values[k, i, 0])
         else:
             colours = values[k, i] / (2 * (values[k, i].abs().max().item() or 1.0)) + 0.5
             ax.imshow(colours.permute(1, 2, 0).numpy(), interpolation="nearest")
-            _bare(ax)
+            hide_ticks(ax)
         if k % columns == 0 and order > 1:
-            ax.set_ylabel(_power_name(i), rotation=0, ha="right", va="center", **_font(INK, TITLE))
+            ax.set_ylabel(power_name(i), rotation=0, ha="right", va="center", **text_style(INK, TITLE))
     if channels == 1:
-        _colour_key(figure)
+        add_colour_key(figure)
     else:
         text = "colour filters, each scaled to its largest entry; mid-grey is 0"
-        figure.text(0.5, 0.22 / figure.get_figheight(), text, ha="center", va="center", **_font(QUIET))
+        figure.text(0.5, 0.22 / figure.get_figheight(), text, ha="center", va="center", **text_style(QUIET))
     return figure
 
 
@@ -443,29 +468,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: float = 200) 
     return path
 
 
-# What is drawn in a panel
-
-
-def _heat_map(ax: Axes, values: Tensor, blocks: int | None = None) -> None:
-    """A signed matrix, symmetric about zero; `blocks` rules a line every so many rows and columns."""
-    reach = values.abs().max().item() or 1.0
-    ax.imshow(values.numpy(), cmap=SIGNED, vmin=-reach, vmax=reach, interpolation="nearest")
-    if blocks:
-        lines = np.arange(blocks, len(values), blocks) - 0.5
-        ends = (-0.5, len(values) - 0.5)
-        style = {"colors": QUIET, "linewidths": 0.5, "alpha": 0.55}
-        ax.vlines(lines, *ends, **style)
-        ax.hlines(lines, *ends, **style)
-    _bare(ax)
-
-
-def _magnitudes(ax: Axes, values: Tensor, gamma: float = 1.0) -> None:
-    """A non-negative matrix, white at zero; NaN shows as a grey line."""
-    array = values.numpy()
-    norm = PowerNorm(gamma, vmin=0, vmax=float(np.nanmax(array)) or 1.0)
-    ax.imshow(np.ma.masked_invalid(array), cmap=MAGNITUDE, norm=norm, interpolation="nearest")
-    _bare(ax)
-    ax.set_facecolor("#c9ced6")
+# Tiles of codes
 
 
 def _montage(maps: Tensor, columns: int) -> Tensor:
@@ -484,200 +487,6 @@ def _label_tiles(ax: Axes, tile: Sequence[int], groups: int, order: int) -> None
     ax.set_xticks(np.arange(order) * (width + 1) + (width - 1) / 2, [f"$A^{{{i}}}$" for i in range(order)])
     ax.xaxis.tick_top()
     ax.tick_params(length=0, labelcolor=QUIET, labelsize=TEXT)
-
-
-def _colour_key(figure: Figure, note: str = "each image: ± its largest entry") -> None:
-    """The diverging scale, at the foot of the figure."""
-    width, height = figure.get_size_inches()
-    inner = 1.1
-    length = 4.4 * len(note) / 72 + inner + 0.75  # the bar, its ends' names and the note, centred together
-    start = max(MARGIN + 0.35, (width - length) / 2 + 0.35)
-    ax = figure.add_axes((start / width, 0.24 / height, inner / width, 0.1 / height))
-    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), SIGNED), cax=ax, orientation="horizontal")
-    bar.outline.set_edgecolor(RULE)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
-    ax.set_xticks([])
-    middle = 0.29 / height
-    figure.text((start - 0.06) / width, middle, MINUS + "max", ha="right", va="center", **_font(QUIET))
-    figure.text((start + inner + 0.06) / width, middle, "+max", ha="left", va="center", **_font(QUIET))
-    figure.text((start + inner + 0.62) / width, middle, note, ha="left", va="center", **_font(QUIET))
-
-
-def _legend(figure: Figure, styles: dict[str, dict[str, Any]], columns: int) -> None:
-    """The names of the marks, at the foot of the figure."""
-    handles = [Line2D([], [], **(style | {"ms": 6, "label": name})) for name, style in styles.items()]
-    figure.legend(
-        handles=handles,
-        loc="lower center",
-        ncol=columns,
-        frameon=False,
-        fontsize=TEXT,
-        labelcolor=INK,
-        columnspacing=1.5,
-    )
-
-
-def _bare(ax: Axes) -> None:
-    ax.set_xticks([])
-    ax.set_yticks([])
-    _frame(ax, RULE, 0.6)
-
-
-def _frame(ax: Axes, colour: str, width: float) -> None:
-    for spine in ax.spines.values():
-        spine.set(color=colour, linewidth=width)
-
-
-def _tick_style(ax: Axes) -> None:
-    ax.set_facecolor("#ffffff")
-    ax.tick_params(which="both", colors=RULE, labelcolor=QUIET, labelsize=TEXT)
-    _frame(ax, RULE, 0.6)
-
-
-# Where panels stand
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), facecolor=CARD)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _font(colour: str = INK, size: float = TEXT) -> dict[str, Any]:
-    return {"color": colour, "fontsize": size, "linespacing": 1.2}
-
-
-def _columns(count: int, most: int) -> int:
-    """As few rows as `most` columns allow, evenly filled."""
-    return math.ceil(count / math.ceil(count / most))
-
-
-def _sheet(
-    titles: Sequence[str],
-    captions: Sequence[str] | None,
-    *,
-    columns: int,
-    cell: float = 1.9,
-    aspect: float = 1.0,
-    left: float = MARGIN,
-    gap: float = GAP,
-    footer: float = 0.0,
-    ticks: float = 0.0,
-    above: float = 0.0,
-    least: float = 4.8,
-    groups: Sequence[str] | None = None,
-    group_rows: int = 1,
-) -> tuple[Figure, list[Axes]]:
-    """A figure with one panel for each title, row by row, whose texts are wrapped to fit and given the room they need.
-
-    All lengths are inches: `cell` the widest panel, `aspect` its height over its width, `ticks` and `above` room for
-    labels below and above each panel, `least` the narrowest figure. `groups` are headings over every `group_rows` rows.
-    """
-    captions = [""] * len(titles) if captions is None else captions
-    _expect_count("captions", captions, len(titles))
-    width = min(cell, (WIDTH - left - MARGIN + gap) / columns - gap)
-    content = left + columns * (width + gap) - gap + MARGIN
-    total = max(content, least)
-    left += (total - content) / 2
-    titles = [_wrapped(title, width + 0.8 * gap, TITLE) for title in titles]
-    captions = [_wrapped(caption, width + 0.8 * gap, TEXT) for caption in captions]
-
-    rows, row_gap = math.ceil(len(titles) / columns), min(gap, GAP)
-    tops, y = [], MARGIN  # of each row's panels, from the top of the figure
-    for row in range(rows):
-        here = slice(row * columns, (row + 1) * columns)
-        if groups is not None and row % group_rows == 0:
-            y += _height(["heading"])
-        y += _height(titles[here]) + above
-        tops.append(y)
-        y += width * aspect + ticks + _height(captions[here], TEXT) + row_gap
-    total_height = y - row_gap + max(footer, MARGIN)
-
-    figure = _figure(total, total_height)
-    axes = []
-    for index, (title, caption) in enumerate(zip(titles, captions, strict=True)):
-        row, column = divmod(index, columns)
-        x = left + column * (width + gap)
-        box = (x, total_height - tops[row] - width * aspect, width, width * aspect)
-        ax = figure.add_axes((box[0] / total, box[1] / total_height, box[2] / total, box[3] / total_height))
-        middle = (x + width / 2) / total
-        if title:
-            figure.text(
-                middle,
-                (box[1] + box[3] + above + 0.05) / total_height,
-                title,
-                ha="center",
-                va="bottom",
-                **_font(INK, TITLE),
-            )
-        if caption:
-            figure.text(middle, (box[1] - ticks - 0.05) / total_height, caption, ha="center", va="top", **_font(QUIET))
-        if groups is not None and column == 0 and row % group_rows == 0:
-            heading = tops[row] - _height(titles[index : index + columns]) - above - 0.02
-            figure.text(
-                x / total,
-                1 - heading / total_height,
-                groups[row // group_rows],
-                va="bottom",
-                weight="bold",
-                **_font(INK, TITLE),
-            )
-        axes.append(ax)
-    return figure, axes
-
-
-def _height(texts: Iterable[str], points: float = TITLE) -> float:
-    """The room that the tallest text needs above or below a panel, in inches."""
-    lines = max((text.count("\n") + 1 for text in texts if text), default=0)
-    return lines * 1.25 * points / 72 + 0.08 if lines else 0.0
-
-
-def _wrapped(text: str, width: float, points: float) -> str:
-    """`text` in lines no longer than `width` inches; formulas are not broken."""
-    characters = max(4, int(width * 72 / (0.56 * points)))
-    breakable = "$" not in text
-    lines = text.split("\n")
-    return (
-        "\n".join(textwrap.fill(line, characters, break_long_words=breakable) for line in lines) if breakable else text
-    )
-
-
-def _inches(ax: Axes) -> tuple[float, float]:
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    box, (width, height) = ax.get_position(), figure.get_size_inches()
-    return box.width * width, box.height * height
-
-
-def _below(ax: Axes) -> float:
-    """Where a caption begins, in the coordinates of the axes."""
-    return -0.05 / _inches(ax)[1]
-
-
-# What is written
-
-MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def _power_name(power: int) -> str:
-    return "$W$" if power == 0 else "$AW$" if power == 1 else f"$A^{{{power}}}W$"
-
-
-def _number(value: Tensor | float, signed: bool = False) -> str:
-    value = float(value)
-    if signed:
-        return f"{value:+.2f}".replace("-", MINUS)
-    if value == 0:
-        return "0"
-    if value < 1e-2 or value >= 1e4:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa}{TIMES}10{str(int(exponent)).translate(SUPERSCRIPTS)}"
-    return f"{value:.2g}" if value < 100 else f"{value:.0f}"
-
-
-def _span(values: np.ndarray) -> str:
-    low, high = _number(values.min()), _number(values.max())
-    return low if low == high else f"{low} to {high}"
 
 
 # What is refused
@@ -717,12 +526,6 @@ def _expect_pair(matrices: Tensor, size: int, name: str = "basis") -> None:
         raise ValueError(
             f"matrices are {dim} x {dim}, but {name} {size} x {size} need{'s' * (name == 'basis')} {size**2} x {size**2}"
         )
-
-
-def _expect_count(name: str, texts: Sequence[str], count: int) -> None:
-    if isinstance(texts, str) or len(texts) != count:
-        given = repr(texts) if isinstance(texts, str) else len(texts)
-        raise ValueError(f"{given} {name} for {count} panels; give one text for each")
 
 
 def _expect_order(order: int) -> None:

@@ -9,20 +9,19 @@ import argparse
 import hashlib
 import itertools
 import json
-import math
 import statistics
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from arguments import RunArguments
 from benchmark import Contender, alternate, print_table, ratio
+from charts import Panel, range_chart
 from checkpoint import atomic_write
 from data import Data, load_data
 from evaluation import evaluate_split
@@ -37,17 +36,17 @@ from tqdm.auto import tqdm
 from transformers.utils import logging
 from transforms import epoch_indices, seeded_generator
 
-from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor, LGNModel
-from lgn_hf.actions import Actions, load_actions
+from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor
 from lgn_hf.configuration_lgn import REGULARIZERS
 from lgn_hf.diagnostics import action_distance, permutation_test, scores
 from lgn_hf.filters import rotation_matrix, unit_norm, unvec, vec
 from lgn_hf.operations import average_pooling, corner_swap, transposition
-from lgn_hf.plots import action_gallery, dft_plot, effect_plot, orbit_plot, save_figure, spectrum_plot
+from lgn_hf.plots import action_gallery, dft_plot, save_figure
+from lgn_hf.portraits import portraits, summary
+from lgn_hf.sources import Source, open_source
 
 SIZE = 6  # pixels, the side of the papers' filters and patches
 RADII, ANGLES, COMPOSED_RADII, COMPOSED_ANGLE = (3, 4, 5, 6), (30, 45, 60, 90), (4, 5, 6), 60
-STRUCTURES = ("skew_symmetry", "toeplitz", "multi_scale", "block_concentration")  # figures 1 and 7
 
 Row = dict[str, Any]
 
@@ -233,83 +232,24 @@ def limits(args: argparse.Namespace) -> Row:
 # Trained models: structures (figures 1, 2, 6, 7) and dft (figures 10, 11)
 
 
-def sources(args: argparse.Namespace) -> dict[str, Actions]:
-    """The actions of every --source, by folder name (by path where names repeat).
-
-    A model folder gives the basis filters too; a folder of `actions.safetensors` and `actions.json` alone will do.
-    """
-    names = [Path(source).name for source in args.source]
-    names = [name if names.count(name) == 1 else source for name, source in zip(names, args.source, strict=True)]
-    return {name: actions_of(source) for name, source in zip(names, args.source, strict=True)}
+def sources(args: argparse.Namespace) -> dict[str, Source]:
+    """Every --source, by folder name (as it was given where names repeat)."""
+    opened = [open_source(source) for source in args.source]
+    names = [source.name for source in opened]
+    names = [name if names.count(name) == 1 else given for name, given in zip(names, args.source, strict=True)]
+    return dict(zip(names, opened, strict=True))
 
 
-def actions_of(source: str) -> Actions:
-    if (Path(source) / "config.json").is_file():
-        return cast(LGNModel, LGNModel.from_pretrained(source)).actions()
-    return load_actions(source)
-
-
-def data_and_task(source: str) -> str:
-    """What a model was trained on and for, as its results say; else its own name."""
-    try:
-        recipe = json.loads((Path(source) / "all_results.json").read_text())["recipe"]
-        return f"{recipe['task']} of {recipe['dataset']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return source
-
-
-def facts_of_sources(found: dict[str, Actions]) -> Row:
-    digests = {name: hashlib.sha256(a.matrices.contiguous().numpy().data).hexdigest() for name, a in found.items()}
+def facts_of_sources(found: dict[str, Source]) -> Row:
+    digests = {
+        name: hashlib.sha256(flat(source).contiguous().numpy().data).hexdigest() for name, source in found.items()
+    }
     return {"source": list(digests), "fingerprint": digests}
 
 
-def flat(actions: Actions) -> Tensor:
+def flat(source: Source) -> Tensor:
     """(L*K*C, d, d), in the order of `Actions.diagnose`."""
-    return actions.matrices.flatten(0, 2)
-
-
-def median_of(values: Iterable[float | None]) -> float | None:
-    """The median of the values that are numbers (a singular action has no condition number)."""
-    numbers = [value for value in values if value is not None]
-    return statistics.median(numbers) if numbers else None
-
-
-def summary(name: str, records: list[Row]) -> Row:
-    labels = Counter(record["label"] or "unstructured" for record in records)
-    return {
-        "model": name,
-        "actions": len(records),
-        "labels": ", ".join(f"{label} ({count})" for label, count in labels.most_common(5)),
-        "condition number": median_of(record["condition_number"] for record in records),
-        **{f"{name.replace('_', ' ')} z": median_of(r["scores"][name]["z"] for r in records) for name in STRUCTURES},
-        "nearest operation": statistics.median(record["nearest"][0]["correlation"] for record in records),
-    }
-
-
-def portraits(actions: Actions, records: list[Row]) -> dict[str, Figure]:
-    """The figures of one model: all actions, all spectra, and the effect and orbit of the best action of each structure."""
-    every, matrices = list(actions), flat(actions)
-    names = [f"layer {action.layer}, group {action.group}, channel {action.channel}" for action in every]
-    labels = [record["label"] or "unstructured" for record in records]
-    best = {
-        structure: max(range(len(every)), key=lambda i: z_score(records[i], structure)) for structure in STRUCTURES
-    }
-    titles = [f"{structure.replace('_', ' ')}: {names[i]}" for structure, i in best.items()]
-    figures = {
-        "gallery": action_gallery(matrices, names, labels, actions.size),
-        "spectra": spectrum_plot(matrices, actions.order, names),
-        "effects": effect_plot(matrices[[*best.values()]], titles=titles),
-    }
-    filters = [basis for basis in (every[i].basis for i in best.values()) if basis is not None and basis.dim() == 2]
-    if len(filters) == len(best):  # channels that share an action have no filter of their own to show
-        orbits = orbit_plot(torch.stack(filters), matrices[[*best.values()]], actions.order, titles=titles)
-        figures["orbits"] = orbits
-    return figures
-
-
-def z_score(record: Row, name: str) -> float:
-    z = record["scores"][name]["z"]
-    return -math.inf if z is None else z
+    return source.actions.matrices.flatten(0, 2)
 
 
 def structures(args: argparse.Namespace) -> Row:
@@ -317,26 +257,25 @@ def structures(args: argparse.Namespace) -> Row:
     if not args.source:
         raise ValueError("structures looks at trained models: name their folders with --source")
     found = sources(args)
-    records = {name: actions.diagnose() for name, actions in found.items()}
     drawn = []
-    for name, actions in found.items():
+    for name, source in found.items():
         prefix = name.replace("/", "-").strip("-")
-        drawn += [draw(args, f"{prefix}-{kind}", figure) for kind, figure in portraits(actions, records[name]).items()]
-    comparable = len({actions.size for actions in found.values()}) == 1
-    groups = [data_and_task(source) for source in args.source]
+        drawn += [draw(args, f"{prefix}-{kind}", figure) for kind, figure in portraits(source.actions).items()]
+    comparable = len({source.actions.size for source in found.values()}) == 1
+    groups = [source.data_and_task for source in found.values()]
     repeated = 1 < len(set(groups)) < len(groups)
     return {
-        "rows": [summary(name, records[name]) for name in found],
+        "rows": [{"model": name, **summary(source.actions)} for name, source in found.items()],
         "distances": [
             {"model": a, "other": b, "distance": action_distance(flat(found[a]), flat(found[b]))}
             for a, b in itertools.combinations(found, 2)
             if comparable
         ],
         # Do actions depend on data and task? That takes several, and at least one of them trained more than once.
-        "permutation test": permutation_test([flat(actions) for actions in found.values()], groups)
+        "permutation test": permutation_test([flat(source) for source in found.values()], groups)
         if comparable and repeated
         else None,
-        "actions": records,
+        "actions": {name: source.actions.diagnose() for name, source in found.items()},
         "data": facts_of_sources(found),
         "figures": drawn,
     }
@@ -354,12 +293,12 @@ def dft(args: argparse.Namespace) -> Row:
         "random": torch.randn(dim, dim, dtype=torch.float64, generator=generator),
     }
     references, found = len(shown), sources(args)
-    for name, actions in found.items():
-        best = flat(actions)[scores(flat(actions))["toeplitz"].argmax()]  # figure 11: that of figure 1b
+    for name, source in found.items():
+        best = flat(source)[scores(flat(source))["toeplitz"].argmax()]  # figure 11: that of figure 1b
         shown[f"{name}, most Toeplitz"] = best.double()
     rows = [{"matrix": name, **dft_shares(matrix)} for name, matrix in shown.items()]
-    for name, actions in found.items():
-        shares = [dft_shares(matrix) for matrix in flat(actions).double()]
+    for name, source in found.items():
+        shares = [dft_shares(matrix) for matrix in flat(source).double()]
         means = {key: statistics.mean(share[key] for share in shares) for key in shares[0]}
         rows.append({"matrix": f"{name}, mean of {len(shares)}", **means})
     drawn = [draw(args, "dft", _dft_figure(shown, slice(references)))]
@@ -434,7 +373,21 @@ def regularizers(args: argparse.Namespace) -> Row:
                 "condition number": spread(torch.cat(networks).tolist()),
             }
         )
-    return {"rows": rows, "steps": steps, "seeds": seeds, "data": facts_of(data), "figures": []}
+    chart = range_chart(
+        [row["regularizer"] for row in rows],
+        [
+            Panel("step, ms / without", [_span(row["step / none"]) for row in rows]),
+            Panel("test accuracy", [_span(row["accuracy"]) for row in rows]),
+            Panel("condition number", [_span(row["condition number"]) for row in rows], logarithmic=True),
+        ],
+        measured="median, smallest to largest",
+    )
+    drawn = [draw(args, "figure-8", chart)]
+    return {"rows": rows, "steps": steps, "seeds": seeds, "data": facts_of(data), "figures": drawn}
+
+
+def _span(row: dict[str, float] | None) -> tuple[float, float, float] | None:
+    return None if row is None else (row["min"], row["median"], row["max"])
 
 
 @torch.no_grad()
@@ -483,12 +436,35 @@ def planted(args: argparse.Namespace) -> Row:
         for setting, action, regularizer, start in tqdm(planted_settings(args.quick), desc="planted", unit="network")
     ]
     fingerprints = list(dict.fromkeys(fingerprint for _, fingerprint in found))
+    rows = [row for row, _ in found]
     return {
-        "rows": [row for row, _ in found],
+        "rows": rows,
         "steps": steps,
         "data": {"source": "planted dictionaries", "fingerprint": fingerprints},
-        "figures": [],
+        "figures": [draw(args, "planted", _recovery_chart(rows))],
     }
+
+
+def _recovery_chart(rows: list[Row]) -> Figure:
+    """Every network's recovery beside chance."""
+
+    def name(row: Row) -> str:
+        setting = f"{row['symmetry']}, K={row['K']}, p={row['p']}, C={row['C']}"
+        changed = [f"noise {row['noise']}"] if row["noise"] else []
+        changed += [f"{row['images']} images"] if row["images"] != Setting().images else []
+        network = row["action"] + (f", {row['regularizer']}" if row["regularizer"] != "none" else "")
+        started = ", from the truth" if row["start"] == "planted" else ""
+        return ", ".join([setting, *changed]).replace("_", " ") + f": {network}{started}"
+
+    def panel(measure: str) -> Panel:
+        cells = [row[measure] for row in rows]
+        ranges = [None if cell is None else (cell["found"],) * 3 for cell in cells]
+        return Panel(measure, ranges, [None if cell is None else cell["chance"] for cell in cells], limits=(-0.1, 1.1))
+
+    measures = ("filters", "orbits", "generator", "on orbits")
+    return range_chart(
+        [name(row) for row in rows], [panel(m) for m in measures], measured="found", reference="untrained"
+    )
 
 
 # The program

@@ -1,0 +1,98 @@
+"""One trained model to look at, from a folder or the Hub: its actions with their basis filters, and its results."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from safetensors import SafetensorError, safe_open
+
+from .actions import RECORDS_NAME, TENSORS_NAME, Actions, load_actions
+
+CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME = "config.json", "model.safetensors", "all_results.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """name: of the repository, or of the folder. actions: with basis filters where the weights are there.
+    results: what `training/run.py` wrote about the run, {} where it wrote nothing. folder: where the files are."""
+
+    name: str
+    actions: Actions
+    results: dict[str, Any]
+    folder: Path
+
+    @property
+    def data_and_task(self) -> str:
+        """What the model was trained on and for, as its results say; else its own name."""
+        recipe = self.results.get("recipe")
+        if not isinstance(recipe, dict) or not {"task", "dataset"} <= recipe.keys():
+            return self.name
+        return f"{recipe['task']} of {recipe['dataset']}"
+
+
+def open_source(repo_or_folder: str | os.PathLike, revision: str | None = None) -> Source:
+    """Find a model's actions: a published model's from their own files, without transformers, else the model's own.
+
+    Args:
+        repo_or_folder: a folder of a trained or published model or of saved actions, else the name of a repository.
+        revision: branch, tag or commit of the repository.
+
+    Raises:
+        FileNotFoundError: there is neither a model nor actions.
+        ValueError: a file is damaged, or the files do not belong together.
+    """
+    folder, name = Path(repo_or_folder), str(repo_or_folder)
+    if folder.is_dir():
+        name = folder.resolve().name
+    else:
+        from huggingface_hub import snapshot_download
+
+        wanted = [TENSORS_NAME, RECORDS_NAME, CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME]
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+    if (folder / TENSORS_NAME).is_file():
+        actions = _with_basis(load_actions(folder), folder / WEIGHTS_NAME)
+    elif (folder / CONFIG_NAME).is_file():
+        from .modeling_lgn import LGNModel
+
+        actions = cast(LGNModel, LGNModel.from_pretrained(folder)).actions()
+        actions.name = name
+    else:
+        raise FileNotFoundError(f"{repo_or_folder} holds neither a model ({CONFIG_NAME}) nor actions ({TENSORS_NAME})")
+    return Source(name, actions, _results(folder / RESULTS_NAME), folder)
+
+
+def _with_basis(actions: Actions, weights: Path) -> Actions:
+    """The actions with the basis filters of the model they belong to, if its weights are there."""
+    if not weights.is_file():
+        return actions
+    try:
+        with safe_open(weights, "pt") as file:
+            key = next((key for key in ("lgn.basis", "basis") if key in file.keys()), None)  # noqa: SIM118
+            basis = None if key is None else file.get_tensor(key)
+    except SafetensorError as error:
+        raise ValueError(f"{weights} is not readable ({error}): download or save it again") from None
+    if basis is None:
+        return actions
+    layers = actions.matrices.shape[0]
+    if basis.shape[0] == 1:  # tied layers have one set of filters
+        basis = basis.expand(layers, *basis.shape[1:])
+    try:
+        whole = Actions(actions.matrices, actions.order, basis=basis, name=actions.name, config=actions.config)
+    except ValueError as error:
+        raise ValueError(f"{weights} does not belong to its {TENSORS_NAME}: {error}") from None
+    actions.basis = whole.basis
+    return actions
+
+
+def _results(path: Path) -> dict[str, Any]:
+    try:
+        results = json.loads(path.read_text()) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is not readable ({error}): download or save it again") from None
+    if not isinstance(results, dict):
+        raise ValueError(f"{path} must be one JSON object")
+    return results
