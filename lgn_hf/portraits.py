@@ -23,15 +23,15 @@ def portraits(actions: Actions) -> dict[str, Figure]:
     every, records = list(actions), actions.diagnose()
     matrices = actions.matrices.flatten(0, 2)
     names = [f"layer {action.layer}, group {action.group}, channel {action.channel}" for action in every]
-    labels = [record["label"] or "unstructured" for record in records]
+    captions = [f"{record['label'] or 'unstructured'}\n{_strongest(record)}" for record in records]
     best = {
         structure: max(range(len(every)), key=lambda i: z_score(records[i], structure)) for structure in STRUCTURES
     }
     titles = [f"{structure.replace('_', ' ')}: {names[i]}" for structure, i in best.items()]
     figures = {
-        "gallery": action_gallery(matrices, names, labels, actions.size),
+        "gallery": action_gallery(matrices, names, captions, actions.size),
         "spectra": spectrum_plot(matrices, actions.order, names),
-        "effects": effect_plot(matrices[[*best.values()]], titles=titles),
+        "effects": effect_plot(matrices[[*best.values()]], titles=[title.replace(": ", "\n") for title in titles]),
     }
     filters = [basis for basis in (every[i].basis for i in best.values()) if basis is not None and basis.dim() == 2]
     if len(filters) == len(best):
@@ -50,6 +50,13 @@ def summary(actions: Actions) -> dict[str, Any]:
         **{f"{name.replace('_', ' ')} z": median_of(r["scores"][name]["z"] for r in records) for name in STRUCTURES},
         "nearest operation": median_of(r["nearest"][0]["correlation"] if r["nearest"] else None for r in records),
     }
+
+
+def _strongest(record: dict[str, Any]) -> str:
+    """The score that is furthest above chance, as text."""
+    name = max(record["scores"], key=lambda name: z_score(record, name))
+    score = record["scores"][name]
+    return f"{name.replace('_', ' ')}\n{score['value']:.2f}, z = {score['z'] or 0:.0f}"
 
 
 def z_score(record: dict[str, Any], name: str) -> float:

@@ -29,6 +29,16 @@ def folder_of_model(path, **fields) -> str:
     return str(path)
 
 
+# known
+
+
+def test_known_matrices_are_named_and_random_ones_are_not(tmp_path, monkeypatch):
+    rows = run(tmp_path, monkeypatch, "known")["rows"]
+    assert all(row["as known"] for row in rows if not row["noise"])
+    assert [row["matrix"] for row in rows if not row["as known"]] == ["cyclic"]  # noise grows with every power
+    assert all(row["label"] is None for row in rows if row["matrix"].startswith("random"))
+
+
 # patches
 
 
@@ -295,6 +305,7 @@ def test_planted_quickly(tmp_path, monkeypatch):
     assert result["rows"][0]["generator"] is None  # free filters have no generator
     assert result["rows"][1]["generator"].keys() == {"found", "chance"}
     assert len(result["data"]["fingerprint"]) == 1
+    assert result["figures"] == ["planted.png"]
 
 
 def test_every_full_setting_can_be_planted():

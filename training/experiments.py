@@ -26,6 +26,7 @@ from checkpoint import atomic_write
 from data import Data, load_data
 from evaluation import evaluate_split
 from fitting import fit
+from known import KNOWN, NOISE, noisy
 from matplotlib.figure import Figure
 from optimization import learning_rate
 from planted import NETWORKS, Setting, search
@@ -38,7 +39,7 @@ from transforms import epoch_indices, seeded_generator
 
 from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor
 from lgn_hf.configuration_lgn import REGULARIZERS
-from lgn_hf.diagnostics import action_distance, permutation_test, scores
+from lgn_hf.diagnostics import action_distance, diagnose, permutation_test, scores
 from lgn_hf.filters import rotation_matrix, unit_norm, unvec, vec
 from lgn_hf.operations import average_pooling, corner_swap, transposition
 from lgn_hf.plots import action_gallery, dft_plot, save_figure
@@ -63,6 +64,33 @@ def facts_of(data: Data) -> Row:
 def relative_error(found: Tensor, true: Tensor) -> Tensor:
     """||A - T||_F / ||T||_F. Shapes: (..., d, d) and (..., d, d) to (...)."""
     return torch.linalg.matrix_norm(found - true) / torch.linalg.matrix_norm(true)
+
+
+# known: can the diagnostics be believed?
+
+
+def known(args: argparse.Namespace) -> Row:
+    """Matrices whose answer is known, and with noise of 0.3 of their norm: label, the score that speaks for it, and its z"""
+    matrices = [build() for build, _, _ in KNOWN.values()]
+    both = torch.stack([*matrices, *(noisy(matrix) for matrix in matrices)])
+    records = diagnose(both, SIZE, null_samples=20 if args.quick else 200, seed=args.seed)
+    rows = []
+    for (name, (_, label, score)), *pair in zip(KNOWN.items(), records, records[len(KNOWN) :], strict=False):
+        for noise, record in zip((0.0, NOISE), pair, strict=True):
+            nearest, scored = record["nearest"][0], record["scores"].get(score, {"value": None, "z": None})
+            rows.append(
+                {
+                    "matrix": name,
+                    "noise": noise,
+                    "label": record["label"],
+                    "as known": record["label"] == label,
+                    "nearest operation": nearest["correlation"],
+                    "its z": nearest["z"],
+                    "score": score,
+                    **scored,
+                }
+            )
+    return {"rows": rows, "data": {"source": "matrices of known structure", "fingerprint": None}, "figures": []}
 
 
 # patches: section 5.2, figures 3 to 5
@@ -469,7 +497,9 @@ def _recovery_chart(rows: list[Row]) -> Figure:
 
 # The program
 
-EXPERIMENTS = {function.__name__: function for function in (patches, structures, dft, regularizers, limits, planted)}
+EXPERIMENTS = {
+    function.__name__: function for function in (known, patches, structures, dft, regularizers, limits, planted)
+}
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
