@@ -1,6 +1,7 @@
 """What all tests share: quiet libraries, no network, and where the real data is."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that needs a server starts its own
@@ -11,10 +12,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks here are too small
 
 import pytest
 import torch
+from hub import Hub, running_hub
 
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure(config: pytest.Config):
+    # huggingface_hub's own upload to a storage service causes it
+    config.addinivalue_line("filterwarnings", "ignore:Use 'content=<...>' to upload:DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +35,23 @@ def mnist() -> str:
     """The folder of real MNIST, where LGN_HF_DATA names one; else scikit-learn's real digits."""
     folder = os.environ.get("LGN_HF_DATA")
     return str(Path(folder) / "mnist") if folder else "digits"
+
+
+@pytest.fixture(scope="session")
+def hub_server(tmp_path_factory) -> Iterator[Hub]:
+    with running_hub(tmp_path_factory.mktemp("hub")) as hub:
+        yield hub
+
+
+@pytest.fixture
+def hub(hub_server: Hub) -> Hub:
+    """An empty Hub, which processes see that are given `hub.environment`, or are started by `hub.run`."""
+    hub_server.reset()
+    return hub_server
+
+
+@pytest.fixture
+def hub_here(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """The same Hub, which this process sees, too, through `huggingface_hub` and `transformers`."""
+    hub.show_here(monkeypatch)
+    return hub
