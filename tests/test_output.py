@@ -6,7 +6,6 @@ import output
 import pytest
 import yaml
 from arguments import parse_arguments
-from huggingface_hub.utils import filter_repo_objects
 
 
 def test_a_new_or_empty_folder_is_free(tmp_path):
@@ -55,26 +54,3 @@ def test_files_are_installed_whole_or_not_at_all(tmp_path):
     with pytest.raises(OSError, match="No space"):
         output.install(tmp_path, fail)
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a", "new")]
-
-
-def test_an_upload_leaves_checkpoints_and_hidden_files_behind(tmp_path, monkeypatch):
-    """The client's own selection of files; the calls to the Hub are recorded."""
-    for name in ("config.json", "recipe.yaml", ".hidden", "checkpoint-00000001/model.safetensors"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("x")
-    calls = {}
-
-    class Recorder(output.HfApi):
-        def create_repo(self, repo_id, **options):
-            calls["create"] = (repo_id, options)
-            return type("Repo", (), {"repo_id": "user/" + repo_id})()
-
-        def upload_folder(self, *, repo_id, folder_path, ignore_patterns):
-            files = [str(path.relative_to(folder_path)) for path in folder_path.rglob("*") if path.is_file()]
-            calls["upload"] = (repo_id, sorted(filter_repo_objects(files, ignore_patterns=ignore_patterns)))
-            return type("Commit", (), {"repo_url": "url"})()
-
-    monkeypatch.setattr(output, "HfApi", Recorder)
-    output.push(tmp_path, parse_arguments(["--hub_model_id", "digits", "--hub_private_repo"]).run)
-    assert calls["create"] == ("digits", {"private": True, "exist_ok": True})
-    assert calls["upload"] == ("user/digits", ["config.json", "recipe.yaml"])

@@ -390,3 +390,22 @@ def test_a_full_disk_loses_nothing(tmp_path):
         assert not list((disk / "run").glob(".*"))  # no half-written file
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.slow
+def test_a_run_ends_on_the_hub_or_says_how_to_get_there(tmp_path, hub):
+    options = [*TINY, "--num_train_epochs", "1", "--output_dir", str(tmp_path / "lgn-digits"), "--push_to_hub"]
+    hub.fail("POST", "/api/repos/create", times=9, status=403)
+    failed = launch(*options, check=False, **hub.environment)
+    assert failed.returncode == 1
+    message = failed.stderr.strip().splitlines()[-1]
+    assert "may not write to lgn-digits (403)" in message
+
+    hub.reset_faults()
+    command = message.partition("to continue: lgn-hf ")[2].split()
+    done = hub.run(["-c", "from lgn_hf.cli import main; main()", *command])
+    assert done.returncode == 0, done.stderr
+    files = hub.files("tester/lgn-digits")
+    assert {"README.md", "model.safetensors", "actions.json", "figures/gallery.png", "recipe.yaml"} <= files.keys()
+    assert not any(name.startswith(("checkpoint-", "hub/")) for name in files)
+    assert hub.token.encode() not in b"".join(files.values())

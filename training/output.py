@@ -11,7 +11,8 @@ from pathlib import Path
 import yaml
 from arguments import FREE_ON_RESUME, Recipe, RunArguments
 from checkpoint import atomic_write
-from huggingface_hub import HfApi
+
+from lgn_hf.hub import build, publish, validate
 
 RECIPE_FILE, RESULTS_FILE = "recipe.yaml", "all_results.json"
 
@@ -69,11 +70,13 @@ def export(folder: Path, network, processor, results: dict) -> None:
 
 
 def push(folder: Path, args: RunArguments) -> None:
-    """Upload the model folder, without its checkpoints, in one commit."""
-    api = HfApi()
+    """Build the model's repository in `folder`/hub, card and figures included, check it, and upload it in one commit.
+
+    Raises:
+        ValueError: the Hub has something else under this name.
+        OSError: the upload failed; nothing is half-published, and the message ends with the command that continues.
+    """
     name = args.hub_model_id or folder.resolve().name
-    repo = api.create_repo(name, private=args.hub_private_repo or None, exist_ok=True)
-    commit = api.upload_folder(
-        repo_id=repo.repo_id, folder_path=folder, ignore_patterns=["checkpoint-*", ".*", "trackio*", "lgn-hf/*"]
-    )
-    logger.info("pushed to %s", commit.repo_url)
+    built = build(folder, folder / "hub", repo_id=name)
+    validate(built)
+    logger.info("pushed to %s", publish(built, name, private=args.hub_private_repo))

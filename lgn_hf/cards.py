@@ -1,0 +1,483 @@
+"""The model card and its figures, from the files of a published model: they are the only source of what it says.
+
+The words are in `card.md.jinja`; this module reads the files, checks them, computes the numbers and escapes the texts.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import os
+import re
+import shlex
+import statistics
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.utils import validate_repo_id
+from matplotlib.figure import Figure
+
+from .actions import RECORDS_NAME, TENSORS_NAME, Actions, _check_schema
+from .configuration_lgn import LGNConfig
+from .diagnostics import MIN_Z, power_separation
+from .drawing import SUPERSCRIPTS, number_text
+from .plots import action_gallery, effect_plot, filter_plot, save_figure, spectrum_plot
+from .portraits import portraits
+from .sources import CONFIG_NAME, RESULTS_NAME, open_source
+
+CARD_NAME, RECIPE_NAME, BASELINE_NAME, FIGURES_NAME = "README.md", "recipe.yaml", "baseline_results.json", "figures"
+TEMPLATE = Path(__file__).with_name("card.md.jinja")
+PIPELINES = {"classification": "image-classification", "reconstruction": "image-feature-extraction"}
+# Of each task, `test_...` in the results: the Hub's name of the metric and the card's. The first is the main one.
+METRICS = {
+    "classification": {"accuracy": ("accuracy", "accuracy")},
+    "reconstruction": {"mse": ("mse", "mean squared error"), "relative_error": ("relative_error", "energy missed")},
+}
+DATASETS = {"mnist": "MNIST", "cifar10": "CIFAR-10", "digits": "scikit-learn's digits"}
+LAUNCH = {  # device and whether there are several processes
+    ("cpu", False): "training/accelerate/cpu.yaml",
+    ("cpu", True): "training/accelerate/cpu-2-processes.yaml",
+    ("cuda", False): "training/accelerate/gpu.yaml",
+    ("cuda", True): "training/accelerate/multi-gpu.yaml",
+}
+DPI = 128  # 1024 pixels across, for a column of 800
+ROWS = 10  # of the table of actions
+NEARLY_SINGULAR = 1e3  # condition number
+NEARLY_SAME = 0.1  # separation of two powers
+PAPER_EPOCHS = 100
+
+_NUMBER = int | float
+_RESULTS = {
+    "parameters": int,
+    "epochs": int,
+    "steps": int,
+    "best_epoch": int | None,
+    "selected_by": str,
+    "global_batch_size": int,
+    "train_seconds": _NUMBER,
+    "images_per_second": _NUMBER,
+    "seed": int,
+    "recipe_name": str | None,
+    "date": str,
+    "data": {"source": str, "fingerprint": str, "train": int, "validation": int, "test": int},
+    "machine": {"processor": str, "cores": int, "device": str, "processes": int, "mixed_precision": str},
+    "versions": {str: str},
+    "recipe": {
+        "task": str,
+        "dataset": str,
+        "whitening": str,
+        "num_groups": int,
+        "group_order": int,
+        "num_layers": int,
+        "filter_size": int,
+        "random_crop": int,
+        "random_flip": bool,
+        "label_smoothing_factor": _NUMBER,
+        "learning_rate": _NUMBER,
+        "lr_scheduler_type": str,
+        "lr_milestones": [_NUMBER],
+        "lr_decay": _NUMBER,
+        "max_grad_norm": _NUMBER,
+    },
+}
+
+
+def draw_figures(actions: Actions, folder: str | os.PathLike) -> list[Path]:
+    """Draw what there is to see of a model's actions into `folder`/figures, as the card shows it.
+
+    Learned actions have the figures of `portraits`. Rotations are the same for all groups and so are drawn once, with the
+    filters of each layer; a network without groups has its filters alone, and nothing where they are unknown.
+
+    Returns:
+        the paths of the figures.
+    """
+    figures: dict[str, Figure] = {}
+    if actions.rotation_angle is not None and actions.order > 1:
+        figures = _rotation_figures(actions)
+    elif actions.order > 1:
+        figures = portraits(actions)
+    if not figures or actions.rotation_angle is not None:
+        figures |= _filter_figures(actions)
+    return [save_figure(figure, Path(folder, FIGURES_NAME, f"{name}.png"), DPI) for name, figure in figures.items()]
+
+
+def _rotation_figures(actions: Actions) -> dict[str, Figure]:
+    one = actions[:1, :1, :1]
+    rotations = [one.power(i)[0, 0, 0] for i in range(actions.order)]
+    angles = [f"{i * (actions.rotation_angle or 0):g}°" for i in range(actions.order)]
+    return {
+        "gallery": action_gallery(torch.stack(rotations), angles, size=actions.size),
+        "spectra": spectrum_plot(rotations[1], actions.order, angles[1:2]),
+        "effects": effect_plot(torch.stack(rotations), titles=angles),
+    }
+
+
+def _filter_figures(actions: Actions) -> dict[str, Figure]:
+    if actions.basis is None:
+        return {}
+    banks = actions.orbit().transpose(2, 3)  # (L, K, p, C, n, n)
+    return {f"filters-{layer}": filter_plot(bank) for layer, bank in zip(actions.numbers[0], banks, strict=True)}
+
+
+def write_card(folder: str | os.PathLike, repo_id: str | None = None) -> Path:
+    """Write `README.md`, see `render_card`. Returns its path."""
+    path = Path(folder, CARD_NAME)
+    path.write_text(render_card(folder, repo_id), encoding="utf-8")
+    return path
+
+
+def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
+    """The model card of a published folder, from its configuration, actions, results, recipe and figures, beside the results
+    of a network without groups where `baseline_results.json` has them.
+
+    Args:
+        folder: complete but for the card.
+        repo_id: the repository that the examples on the card load; by default they say the model's name.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is damaged or does not belong to the others, or `repo_id` is no name of a repository.
+    """
+    folder = Path(folder)
+    for name in (CONFIG_NAME, TENSORS_NAME, RECORDS_NAME, RESULTS_NAME, RECIPE_NAME):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} has no {name}: a model card needs it")
+    if repo_id is not None:
+        validate_repo_id(repo_id)
+    source = open_source(folder)
+    results = _checked_results(source.results, RESULTS_NAME)
+    config = LGNConfig.from_pretrained(folder)
+    expected = (
+        config.num_layers,
+        config.num_groups,
+        config.num_action_channels,
+        config.filter_dim,
+        config.group_order,
+    )
+    if (*source.actions.matrices.shape[:-1], source.actions.order) != expected:
+        raise ValueError(f"{folder}: {TENSORS_NAME} does not belong to {CONFIG_NAME}: {source.actions!r}")
+    baseline = None
+    if (folder / BASELINE_NAME).is_file():
+        baseline = _checked_results(_read_json(folder / BASELINE_NAME), BASELINE_NAME)
+
+    figures = [path.stem for path in (folder / FIGURES_NAME).glob("*.png")]
+    name = (repo_id or results.get("recipe_name") or source.name).split("/")[-1]
+    card = ModelCard.from_template(
+        _metadata(name, config, results),
+        template_path=str(TEMPLATE),
+        **escaped(
+            {
+                "name": name,
+                "address": Code(json.dumps(repo_id or one_line(name), ensure_ascii=False)),
+                "config": config,
+                "parts": _parts(config),
+                "results": results,
+                "versions": list(results["versions"].items()),
+                "baseline": baseline and _comparison(results, baseline),
+                "test": _test(results),
+                "dataset": _dataset(results["data"]["source"]),
+                "duration": _duration(results["train_seconds"]),
+                "command": Code(_command(name, results)),
+                "labels": list((config.id2label or {}).values())
+                if results["recipe"]["task"] == "classification"
+                else [],
+                "actions": _describe(source.actions) if config.group_order > 1 else None,
+                "figures": sorted(figures, key=lambda name: (len(name), name)),
+                "spread": _spread(results),
+                "min_z": MIN_Z,
+                "nearly_singular": NEARLY_SINGULAR,
+                "nearly_same": NEARLY_SAME,
+                "paper_epochs": PAPER_EPOCHS,
+            }
+        ),
+    )
+    return re.sub(r"\n{3,}", "\n\n", str(card)).rstrip() + "\n"
+
+
+# Texts
+
+
+class Code(str):
+    """Text for a code block, where nothing is escaped: one line of it cannot end the block."""
+
+
+def escaped(value: Any) -> Any:
+    """A value with every text in it made safe for Markdown, within paragraphs, tables and links: nothing in it is markup,
+    HTML or mathematics, and it stays on one line. Numbers, `Code` and the keys of objects are as they were."""
+    if isinstance(value, str) and not isinstance(value, Code):
+        text = html.escape(one_line(value), quote=False).replace("\\", "&#92;").replace("$", "&#36;")
+        return re.sub(r"([`*_\[\]|~])", r"\\\1", text)
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [escaped(item) for item in value]
+    return value
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and characters that do not print, which could hide what it says, 300 at most."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = {"h": hours, "min": minutes, "s": seconds}
+    return " ".join(f"{value} {unit}" for unit, value in parts.items() if value) or "less than a second"
+
+
+def _words(name: str) -> str:
+    """The name of a score or an operation as one reads it."""
+    return {"multi_scale": "multi-scale"}.get(name, name.replace("_", " ").replace("toeplitz", "Toeplitz"))
+
+
+def _orbit_text(order: int) -> str:
+    """W, AW, A²W, A³W."""
+    names = ["W", "AW", *(f"A{str(i).translate(SUPERSCRIPTS)}W" for i in range(2, order))][:order]
+    return ", ".join(names if order <= 4 else [*names[:2], "…", names[-1]])
+
+
+# Files
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not readable ({error}): write it again") from None
+
+
+def _checked_results(results: Any, name: str) -> dict[str, Any]:
+    """The results, every field that a card uses of the type that it should have.
+
+    Raises:
+        ValueError: one is missing or wrong.
+    """
+    _check_schema(results, _RESULTS, name)
+    task = results["recipe"]["task"]
+    if task not in METRICS:
+        raise ValueError(f"{name}.recipe.task is {task!r:.80}: must be one of {', '.join(METRICS)}")
+    for metric in METRICS[task]:
+        value = results.get(f"test_{metric}")
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ValueError(f"{name}.test_{metric} is {value!r:.80}: must be a number, the metric of {task}")
+    return results
+
+
+# Numbers
+
+
+def _metadata(name: str, config: LGNConfig, results: dict[str, Any]) -> ModelCardData:
+    task, data = PIPELINES[results["recipe"]["task"]], _dataset(results["data"]["source"])
+    kind = config.action if config.group_order > 1 else "baseline"
+    return ModelCardData(
+        license="apache-2.0",
+        library_name="transformers",
+        pipeline_tag=task,
+        tags=["lgn", "linear-group-network", "group-actions", "equivariance", "sparse-coding", f"lgn-{kind}"],
+        datasets=[data["id"]] if data["id"] else None,
+        metrics=[next(iter(METRICS[results["recipe"]["task"]].values()))[0]],
+        model_name=one_line(name),
+        eval_results=[
+            EvalResult(
+                task_type=task,
+                dataset_type=one_line(data["source"]),
+                dataset_name=one_line(data["name"]),
+                dataset_split="test",
+                metric_type=metric_type,
+                metric_name=f"test {metric_name}, seed {results['seed']}",
+                metric_value=results[f"test_{metric}"],
+                metric_args={"seed": results["seed"]},
+            )
+            for metric, (metric_type, metric_name) in METRICS[results["recipe"]["task"]].items()
+        ],
+    )
+
+
+def _dataset(source: str) -> dict[str, Any]:
+    """source: as the results have it. name: to read. id: on the Hub, None for data from elsewhere."""
+    prefix, _, place = source.rpartition(":")
+    last = place.rstrip("/").split("/")[-1]
+    name = DATASETS.get(last, last)
+    is_id = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", place, re.ASCII)
+    return {"source": source, "name": f"rot-{name}" if prefix else name, "id": place if is_id else None}
+
+
+def _test(results: dict[str, Any]) -> dict[str, Any]:
+    """The metrics on the test set as texts; for an accuracy also its standard error from the number of images."""
+    if results["recipe"]["task"] == "reconstruction":
+        error = results["test_relative_error"]
+        return {"text": f"{100 * error:.2f} %", "mse": number_text(results["test_mse"]), "points": 100 * error}
+    accuracy = results["test_accuracy"]
+    deviation = math.sqrt(max(0.0, accuracy * (1 - accuracy)) / max(1, results["data"]["test"]))
+    return {"text": f"{100 * accuracy:.2f} %", "points": 100 * accuracy, "deviation": 100 * deviation}
+
+
+def _spread(results: dict[str, Any]) -> dict[str, str] | None:
+    """The validation and test values of the error, where they differ by so much that few images must make the difference."""
+    name = "mse" if results["recipe"]["task"] == "reconstruction" else "loss"
+    found = [results.get(f"{split}_{name}") for split in ("validation", "test")]
+    values = [float(value) for value in found if isinstance(value, (int, float)) and 0 < value < math.inf]
+    if len(values) < 2 or max(values) < 3 * min(values):
+        return None
+    validation, test = (number_text(value) for value in values)
+    return {"name": "mean squared error" if name == "mse" else name, "validation": validation, "test": test}
+
+
+def _comparison(results: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+    """What a network without groups reached, and in what else its run differs."""
+    recipe, other = results["recipe"], baseline["recipe"]
+    if other["task"] != recipe["task"] or other["group_order"] != 1:
+        raise ValueError(
+            f"{BASELINE_NAME} is of {other['task']} with group_order {other['group_order']}: "
+            f"must be of {recipe['task']} with group_order 1"
+        )
+
+    def facts(results: dict[str, Any]) -> dict[str, Any]:
+        recipe = results["recipe"]
+        return {
+            "data": results["data"]["fingerprint"],
+            "layers": recipe["num_layers"],
+            "filters per layer": recipe["num_groups"] * recipe["group_order"],
+            "filter size": recipe["filter_size"],
+            "whitening": recipe["whitening"],
+            "epochs": results["epochs"],
+            "batch size": results["global_batch_size"],
+            "seed": results["seed"],
+        }
+
+    here, there = facts(results), facts(baseline)
+    test, its_test = _test(results), _test(baseline)
+    return {
+        "test": its_test,
+        "points": test["points"] - its_test["points"],
+        "parameters": baseline["parameters"],
+        "duration": _duration(baseline["train_seconds"]),
+        "here": here,
+        "there": there,
+        "differences": [name for name in here if here[name] != there[name]],
+    }
+
+
+def _parts(config: LGNConfig) -> dict[str, int]:
+    """Parameters of the filters and of the actions, and of as many free filters."""
+    groups = config.num_distinct_layers * config.num_groups
+    size = {"learned": config.filter_dim**2, "cyclic": config.filter_dim**2, "left": config.filter_dim, "rotation": 0}
+    filters = groups * config.num_channels * config.filter_dim
+    actions = groups * config.num_action_channels * size[config.action] if config.group_order > 1 else 0
+    return {"filters": filters, "actions": actions, "free": filters * config.group_order}
+
+
+def _command(name: str, results: dict[str, Any]) -> str:
+    """The command that trains the model again, from the recipe beside it."""
+    machine, source = results["machine"], results["data"]["source"]
+    config = LAUNCH.get((machine["device"], machine["processes"] > 1))
+    launch = ["accelerate", "launch", *(["--config_file", config] if config else [])]
+    if machine["processes"] > 1:
+        launch += ["--num_processes", str(machine["processes"])]
+    options = ["--output_dir", f"runs/{one_line(name)}"]
+    if not _dataset(source)["id"] and source != "digits":
+        prefix, colon, place = one_line(source).rpartition(":")
+        options += ["--dataset", f"{prefix}{colon}path/to/{place}"]
+    return shlex.join([*launch, "training/run.py", RECIPE_NAME]) + " \\\n    " + shlex.join(options)
+
+
+def _describe(actions: Actions) -> dict[str, Any]:
+    """What the card says about the actions: their labels, the most structured ones, each diagnostic, their powers."""
+    records = actions.diagnose()
+    fixed = actions.rotation_angle is not None
+    if fixed:
+        records = records[:1]
+    labels = Counter(record["label"] for record in records if record["label"])
+    ranked = sorted(records, key=lambda record: (not record["label"], -_strongest(record)[1]["z"]))
+    conditions = [record["condition_number"] for record in records]
+    finite = [condition for condition in conditions if condition is not None]
+    scores = {name: [_score(record, name) for record in records] for name in [*records[0]["scores"], "nearest"]}
+    return {
+        "count": len(records),
+        "labels": labels.most_common(),
+        "unstructured": sum(not record["label"] for record in records),
+        "rows": [_row(record) for record in ranked[:ROWS]],
+        "scores": [_summary(name, found) for name, found in scores.items()],
+        "above": sum(_strongest(record)[1]["z"] > MIN_Z for record in records),
+        "singular": len(conditions) - len(finite),
+        "nearly_singular": sum(condition > NEARLY_SINGULAR for condition in finite),
+        "condition": _span(finite),
+        "collapsed": 0 if fixed else int((power_separation(actions.matrices, actions.order) < NEARLY_SAME).sum()),
+        "powers": _powers(actions),
+        "orbit": _orbit_text(actions.order),
+        "elements": "I" + _orbit_text(actions.order)[1:].replace("W", ""),
+        "last": _orbit_text(actions.order).split(", ")[-1],
+    }
+
+
+def _score(record: dict[str, Any], name: str) -> dict[str, float]:
+    """value and z of a score, or of the nearest operation; what is missing counts as nothing."""
+    if name != "nearest":
+        score = record["scores"][name]
+    elif record["nearest"]:
+        score = {"value": record["nearest"][0]["correlation"], "z": record["nearest"][0]["z"]}
+    else:
+        score = {}
+    return {key: score.get(key) or 0.0 for key in ("value", "z")}
+
+
+def _strongest(record: dict[str, Any]) -> tuple[str, dict[str, float]]:
+    """The score, or the nearest operation, that is furthest above chance."""
+    found = {name: _score(record, name) for name in [*record["scores"], "nearest"]}
+    return max(found.items(), key=lambda item: item[1]["z"])
+
+
+def _row(record: dict[str, Any]) -> dict[str, Any]:
+    structures = {name: _score(record, name) for name in record["scores"]}
+    structure, score = max(structures.items(), key=lambda item: item[1]["z"])
+    nearest = record["nearest"][0] if record["nearest"] else None
+    parameters = ", ".join(f"{name} {value}" for name, value in nearest["parameters"].items()) if nearest else ""
+    condition = record["condition_number"]
+    return {
+        "place": f"{record['layer']}, {record['group']}, {record['channel']}",
+        "label": record["label"] or "",
+        "structure": _words(structure),
+        "score": score,
+        "operation": nearest and _words(nearest["operation"]) + (f" ({parameters})" if parameters else ""),
+        "nearest": _score(record, "nearest"),
+        "condition": "singular" if condition is None else number_text(condition),
+    }
+
+
+def _summary(name: str, found: list[dict[str, float]]) -> dict[str, Any]:
+    best = max(found, key=lambda score: score["z"])
+    return {
+        "name": "nearest known operation" if name == "nearest" else _words(name),
+        "value": best["value"],
+        "z": best["z"],
+        "median": statistics.median(score["z"] for score in found),
+        "above": sum(score["z"] > MIN_Z for score in found),
+    }
+
+
+def _powers(actions: Actions) -> dict[str, Any] | None:
+    """How large the last filter of an orbit is beside the first: None where the basis filters are unknown."""
+    if actions.basis is None:
+        return None
+    norms = actions.orbit().flatten(-2).norm(dim=-1)  # (L, K, C, p)
+    ratios = norms[..., -1] / norms[..., 0].clamp_min(1e-300)
+    if not ratios.isfinite().all():
+        raise ValueError("the powers of the actions are not finite")
+    return _span(ratios.flatten().tolist())
+
+
+def _span(values: list[float]) -> dict[str, Any] | None:
+    if not values:
+        return None
+    middle = statistics.median(values)
+    return {
+        "value": middle,
+        "median": number_text(middle),
+        "least": number_text(min(values)),
+        "most": number_text(max(values)),
+    }
