@@ -27,6 +27,7 @@ from .filters import rotation_matrix, unvec, vec
 TENSORS_NAME = "actions.safetensors"
 RECORDS_NAME = "actions.json"
 FORMAT_VERSION = 1
+LARGEST_ORDER, LARGEST_TENSOR = 4096, 2**28  # as in the configuration
 
 
 class LinearMaps:
@@ -185,6 +186,8 @@ class Actions(LinearMaps):
         name: str | None = None,
         config: dict[str, Any] | None = None,
     ):
+        if matrices.numel() > LARGEST_TENSOR:  # a few numbers may be expanded to many
+            raise ValueError(f"actions have shape {tuple(matrices.shape)}: must be at most {LARGEST_TENSOR:,} numbers")
         self.matrices = matrices.detach().to("cpu", torch.float32, copy=True).contiguous()
         self.basis = None if basis is None else basis.detach().to("cpu", torch.float32, copy=True)
         self.order = order
@@ -202,8 +205,8 @@ class Actions(LinearMaps):
             raise ValueError(
                 f"actions have shape {shape}: must be (layers, groups, channels, d, d), d the square of a filter's side"
             )
-        if isinstance(self.order, bool) or not isinstance(self.order, int) or self.order < 1:
-            raise ValueError(f"order={self.order!r}: must be a whole number of at least 1")
+        if isinstance(self.order, bool) or not isinstance(self.order, int) or not 1 <= self.order <= LARGEST_ORDER:
+            raise ValueError(f"order={self.order!r:.80}: must be a whole number from 1 to {LARGEST_ORDER}")
         if self.basis is not None:
             layers, groups, channels = shape[:3]
             given = tuple(self.basis.shape)
@@ -427,20 +430,27 @@ def _read_tensors(path: Path) -> tuple[tuple[Sequence[int], ...], Tensor]:
 # What `actions.json` must hold: a value of a type, [x] a list of x, (x, y) a pair, {str: x} an object of x under any
 # names; any other object has the fields named here, and maybe more.
 _NUMBER = int | float | None
+_SCORE = {"value": int | float, "z": _NUMBER}
 _RECORD = {
     "layer": int,
     "group": int,
     "channel": int,
     "key": str,
     "label": str | None,
-    "scores": {str: {"value": _NUMBER, "z": _NUMBER}},
+    "scores": {str: _SCORE},
     "condition_number": _NUMBER,
     "log_abs_det": _NUMBER,
     "eigenvalues": [(_NUMBER, _NUMBER)],
     "singular_values": [_NUMBER],
     "nearest": [
-        {"operation": str, "parameters": {str: str | int | float | None}, "correlation": _NUMBER, "z": _NUMBER}
+        {"operation": str, "parameters": {str: str | int | float | None}, "correlation": int | float, "z": _NUMBER}
     ],
+}
+_MORE = {  # what a record may also have
+    "cyclic_order": int,
+    "cyclic_residuals": [_NUMBER],
+    "power_separation": _NUMBER,
+    "scale_levels": [_NUMBER],
 }
 _CONFIG = {str: str | bool | int | float | None}
 _DOCUMENT = {"model": {"name": str | None, "config": _CONFIG}, "null": dict, "actions": [_RECORD]}
@@ -448,6 +458,8 @@ _DOCUMENT = {"model": {"name": str | None, "config": _CONFIG}, "null": dict, "ac
 
 def _read_records(path: Path) -> dict[str, Any]:
     """`actions.json`, every field of the type that it should have, every number finite."""
+
+    from .diagnostics import SCORES
 
     def number(text: str) -> int | float:
         value = int(text) if re.fullmatch(r"-?\d{1,15}", text) else float(text)
@@ -464,13 +476,20 @@ def _read_records(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} has format_version {version!r:.80}: must be {FORMAT_VERSION}")
     try:
         _check_schema(document, _DOCUMENT)
-        config = document["model"]["config"]
-        _check_schema(config, {"group_order": int}, "model.config")
-        if config.get("action") == "rotation":
-            _check_schema(config, {"rotation_angle": int | float}, "model.config")
+        for i, record in enumerate(document["actions"]):
+            _check_schema(record["scores"], dict.fromkeys(SCORES, _SCORE), f"actions[{i}].scores")
+            _check_schema(record, {name: _MORE[name] for name in _MORE if name in record}, f"actions[{i}]")
+        _check_config(document["model"]["config"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return document
+
+
+def _check_config(config: Any) -> None:
+    _check_schema(config, _CONFIG, "model.config")
+    _check_schema(config, {"group_order": int}, "model.config")
+    if config.get("action") == "rotation":
+        _check_schema(config, {"rotation_angle": int | float}, "model.config")
 
 
 def _check_schema(value: Any, schema: Any, where: str = "actions.json") -> None:

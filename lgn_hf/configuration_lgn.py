@@ -9,6 +9,11 @@ from transformers import PreTrainedConfig
 
 ACTIONS = ("learned", "rotation", "left", "cyclic")
 REGULARIZERS = {"none": 0.0, "inverse": 1e-3, "nuclear": 1e-2, "logdet": 1e-3}  # name -> default weight mu
+# The most that a configuration, which may be anyone's, can ask for: more than these networks need, too little to exhaust
+# a machine while it is refused.
+LARGEST = {name: 4096 for name in ("image_size", "num_groups", "group_order", "filter_size", "padding", "pool_size")}
+LARGEST |= {"num_layers": 256, "num_labels": 100_000}
+LARGEST_TENSOR = 2**28  # numbers, 1 GiB in float32
 
 
 def _field(default: Any, help: str) -> Any:
@@ -76,10 +81,14 @@ class LGNConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         own = [f.name for f in fields(LGNConfig) if "help" in f.metadata] + ["num_labels"]
-        labels = kwargs.get("num_labels", 1)
-        if isinstance(labels, bool) or not isinstance(labels, int) or labels < 1:
-            raise ValueError(f"num_labels={labels!r}: must be a whole number of at least 1")
+        labels, names, most = kwargs.get("num_labels", 1), self.id2label, LARGEST["num_labels"]
+        if isinstance(labels, bool) or not isinstance(labels, int) or not 1 <= labels <= most:
+            raise ValueError(f"num_labels={labels!r:.80}: must be a whole number from 1 to {most}")
+        if names is not None and not (isinstance(names, dict) and 1 <= len(names) <= most):
+            raise ValueError(f"id2label={names!r:.80}: must be an object that names 1 to {most} labels")
         for name in kwargs:
+            if name.startswith("__") or callable(getattr(PreTrainedConfig, name, None)):
+                raise ValueError(f"unknown field {name!r:.80}: it would hide a method")
             near = difflib.get_close_matches(name, own, n=1, cutoff=0.8)
             if near and not hasattr(PreTrainedConfig, name):
                 raise ValueError(f"unknown field {name!r}: did you mean {near[0]!r}?")
@@ -91,25 +100,43 @@ class LGNConfig(PreTrainedConfig):
         if self.regularizer_weight is None:
             self.regularizer_weight = REGULARIZERS[self.regularizer]
         self._check_geometry()
+        self._check_memory(len(names) if names else labels)
         super().__post_init__(**kwargs)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+        """As in transformers, but a file that holds anything else than a configuration of an LGN is an error of one line.
+
+        Raises:
+            OSError: there is no configuration, or it is no JSON.
+            ValueError: it is JSON of another form, or a field has a wrong value.
+        """
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        except (AttributeError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"{pretrained_model_name_or_path}: config.json is no configuration of an LGN "
+                f"({type(error).__name__}: {error!s:.200})"
+            ) from error
 
     def _check_values(self) -> None:
         """Each field by itself."""
 
         def check(name: str, ok: bool, allowed: str) -> None:
             if not ok:
-                raise ValueError(f"{name}={getattr(self, name)!r}: must be {allowed}")
+                raise ValueError(f"{name}={getattr(self, name)!r:.80}: must be {allowed}")
 
-        def is_int(value: Any, least: int) -> bool:
-            return isinstance(value, int) and not isinstance(value, bool) and value >= least
+        def is_int(value: Any, least: int, most: int) -> bool:
+            return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
         def is_number(value: Any) -> bool:
             return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
         for name in ("image_size", "num_groups", "group_order", "num_layers", "filter_size", "pool_size"):
-            check(name, is_int(getattr(self, name), 1), "a whole number of at least 1")
-        check("num_channels", is_int(self.num_channels, 1) and self.num_channels in (1, 3), "1 or 3")
-        check("padding", is_int(self.padding, 0), "a whole number of at least 0")
+            check(name, is_int(getattr(self, name), 1, LARGEST[name]), f"a whole number from 1 to {LARGEST[name]}")
+        check("num_channels", is_int(self.num_channels, 1, 3) and self.num_channels != 2, "1 or 3")
+        most = LARGEST["padding"]
+        check("padding", is_int(self.padding, 0, most), f"a whole number from 0 to {most}")
         check("step_size", is_number(self.step_size) and self.step_size > 0, "a positive number")
         for name in ("tied", "batch_norm"):
             check(name, isinstance(getattr(self, name), bool), "true or false")
@@ -152,6 +179,34 @@ class LGNConfig(PreTrainedConfig):
             raise ValueError(
                 f"group_order={self.group_order}: must be at most filter_size^2 = {self.filter_dim} for cyclic actions, "
                 "which permute blocks of group_order pixels"
+            )
+
+    def _check_memory(self, labels: int) -> None:
+        """The network's largest tensors."""
+        learned = self.num_distinct_layers * self.num_groups * self.num_action_channels
+        numbers = {
+            "filters": self.num_layers * self.num_filters * self.num_channels * self.filter_dim,
+            "actions": (self.group_order if self.action == "rotation" else learned) * self.filter_dim**2,
+            "code": self.num_filters * self.code_size**2,
+            "classifier": self.num_filters * self.pool_size**2 * labels,
+        }
+        if self.group_order == 1:
+            del numbers["actions"]
+        name, most = max(numbers.items(), key=lambda item: item[1])
+        if most > LARGEST_TENSOR:
+            sizes = (
+                "num_layers",
+                "num_groups",
+                "group_order",
+                "num_channels",
+                "filter_size",
+                "image_size",
+                "pool_size",
+            )
+            raise ValueError(
+                f"the {name} of this network would be {most:,} numbers: must be at most {LARGEST_TENSOR:,}, got "
+                + ", ".join(f"{size}={getattr(self, size)}" for size in sizes)
+                + f" and {labels} labels"
             )
 
     @property

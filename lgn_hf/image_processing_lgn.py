@@ -22,6 +22,7 @@ from .whitening import PatchWhitening, Whitening, ZCAWhitening, fit_patch, fit_z
 WHITENING_NAME = "whitening.safetensors"
 WHITENINGS = {"zca": (ZCAWhitening, fit_zca), "patch": (PatchWhitening, fit_patch)}
 MODES = {1: "L", 3: "RGB"}  # number of channels -> PIL mode
+LARGEST_IMAGE = 4096  # pixels a side, as in the configuration
 
 
 class LGNImageProcessorKwargs(TypedDict, total=False):
@@ -83,13 +84,13 @@ class LGNImageProcessor(BaseImageProcessor):
         super().__init__()
         self.size = _square(image_size if size is None else size)
         self.num_channels = num_channels
-        if num_channels not in MODES:
+        if type(num_channels) is not int or num_channels not in MODES:
             raise ValueError(f"num_channels={num_channels!r}: must be 1 or 3")
         self.image_mean = _per_channel("image_mean", image_mean, num_channels)
         self.image_std = _per_channel("image_std", image_std, num_channels)
         if min(self.image_std) <= 0:
             raise ValueError(f"image_std={image_std!r}: must be positive")
-        if whitening != "none" and whitening not in WHITENINGS:
+        if whitening not in ("none", *WHITENINGS):
             raise ValueError(f"whitening={whitening!r}: must be one of none, {', '.join(WHITENINGS)}")
         self.whitening = whitening
         self._fitted = fitted
@@ -245,7 +246,8 @@ class LGNImageProcessor(BaseImageProcessor):
             for index, image in enumerate(flat):
                 try:
                     converted.append(self._convert(image, input_data_format))
-                except (OSError, ValueError, SyntaxError) as error:  # the last is what Pillow raises for broken PNGs
+                except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                    # Pillow raises a SyntaxError for a broken PNG
                     raise ValueError(f"image {index}: {error}") from error
             batch = torch.stack(converted)
         values = self.pixel_values(batch)
@@ -316,15 +318,23 @@ class LGNImageProcessor(BaseImageProcessor):
     def get_image_processor_dict(
         cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The constructor's arguments, read from a folder or Hub repository, and the unused `kwargs`."""
+        """The constructor's arguments, read from a folder or Hub repository, and the unused `kwargs`.
+
+        Raises:
+            OSError: a file is missing or no JSON.
+            ValueError: preprocessor_config.json is no object, or the whitening is damaged.
+        """
         hub = ("cache_dir", "force_download", "proxies", "token", "local_files_only", "revision", "subfolder")
         where = {name: kwargs[name] for name in hub if name in kwargs}
         source = Path(pretrained_model_name_or_path)
         folder = str(source.parent if source.is_file() else pretrained_model_name_or_path)
-        values, unused = super().get_image_processor_dict(pretrained_model_name_or_path, **kwargs)
-        values = {name: value for name, value in values.items() if name in cls.valid_kwargs.__annotations__}
+        try:
+            values, unused = super().get_image_processor_dict(pretrained_model_name_or_path, **kwargs)
+            values = {name: value for name, value in values.items() if name in cls.valid_kwargs.__annotations__}
+        except (AttributeError, TypeError, RecursionError, UnicodeDecodeError) as error:
+            raise ValueError(f"{folder}: preprocessor_config.json is no object of JSON ({error!s:.200})") from error
         kind = kwargs.get("whitening", values.get("whitening", "none"))
-        if kind in WHITENINGS:
+        if isinstance(kind, str) and kind in WHITENINGS:
             try:
                 path = cached_file(folder, WHITENING_NAME, **where)
             except OSError as error:
@@ -336,19 +346,24 @@ class LGNImageProcessor(BaseImageProcessor):
         return values, unused
 
 
-def _square(size: dict[str, int] | int) -> dict[str, int]:
-    given = {"height": size, "width": size} if isinstance(size, int) else dict(size)
-    side = given.get("height")
-    if given != {"height": side, "width": side} or not isinstance(side, int) or side < 1:
-        raise ValueError(f"size={size!r}: must be a whole number of at least 1, or a square height and width")
-    return given
+def _square(size: Any) -> dict[str, int]:
+    side = size.get("height") if isinstance(size, dict) else size
+    if type(side) is not int or not 1 <= side <= LARGEST_IMAGE or size not in (side, {"height": side, "width": side}):
+        raise ValueError(
+            f"size={size!r:.80}: must be a whole number from 1 to {LARGEST_IMAGE}, or a square height and width"
+        )
+    return {"height": side, "width": side}
 
 
 def _per_channel(name: str, values: list[float] | None, num_channels: int) -> list[float]:
-    values = [0.5] * num_channels if values is None else [float(value) for value in values]
-    if len(values) != num_channels or not np.isfinite(values).all():
-        raise ValueError(f"{name}={values!r}: must be {num_channels} finite numbers, one per channel")
-    return values
+    values = [0.5] * num_channels if values is None else values
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError, OverflowError):
+        numbers = []
+    if len(numbers) != num_channels or not np.isfinite(numbers).all():
+        raise ValueError(f"{name}={values!r:.80}: must be {num_channels} finite numbers, one per channel")
+    return numbers
 
 
 def _flatten(images: Any) -> list[Any]:

@@ -132,13 +132,16 @@ class LGNPreTrainedModel(PreTrainedModel):
     def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
         cls, pretrained_model_name_or_path, *model_args, output_loading_info: bool = False, **kwargs
     ):
-        """As in transformers, but a checkpoint that lacks a tensor is an error, never silently drawn weights.
+        """As in transformers, but a checkpoint that lacks a tensor is an error, never silently drawn weights, and only
+        safetensors are read.
 
         Raises:
-            OSError: the weights cannot be read, or lack a tensor of this model.
+            OSError: the weights cannot be read, lack a tensor of this model, or hold NaN or infinity.
+            ValueError: the configuration has a wrong value.
             RuntimeError: a tensor has another shape than the configuration says (unless `ignore_mismatched_sizes`,
                 which draws it anew, for instance a classifier for other labels).
         """
+        kwargs.setdefault("use_safetensors", True)
         try:
             loaded: Any = super().from_pretrained(
                 pretrained_model_name_or_path, *model_args, output_loading_info=True, **kwargs
@@ -160,6 +163,9 @@ class LGNPreTrainedModel(PreTrainedModel):
                 f"{pretrained_model_name_or_path} has tensors that this {cls.__name__} would drop: "
                 + ", ".join(surplus)
             )
+        broken = [key for key, tensor in model.state_dict().items() if not tensor.isfinite().all()]
+        if broken:
+            raise OSError(f"{pretrained_model_name_or_path} has weights of NaN or infinity: " + ", ".join(broken))
         return (model, info) if output_loading_info else model
 
     def save_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -43,6 +43,7 @@ def open_source(repo_or_folder: str | os.PathLike, revision: str | None = None) 
 
     Raises:
         FileNotFoundError: there is neither a model nor actions.
+        OSError: the repository cannot be read.
         ValueError: a file is damaged, or the files do not belong together.
     """
     folder, name = Path(repo_or_folder), str(repo_or_folder)
@@ -50,15 +51,22 @@ def open_source(repo_or_folder: str | os.PathLike, revision: str | None = None) 
         name = folder.resolve().name
     else:
         from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
         wanted = [TENSORS_NAME, RECORDS_NAME, CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME]
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        try:
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+            raise OSError(f"{name} is neither a folder nor a repository that can be read: {error}") from error
     if (folder / TENSORS_NAME).is_file():
         actions = _with_basis(load_actions(folder), folder / WEIGHTS_NAME)
     elif (folder / CONFIG_NAME).is_file():
         from .modeling_lgn import LGNModel
 
-        actions = cast(LGNModel, LGNModel.from_pretrained(folder)).actions()
+        try:
+            actions = cast(LGNModel, LGNModel.from_pretrained(folder)).actions()
+        except RuntimeError as error:
+            raise ValueError(f"{folder}: {WEIGHTS_NAME} does not belong to {CONFIG_NAME}: {error}") from None
         actions.name = name
     else:
         raise FileNotFoundError(f"{repo_or_folder} holds neither a model ({CONFIG_NAME}) nor actions ({TENSORS_NAME})")
@@ -78,7 +86,7 @@ def _with_basis(actions: Actions, weights: Path) -> Actions:
     if basis is None:
         return actions
     layers = actions.matrices.shape[0]
-    if basis.shape[0] == 1:  # tied layers have one set of filters
+    if basis.dim() == 5 and basis.shape[0] == 1:  # tied layers have one set of filters
         basis = basis.expand(layers, *basis.shape[1:])
     try:
         whole = Actions(actions.matrices, actions.order, basis=basis, name=actions.name, config=actions.config)
@@ -91,7 +99,7 @@ def _with_basis(actions: Actions, weights: Path) -> Actions:
 def _results(path: Path) -> dict[str, Any]:
     try:
         results = json.loads(path.read_text()) if path.is_file() else {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not readable ({error}): download or save it again") from None
     if not isinstance(results, dict):
         raise ValueError(f"{path} must be one JSON object")

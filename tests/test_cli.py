@@ -1,0 +1,408 @@
+"""The command `lgn-hf`: each subcommand does what its function does, and whatever is wrong is one line and exit code 1."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import pytest
+import torch
+from conftest import ROOT
+from huggingface_hub import HfApi
+from networks import make_used_model
+from PIL import Image
+
+from lgn_hf import (
+    LGNForImageClassification,
+    LGNForImageReconstruction,
+    LGNImageProcessor,
+    atlas,
+    cards,
+    cli,
+    hub,
+    load_actions,
+)
+from lgn_hf.comparison import compare
+from lgn_hf.prediction import Prediction, predict
+
+LABELS = {0: "zero", 1: "one", 2: "[red]two", 3: "three\x1b[2J"}
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    error: str
+
+
+@pytest.fixture
+def lgn(monkeypatch, capsys) -> Callable[..., Result]:
+    """The command, as the console script calls it."""
+    for name in (*cli.QUIET, "LGN_HF_TRACEBACK"):  # what the command sets ends with the test
+        monkeypatch.setenv(name, cli.QUIET.get(name, ""))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: Any) -> Result:
+        monkeypatch.setattr(sys, "argv", ["lgn-hf", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, error = capsys.readouterr()
+        if isinstance(end.value.code, str):  # what Python prints when it ends
+            return Result(1, out, f"{error}{end.value.code}\n")
+        return Result(int(end.value.code or 0), out, error)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    """Folders of tiny models: classifier, other, reconstruction, backbone."""
+    folder = tmp_path_factory.mktemp("models")
+    heads = {
+        "classifier": "classification",
+        "other": "classification",
+        "decoder": "reconstruction",
+        "backbone": "base",
+    }
+    for seed, (name, head) in enumerate(heads.items()):
+        make_used_model("learned", head, seed, id2label=LABELS).float().save_pretrained(folder / name)
+        LGNImageProcessor(image_size=7).save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("images")
+    paths = [folder / f"{i}.png" for i in range(3)]
+    for path in paths:
+        Image.fromarray(torch.randint(0, 256, (9, 9), dtype=torch.uint8).numpy()).save(path)
+    return paths
+
+
+def load(folder: Path) -> LGNForImageClassification:
+    return cast(LGNForImageClassification, LGNForImageClassification.from_pretrained(folder))
+
+
+def check_error(result: Result, *fragments: str) -> None:
+    assert result.code == 1
+    assert result.error.startswith("lgn-hf: ")
+    assert result.error.count("\n") == 1
+    assert "Traceback" not in result.error
+    for fragment in fragments:
+        assert fragment in result.error
+
+
+class TestHelp:
+    def test_lists_the_commands(self, lgn):
+        result = lgn("--help")
+        assert result.code == 0
+        assert re.findall(r"^  (\w+)  ", result.out, re.M) == [
+            "publish",
+            "card",
+            "actions",
+            "predict",
+            "compare",
+            "atlas",
+        ]
+
+    @pytest.mark.parametrize("command", ["publish", "card", "actions", "predict", "compare", "atlas"])
+    def test_names_the_functions_behind_a_command(self, lgn, command):
+        text = " ".join(lgn(command, "--help").out.split())
+        names = re.findall(r"lgn_hf\.(\w+)(?:\.(\w+))?", text)
+        assert names
+        for module, function in names:
+            assert (ROOT / "lgn_hf" / f"{module}.py").is_file()
+            assert not function or f"def {function}(" in (ROOT / "lgn_hf" / f"{module}.py").read_text()
+
+    def test_is_fast(self):
+        """It imports none of what takes long."""
+        script = """
+import sys
+from lgn_hf import cli
+sys.argv = ["lgn-hf", "--help"]
+try:
+    cli.main()
+except SystemExit:
+    slow = {"torch", "numpy", "transformers", "huggingface_hub", "matplotlib", "datasets", "rich"}
+    sys.exit(", ".join(sorted(slow & {name.partition(".")[0] for name in sys.modules})) or 0)
+"""
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "publish" in done.stdout
+
+
+class TestErrors:
+    def test_of_usage_have_code_2(self, lgn):
+        assert lgn("predict").code == 2
+        assert lgn("nothing").code == 2
+
+    def test_are_one_line_without_control_characters(self, lgn, monkeypatch):
+        def fail(*_):
+            raise ValueError("first\nsecond \x1b[2J")
+
+        monkeypatch.setattr(cards, "write_card", fail)
+        assert lgn("card", "x") == Result(1, "", "lgn-hf: first second [2J\n")
+
+    @pytest.mark.parametrize("kind", [OSError, RuntimeError, RecursionError, hub.PublishError])
+    def test_of_every_expected_kind(self, lgn, monkeypatch, kind):
+        def fail(*_):
+            raise kind("reason")
+
+        monkeypatch.setattr(cards, "write_card", fail)
+        check_error(lgn("card", "x"), "reason")
+
+    def test_show_where_on_demand(self, monkeypatch):
+        monkeypatch.setenv("LGN_HF_TRACEBACK", "1")
+        monkeypatch.setattr(sys, "argv", ["lgn-hf", "card", "nowhere"])
+        with pytest.raises(FileNotFoundError, match=r"nowhere has no config\.json"):
+            cli.main()
+
+    def test_of_a_model_that_is_nowhere(self, lgn):
+        check_error(lgn("compare", "no/where", "x"), "no/where is neither a folder nor a repository that can be read")
+        check_error(lgn("actions", "./a/b/c"), "./a/b/c is neither a folder nor a repository that can be read")
+
+    @pytest.mark.parametrize(
+        ("package", "arguments"),
+        [("matplotlib", ["card", "x"]), ("datasets", ["actions", "MODEL", "--push", "a/b"])],
+    )
+    def test_of_a_missing_package_name_what_installs_it(self, models, package, arguments):
+        script = "import sys; from lgn_hf import cli; sys.modules[sys.argv.pop(1)] = None; cli.main()"
+        arguments = [str(models / "classifier") if word == "MODEL" else word for word in arguments]
+        done = subprocess.run(
+            [sys.executable, "-c", script, package, *arguments], cwd=ROOT, capture_output=True, text=True
+        )
+        check_error(
+            Result(done.returncode, done.stdout, done.stderr),
+            f"this command needs {package}: pip install 'lgn-hf[hub]'",
+        )
+
+
+class TestPublish:
+    @pytest.fixture
+    def calls(self, monkeypatch, tmp_path) -> list[tuple]:
+        """What is called of `hub`, which makes a folder of three files."""
+        calls: list[tuple] = []
+
+        def build(run, target, **options):
+            calls.append(("build", run, target, options))
+            (target / "figures").mkdir(parents=True)
+            for name, size in {"README.md": 10, "config.json": 2000, "figures/gallery.png": 30}.items():
+                (target / name).write_bytes(b"x" * size)
+            return target
+
+        def publish(folder, repo_id, **options):
+            calls.append(("publish", folder, repo_id, options))
+            return "https://hub/commit"
+
+        monkeypatch.setattr(hub, "build", build)
+        monkeypatch.setattr(hub, "validate", lambda folder: calls.append(("validate", folder)))
+        monkeypatch.setattr(hub, "publish", publish)
+        return calls
+
+    def test_builds_validates_and_uploads(self, lgn, calls, tmp_path):
+        result = lgn(
+            "publish", tmp_path, "me/model", "--private", "--revision", "v1", "--collection", "me/lgn", "--create_pr",
+            "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free",
+        )  # fmt: skip
+        assert result == Result(0, "https://hub/commit\n", "")
+        built = tmp_path / "hub"
+        about = {"dataset": "ylecun/mnist", "dataset_note": "a copy", "baseline": Path("runs/free")}
+        where = {"private": True, "revision": "v1", "collection": "me/lgn", "create_pr": True}
+        assert calls == [
+            ("build", tmp_path, built, {"repo_id": "me/model", **about}),
+            ("validate", built),
+            ("publish", built, "me/model", where),
+        ]
+
+    @pytest.mark.parametrize("option", ["--dry-run", "--dry_run"])
+    def test_shows_the_folder_and_stops(self, lgn, calls, tmp_path, option):
+        result = lgn("publish", tmp_path, "me/model", option, "--folder", tmp_path / "elsewhere")
+        assert [name for name, *_ in calls] == ["build", "validate"]
+        assert [line.split() for line in result.out.splitlines()] == [
+            [f"{tmp_path / 'elsewhere'}/"],
+            ["README.md", "10"],
+            ["config.json", "2,000"],
+            ["figures/"],
+            ["gallery.png", "30"],
+            ["total", "2,040", "bytes"],
+        ]
+
+    def test_takes_a_folder_that_was_built(self, lgn, calls, tmp_path, monkeypatch):
+        """The command that continues a failed upload names it."""
+        monkeypatch.setattr(hub, "is_built", lambda folder: True)
+        assert lgn("publish", tmp_path / "built", "me/model").code == 0
+        assert calls[0][:3] == ("build", tmp_path / "built", tmp_path / "built")
+
+    def test_says_what_is_no_run(self, lgn, tmp_path):
+        check_error(lgn("publish", tmp_path, "me/model"), f"{tmp_path} holds no complete run")
+
+
+def test_card(lgn, monkeypatch):
+    monkeypatch.setattr(cards, "write_card", lambda folder, repo_id: folder / f"README of {repo_id}")
+    assert lgn("card", "built", "--repo_id", "me/model").out == "built/README of me/model\n"
+    assert lgn("card", "built").out == "built/README of None\n"
+
+
+class TestActions:
+    @pytest.mark.parametrize("option", ["--output_dir", "--output-dir"])
+    def test_are_extracted(self, lgn, models, tmp_path, option):
+        result = lgn("actions", models / "classifier", models / "decoder", option, tmp_path / "out", "--top", 3)
+        assert result.code == 0, result.error
+        for name in ("classifier", "decoder"):
+            folder = tmp_path / "out" / name
+            kind = LGNForImageClassification if name == "classifier" else LGNForImageReconstruction
+            model: Any = kind.from_pretrained(models / name)
+            assert torch.equal(load_actions(folder).matrices, model.actions().matrices)
+            assert (folder / "actions.csv").is_file()
+            assert (folder / "figures" / "gallery.png").is_file()
+        assert len(re.findall(r"^│ (classifier|decoder) ", result.out, re.M)) == 3
+
+    def test_are_shown_without_being_written(self, lgn, models, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        assert "the most structured actions" in lgn("actions", models / "classifier").out
+        assert not list(tmp_path.iterdir())
+
+    def test_cannot_write_to_the_terminal(self, lgn, models, tmp_path):
+        actions = make_used_model("learned").actions()
+        actions.save(tmp_path / "evil")
+        path = tmp_path / "evil" / "actions.json"
+        document = json.loads(path.read_text())
+        document["actions"][0]["label"] = "[red]\x1b[2J\x1b]0;owned\x07"
+        path.write_text(json.dumps(document))
+        result = lgn("actions", tmp_path / "evil", "--top", 1)
+        assert result.code == 0
+        assert "\x1b" not in result.out
+        assert "[red] [2J ]0;owned" in result.out
+
+    def test_are_of_models_with_different_names(self, lgn, models, tmp_path):
+        again = tmp_path / "classifier"
+        make_used_model("learned").actions().save(again)
+        check_error(lgn("actions", models / "classifier", again, "--output_dir", tmp_path), "the name of two models")
+
+    def test_are_published(self, lgn, models, hub_here):
+        result = lgn("actions", models / "classifier", models / "other", "--push", "tester/actions")
+        assert result.code == 0, result.error
+        assert result.out.splitlines()[-1] == f"{hub_here.url}/datasets/tester/actions"
+        files = hub_here.files("tester/actions", "dataset")
+        assert b'load_dataset("tester/actions"' in files["README.md"]
+        assert "data/train-00000-of-00001.parquet" in files
+
+
+class TestPredict:
+    def test_gives_the_models_probabilities(self, models, images):
+        model = load(models / "classifier")
+        processor = LGNImageProcessor.from_pretrained(models / "classifier")
+        with torch.no_grad():
+            pixels = processor([Image.open(path) for path in images], return_tensors="pt").pixel_values
+            expected = model.eval()(pixels).logits.softmax(-1)
+        found = predict(models / "classifier", images, top=10)
+        assert len(found) == 3
+        for row, predictions in zip(expected, found, strict=True):
+            assert [p.label for p in predictions] == [LABELS[i] for i in row.argsort(descending=True).tolist()]
+            assert [p.probability for p in predictions] == pytest.approx(
+                row.sort(descending=True).values.tolist(), abs=1e-5
+            )
+
+    def test_gives_the_same_for_many_images(self, models, images):
+        assert predict(models / "classifier", [images[0]] * 70, top=1)[-1] == pytest.approx(
+            predict(models / "classifier", images[:1], top=1)[0]
+        )
+
+    def test_prints_a_table(self, lgn, models, images, monkeypatch):
+        from lgn_hf import prediction
+
+        answer = [[Prediction("[red]two", 0.75), Prediction("three\x1b[2J", 0.25)]] * 2
+        monkeypatch.setattr(prediction, "predict", lambda model, images, top: answer)
+        result = lgn("predict", models / "classifier", "a.png", "b.png", "--top", 2)
+        cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.out.splitlines() if "│" in line]
+        assert cells == [
+            ["a.png", "[red]two", "75.00%"],
+            ["", "three [2J", "25.00%"],
+            ["b.png", "[red]two", "75.00%"],
+            ["", "three [2J", "25.00%"],
+        ]
+
+    @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\nxxxx"])
+    def test_names_an_image_that_cannot_be_read(self, lgn, models, images, tmp_path, content):
+        (tmp_path / "broken.png").write_bytes(content)
+        result = lgn("predict", models / "classifier", images[0], tmp_path / "broken.png")
+        check_error(result, f"{tmp_path / 'broken.png'} cannot be read as an image")
+
+    def test_names_an_image_that_is_a_bomb(self, lgn, models, tmp_path):
+        Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+        check_error(lgn("predict", models / "classifier", tmp_path / "bomb.png"), "bomb.png cannot be read", "bomb")
+
+    def test_names_an_image_that_is_not_there(self, lgn, models, tmp_path):
+        check_error(lgn("predict", models / "classifier", "nowhere.png"), "nowhere.png is no file")
+        check_error(lgn("predict", models / "classifier", tmp_path), f"{tmp_path} is no file")
+
+    @pytest.mark.parametrize(
+        ("name", "kind"), [("decoder", "LGNForImageReconstruction"), ("backbone", "LGNModel")]
+    )  # fmt: skip
+    def test_needs_a_classifier(self, lgn, models, images, name, kind):
+        check_error(lgn("predict", models / name, images[0]), f"{models / name} is no classifier but {kind}")
+
+    def test_needs_images_and_labels(self, models, images):
+        with pytest.raises(ValueError, match="images is empty"):
+            predict(models / "classifier", [])
+        with pytest.raises(ValueError, match="top=0"):
+            predict(models / "classifier", images, top=0)
+
+    def test_refuses_an_answer_that_is_no_number(self, models, images, tmp_path):
+        model = load(models / "classifier")
+        with torch.no_grad():
+            model.lgn.threshold.fill_(-1e38)
+            model.classifier.weight.fill_(3e38)
+        model.save_pretrained(tmp_path)
+        LGNImageProcessor(image_size=7).save_pretrained(tmp_path)
+        with pytest.raises(ValueError, match=f"{images[0]}: the model's answer is not finite"):
+            predict(tmp_path, images)
+
+    def test_reads_a_revision_of_a_repository(self, models, images, hub_here):
+        api = HfApi(endpoint=hub_here.url)
+        api.create_repo("tester/classifier")
+        api.create_branch("tester/classifier", branch="v1")
+        api.upload_folder(repo_id="tester/classifier", folder_path=models / "classifier", revision="v1")
+        found = predict("tester/classifier", images[:1], revision="v1")
+        assert found == predict(models / "classifier", images[:1])
+
+
+class TestCompare:
+    def test_prints_distances_chance_and_pairs(self, lgn, models):
+        result = lgn("compare", models / "classifier", models / "other", "--top", 2)
+        assert result.code == 0, result.error
+        cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.out.splitlines() if "│" in line]
+        a, b = (load(models / name).actions() for name in ("classifier", "other"))
+        expected = compare(a, b)
+        assert [row[0] for row in cells] == [
+            "all", "layer 0", "layer 1", "layer 2", *(pair.a for pair in expected.pairs[:2])
+        ]  # fmt: skip
+        assert cells[0][1] == f"{expected.whole.value:.3f}"
+        assert cells[0][2] == f"{expected.whole.chance:.3f} ± {expected.whole.deviation:.3f}"
+        assert cells[-2] == [expected.pairs[0].a, expected.pairs[0].b, f"{expected.pairs[0].cosine:+.2f}"]
+
+    def test_says_what_cannot_be_compared(self, lgn, models, tmp_path):
+        make_used_model("even-filter").actions().save(tmp_path / "even")
+        check_error(lgn("compare", models / "classifier", tmp_path / "even"), "3 x 3 filters", "4 x 4")
+
+
+class TestAtlas:
+    def test_is_written(self, lgn, models, tmp_path):
+        result = lgn("atlas", tmp_path / "atlas", models / "classifier", models / "other")
+        assert result == Result(0, f"{tmp_path / 'atlas' / atlas.PAGE_NAME}\n", "")
+        assert "classifier" in (tmp_path / "atlas" / atlas.PAGE_NAME).read_text()
+
+    def test_is_published_as_a_static_space_and_nothing_else_with_it(self, lgn, models, tmp_path, hub_here):
+        (tmp_path / "private.txt").write_text("mine")
+        assert lgn("atlas", tmp_path, models / "classifier", "--push", "tester/atlas").code == 0
+        result = lgn("atlas", tmp_path, models / "classifier", "--push", "tester/atlas")  # nothing differs
+        assert result.out.splitlines()[-1] == f"{hub_here.url}/spaces/tester/atlas"
+        files = hub_here.files("tester/atlas", "space")
+        assert files["index.html"] == (tmp_path / "index.html").read_bytes()
+        assert b"sdk: static" in files["README.md"]
+        assert "private.txt" not in files
+        assert len(hub_here.commits("tester/atlas", "space")) == 2
