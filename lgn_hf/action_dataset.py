@@ -19,7 +19,7 @@ from matplotlib import colormaps
 from PIL import Image as Pictures
 from torch import Tensor
 
-from .actions import Action, Actions, _check_config
+from .actions import Action, Actions, check_config
 from .diagnostics import MIN_Z, NULL, SCORES
 from .drawing import SIGNED
 from .operations import Operation
@@ -196,7 +196,7 @@ def _restored(name: str, parts: dict[tuple[int, int, int], tuple[Any, ...]]) -> 
     order, config = orders.pop()
     try:
         config = json.loads(config)
-        _check_config(config)
+        check_config(config)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"the config of {name!r:.80} is none of a model ({error})") from None
     counts = [len(axis) for axis in axes]
@@ -373,7 +373,7 @@ def push_actions_dataset(
         ValueError: see `actions_dataset`.
         PublishError: the Hub refuses or cannot be reached; the folder stays.
     """
-    from .uploads import upload
+    from .hub import upload
 
     folder = build_actions_dataset(sources, folder, repo_id)
     return upload(folder, [CARD_NAME, DATA_NAME], repo_id, "dataset", private=private)

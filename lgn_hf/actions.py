@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args, overload
+from typing import Any, overload
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from .files import check_schema, write_whole
 from .filters import rotation_matrix, unvec, vec
 
 TENSORS_NAME = "actions.safetensors"
@@ -327,8 +328,8 @@ class Actions(LinearMaps):
         }
         head = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)},\n" for key, value in fields.items()]
         text = "{\n" + "".join(head) + '"actions": [\n' + ",\n".join(records) + "\n]\n}\n"  # a line an action
-        _write(folder / TENSORS_NAME, save(tensors, metadata={"format": "pt"}))
-        _write(folder / RECORDS_NAME, text.encode())
+        write_whole(folder / TENSORS_NAME, save(tensors, metadata={"format": "pt"}))
+        write_whole(folder / RECORDS_NAME, text.encode())
 
 
 def load_actions(repo_or_folder: str | os.PathLike, revision: str | None = None) -> Actions:
@@ -388,16 +389,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A file is there whole or not at all, also where writing is cut off or two processes write it at once."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_tensors(path: Path) -> tuple[tuple[Sequence[int], ...], Tensor]:
@@ -475,35 +466,18 @@ def _read_records(path: Path) -> dict[str, Any]:
     if version != FORMAT_VERSION:
         raise ValueError(f"{path} has format_version {version!r:.80}: must be {FORMAT_VERSION}")
     try:
-        _check_schema(document, _DOCUMENT)
+        check_schema(document, _DOCUMENT)
         for i, record in enumerate(document["actions"]):
-            _check_schema(record["scores"], dict.fromkeys(SCORES, _SCORE), f"actions[{i}].scores")
-            _check_schema(record, {name: _MORE[name] for name in _MORE if name in record}, f"actions[{i}]")
-        _check_config(document["model"]["config"])
+            check_schema(record["scores"], dict.fromkeys(SCORES, _SCORE), f"actions[{i}].scores")
+            check_schema(record, {name: _MORE[name] for name in _MORE if name in record}, f"actions[{i}]")
+        check_config(document["model"]["config"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return document
 
 
-def _check_config(config: Any) -> None:
-    _check_schema(config, _CONFIG, "model.config")
-    _check_schema(config, {"group_order": int}, "model.config")
+def check_config(config: Any) -> None:
+    check_schema(config, _CONFIG, "model.config")
+    check_schema(config, {"group_order": int}, "model.config")
     if config.get("action") == "rotation":
-        _check_schema(config, {"rotation_angle": int | float}, "model.config")
-
-
-def _check_schema(value: Any, schema: Any, where: str = "actions.json") -> None:
-    allowed = type(schema) if isinstance(schema, (dict, list)) else list if isinstance(schema, tuple) else schema
-    if type(value) not in (get_args(allowed) or (allowed,)):  # the very type: to Python, true is an int
-        raise ValueError(f"{where} is {value!r:.80}: must be {getattr(allowed, '__name__', allowed)}")
-    if isinstance(schema, dict):
-        missing = schema.keys() - value.keys() - {str}
-        if missing:
-            raise ValueError(f"{where} lacks {', '.join(sorted(missing))}")
-        for key in value if str in schema else schema:
-            _check_schema(value[key], schema.get(str, schema.get(key)), f"{where}.{key:.40}")
-    elif isinstance(schema, (list, tuple)):
-        if isinstance(schema, tuple) and len(value) != len(schema):
-            raise ValueError(f"{where} has {len(value)} items: must be {len(schema)}")
-        for i, item in enumerate(value):
-            _check_schema(item, schema[i % len(schema)], f"{where}[{i}]")
+        check_schema(config, {"rotation_angle": int | float}, "model.config")

@@ -19,7 +19,7 @@ import torch
 from huggingface_hub import SpaceCardData
 from torch import Tensor
 
-from .actions import _write
+from .files import write_whole
 from .operations import Operation
 from .sources import Source
 
@@ -59,8 +59,8 @@ def build_atlas(sources: Sequence[Source], out_dir: str | os.PathLike) -> Path:
             f"at most {MAX_MEGABYTES} MB: choose fewer models, or models with smaller filters"
         )
     out_dir.mkdir(parents=True, exist_ok=True)
-    _write(out_dir / PAGE_NAME, page)
-    _write(out_dir / CARD_NAME, _card(sources).encode())
+    write_whole(out_dir / PAGE_NAME, page)
+    write_whole(out_dir / CARD_NAME, _card(sources).encode())
     return out_dir
 
 

@@ -21,10 +21,11 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.utils import validate_repo_id
 from matplotlib.figure import Figure
 
-from .actions import RECORDS_NAME, TENSORS_NAME, Actions, _check_schema
+from .actions import RECORDS_NAME, TENSORS_NAME, Actions
 from .configuration_lgn import LGNConfig
 from .diagnostics import MIN_Z, power_separation
 from .drawing import SUPERSCRIPTS, number_text
+from .files import check_schema
 from .plots import action_gallery, effect_plot, filter_plot, save_figure, spectrum_plot
 from .portraits import portraits
 from .sources import CONFIG_NAME, RESULTS_NAME, open_source
@@ -257,7 +258,7 @@ def _checked_results(results: Any, name: str) -> dict[str, Any]:
     Raises:
         ValueError: one is missing or wrong.
     """
-    _check_schema(results, _RESULTS, name)
+    check_schema(results, _RESULTS, name)
     task = results["recipe"]["task"]
     if task not in METRICS:
         raise ValueError(f"{name}.recipe.task is {task!r:.80}: must be one of {', '.join(METRICS)}")

@@ -8,18 +8,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-try:
-    import typer
-except ModuleNotFoundError as error:
-    sys.exit(f"lgn-hf: the command needs {error.name}: pip install 'lgn-hf[hub]'")
+import click
 
 if TYPE_CHECKING:
     from .comparison import Distance
     from .sources import Source
 
-OPTIONAL = ("matplotlib", "datasets", "jinja2", "yaml", "rich", "typer")  # packages of `lgn-hf[hub]`
+OPTIONAL = ("matplotlib", "datasets", "jinja2", "yaml")  # packages of `lgn-hf[hub]`
 QUIET = {  # what loads a model or a data set is not the user's concern
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -27,18 +24,23 @@ QUIET = {  # what loads a model or a data set is not the user's concern
 }
 DATASET_FOLDER = "dataset"
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+
+def option(*names: str, **settings: Any) -> Any:
+    """An option whose hyphens may be underscores too, as in the training program."""
+    twins = [name.replace("-", "_").replace("__", "--", 1) for name in names if "-" in name[2:]]
+    return click.option(*names, *twins, names[0].lstrip("-").replace("-", "_"), **settings)
+
+
+models = click.argument("models", metavar="REPO_OR_DIR...", nargs=-1, required=True)
+private = option("--private", is_flag=True, help="Make a new repository private.")
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Linear Group Networks on the Hub: publish them, and look at the actions that they learned.",
 )
-
-Models = Annotated[list[str], typer.Argument(metavar="REPO_OR_DIR", help="repositories, or folders of models")]
-Model = Annotated[str, typer.Argument(metavar="REPO_OR_DIR", help="a repository, or the folder of a model")]
-RepoId = Annotated[str, typer.Argument(metavar="USER/NAME", help="the repository")]
-Private = Annotated[bool, typer.Option("--private", help="make a new repository private")]
+def app() -> None:
+    pass
 
 
 def main() -> None:
@@ -60,41 +62,48 @@ def main() -> None:
 
 
 @app.command()
+@click.argument("output_dir", type=click.Path(path_type=Path))
+@click.argument("repo_id", metavar="USER/NAME")
+@option("--dry-run", is_flag=True, help="Build and check the folder, and show it.")
+@option("--folder", type=click.Path(path_type=Path), help="The folder to build; by default OUTPUT_DIR/hub.")
+@private
+@option("--revision", help="A branch, made if it does not exist.")
+@option("--collection", help="A collection to add the model to: its slug, or USER/TITLE.")
+@option("--create-pr", is_flag=True, help="Open a pull request.")
+@option("--dataset", help="Hub id of the data, where the run had a local folder.")
+@option("--dataset-note", help="What a reader must know of the data.")
+@option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="A run without groups to compare with: its folder or all_results.json.",
+)
 def publish(
-    output_dir: Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="what training/run.py left")],
-    repo_id: RepoId,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "--dry_run", help="build and check the folder, show it")
-    ] = False,
-    folder: Annotated[Path | None, typer.Option(help="the folder to build; by default OUTPUT_DIR/hub")] = None,
-    private: Private = False,
-    revision: Annotated[str | None, typer.Option(help="a branch, made if it does not exist")] = None,
-    collection: Annotated[
-        str | None, typer.Option(help="a collection to add the model to, its slug or USER/TITLE")
-    ] = None,
-    create_pr: Annotated[bool, typer.Option("--create-pr", "--create_pr", help="open a pull request")] = False,
-    dataset: Annotated[str | None, typer.Option(help="Hub id of the data, where the run had a local folder")] = None,
-    dataset_note: Annotated[
-        str | None, typer.Option("--dataset-note", "--dataset_note", help="what a reader must know of the data")
-    ] = None,
-    baseline: Annotated[
-        Path | None, typer.Option(help="a run without groups to compare with: its folder or all_results.json")
-    ] = None,
+    output_dir: Path,
+    repo_id: str,
+    dry_run: bool,
+    folder: Path | None,
+    private: bool,
+    revision: str | None,
+    collection: str | None,
+    create_pr: bool,
+    dataset: str | None,
+    dataset_note: str | None,
+    baseline: Path | None,
 ) -> None:
     """Publish a trained model in one commit.
 
-    The repository's folder is built, checked and uploaded by build, validate and publish of lgn_hf.hub. Doing it again
+    lgn_hf.publication.build makes the repository's folder, validate tries it, lgn_hf.hub.publish uploads it. Doing it again
     is harmless: only what differs is uploaded.
     """
-    from . import hub
+    from . import hub, publication
 
-    target = folder or (output_dir if hub.is_built(output_dir) else output_dir / "hub")
-    built = hub.build(
+    target = folder or (output_dir if publication.is_built(output_dir) else output_dir / "hub")
+    built = publication.build(
         output_dir, target, repo_id=repo_id, dataset=dataset, dataset_note=dataset_note, baseline=baseline
     )
-    hub.validate(built)
+    publication.validate(built)
     if dry_run:
-        print(_tree(built, hub.contents(built)))
+        print(_tree(built, publication.contents(built)))
     else:
         print(
             hub.publish(built, repo_id, private=private, revision=revision, collection=collection, create_pr=create_pr)
@@ -102,12 +111,9 @@ def publish(
 
 
 @app.command()
-def card(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="what `lgn-hf publish` built")],
-    repo_id: Annotated[
-        str | None, typer.Option("--repo-id", "--repo_id", metavar="USER/NAME", help="the repository it is for")
-    ] = None,
-) -> None:
+@click.argument("folder", type=click.Path(path_type=Path))
+@option("--repo-id", metavar="USER/NAME", help="The repository it is for.")
+def card(folder: Path, repo_id: str | None) -> None:
     """Write the model card of a built folder again.
 
     By lgn_hf.cards.write_card, from the folder's files alone.
@@ -118,15 +124,12 @@ def card(
 
 
 @app.command()
-def actions(
-    models: Models,
-    output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", "--output_dir", help="where each model gets a folder")
-    ] = None,
-    push: Annotated[str | None, typer.Option(metavar="USER/NAME", help="publish them all as one data set")] = None,
-    private: Private = False,
-    top: Annotated[int, typer.Option(min=1, help="rows of the table")] = 10,
-) -> None:
+@models
+@option("--output-dir", type=click.Path(path_type=Path), help="Where each model gets a folder.")
+@option("--push", metavar="USER/NAME", help="Publish them all as one data set.")
+@private
+@option("--top", type=click.IntRange(1), default=10, show_default=True, help="Rows of the table.")
+def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, private: bool, top: int) -> None:
     """Extract, diagnose and draw the actions of models.
 
     lgn_hf.extraction.extract writes a folder for each model, most_structured makes the table, and
@@ -168,11 +171,10 @@ def actions(
 
 
 @app.command()
-def predict(
-    model: Model,
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="files, or addresses")],
-    top: Annotated[int, typer.Option(min=1, help="labels of each image")] = 5,
-) -> None:
+@click.argument("model", metavar="REPO_OR_DIR")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@option("--top", type=click.IntRange(1), default=5, show_default=True, help="Labels of each image.")
+def predict(model: str, images: tuple[str, ...], top: int) -> None:
     """Classify images.
 
     By lgn_hf.prediction.predict.
@@ -189,11 +191,10 @@ def predict(
 
 
 @app.command()
-def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="a repository, or the folder of a model")],
-    b: Annotated[str, typer.Argument(metavar="B", help="another")],
-    top: Annotated[int, typer.Option(min=1, help="pairs of actions to show")] = 5,
-) -> None:
+@click.argument("a")
+@click.argument("b")
+@option("--top", type=click.IntRange(1), default=5, show_default=True, help="Pairs of actions to show.")
+def compare(a: str, b: str, top: int) -> None:
     """Compare the actions of two models.
 
     By lgn_hf.comparison.compare. A distance is 0 for the same actions; chance is that of unrelated actions with the same singular values. The most
@@ -220,27 +221,26 @@ def compare(
 
 
 @app.command()
-def atlas(
-    out_dir: Annotated[Path, typer.Argument(metavar="OUT_DIR", help="where the page is written")],
-    models: Models,
-    push: Annotated[str | None, typer.Option(metavar="USER/NAME", help="publish it as a static Space")] = None,
-    private: Private = False,
-) -> None:
+@click.argument("out_dir", type=click.Path(path_type=Path))
+@models
+@option("--push", metavar="USER/NAME", help="Publish it as a static Space.")
+@private
+def atlas(out_dir: Path, models: tuple[str, ...], push: str | None, private: bool) -> None:
     """Make one page on which to look at the actions of models.
 
-    lgn_hf.atlas.build_atlas writes it, lgn_hf.uploads.upload publishes it.
+    lgn_hf.atlas.build_atlas writes it, lgn_hf.hub.upload publishes it.
     """
     from .atlas import CARD_NAME, PAGE_NAME, build_atlas
 
     folder = build_atlas(_open(models), out_dir)
     print(folder / PAGE_NAME)
     if push is not None:
-        from .uploads import upload
+        from .hub import upload
 
         print(upload(folder, [PAGE_NAME, CARD_NAME], push, "space", private=private))
 
 
-def _open(models: list[str]) -> list[Source]:
+def _open(models: tuple[str, ...]) -> list[Source]:
     from .sources import open_source
 
     return [open_source(model) for model in models]

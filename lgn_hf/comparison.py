@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .actions import Actions
-from .diagnostics import _haar, _unit, optimal_matching
+from .diagnostics import haar, optimal_matching, unit
 
 SAMPLES = 100
 
@@ -97,12 +97,12 @@ def _rows(actions: Actions, layer: int) -> slice:
 
 def _costs(a: Tensor, b: Tensor) -> np.ndarray:
     """||A - B||_F / 2 at unit norm, as in `action_distance`: (M, d, d) and (N, d, d) to (M, N)."""
-    rows, columns = (_unit(matrices).flatten(1) for matrices in (a, b))
+    rows, columns = (unit(matrices).flatten(1) for matrices in (a, b))
     return (torch.cdist(rows, columns, compute_mode="donot_use_mm_for_euclid_dist") / 2).numpy()
 
 
 def _redrawn(matrices: Tensor, generator: torch.Generator) -> Tensor:
     """U S V^T of each, with its own singular values S and U, V Haar orthogonal."""
     noise = torch.randn(2, *matrices.shape, dtype=torch.float64, generator=generator)
-    u, v = _haar(noise)
+    u, v = haar(noise)
     return (u * torch.linalg.svdvals(matrices)[:, None, :]) @ v.mT

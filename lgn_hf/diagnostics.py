@@ -141,7 +141,7 @@ def cyclic_residuals(matrices: Tensor, max_order: int = MAX_ORDER) -> Tensor:
 
 def _powers(matrices: Tensor, count: int) -> Iterator[Tensor]:
     """A, A^2, ..., A^count of A at unit norm, against overflow."""
-    first = power = _unit(matrices)
+    first = power = unit(matrices)
     for i in range(count):
         yield power
         if i + 1 < count:
@@ -175,7 +175,7 @@ def power_separation(matrices: Tensor, order: int) -> Tensor:
         return matrices.new_ones(matrices.shape[:-2])
     eye = torch.eye(matrices.shape[-1], dtype=matrices.dtype, device=matrices.device).expand_as(matrices)
     elements = torch.stack([eye, *_powers(matrices, order - 1)], dim=-3)
-    elements = _unit(elements).flatten(-2)
+    elements = unit(elements).flatten(-2)
     rows, columns = torch.triu_indices(order, order, offset=1)
     return _distance((elements @ elements.mT)[..., rows, columns].amax(-1))
 
@@ -238,7 +238,7 @@ def _nearest(
 
     def best(matrices: Tensor) -> tuple[Tensor, Tensor]:
         """Of each family, the correlation of the best operation (N, families) and which it is."""
-        correlations = _unit(matrices).flatten(1) @ _dictionary(size).T
+        correlations = unit(matrices).flatten(1) @ _dictionary(size).T
         chosen = [torch.tensor(index[name])[correlations[:, index[name]].abs().argmax(1)] for name in families]
         which = torch.stack(chosen, 1)
         return correlations.gather(1, which), which
@@ -265,7 +265,7 @@ def _nearest(
 @lru_cache(maxsize=4)
 def _dictionary(size: int) -> Tensor:
     """All known operations at unit norm: (operations, d*d)."""
-    return _unit(torch.stack([operation.matrix for operation in known_operations(size)])).flatten(1)
+    return unit(torch.stack([operation.matrix for operation in known_operations(size)])).flatten(1)
 
 
 # Diagnosis
@@ -361,7 +361,7 @@ def _z_scores(matrices: Tensor, values: dict[str, Tensor], samples: int, seed: i
     few = max(1, 8192 // dim**2)  # at a time: all would be N * samples matrices
     for left in range(0, samples, few):
         bases = torch.randn(2, min(few, samples - left), dim, dim, dtype=torch.float64, generator=generator)
-        u, v = _haar(bases).to(matrices.device)
+        u, v = haar(bases).to(matrices.device)
         gaussian = _orthogonality(torch.linalg.svdvals(bases[0])).to(matrices.device)
         null["orthogonality"].append(gaussian.expand(len(matrices), -1))
         spectral = (u * singular_values[:, :, None]) @ v.mT  # (N, few, d, d)
@@ -371,7 +371,7 @@ def _z_scores(matrices: Tensor, values: dict[str, Tensor], samples: int, seed: i
     return {name: _z(values[name], torch.cat(drawn, 1), dim=1) for name, drawn in null.items()}
 
 
-def _haar(gaussian: Tensor) -> Tensor:
+def haar(gaussian: Tensor) -> Tensor:
     """Orthogonal matrices, uniformly distributed, from Gaussian ones."""
     q, r = torch.linalg.qr(gaussian)
     return q * r.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]
@@ -401,7 +401,7 @@ def action_distance(a: Tensor, b: Tensor) -> float:
     a, b = _checked(a), _checked(b)
     if a.ndim != 3 or b.ndim != 3 or a.shape[1:] != b.shape[1:] or not len(a) or not len(b):
         raise ValueError(f"two sets (M, d, d) and (N, d, d) of the same d are compared, got {_of(a)} and {_of(b)}")
-    costs = _distance(_unit(a).flatten(1) @ _unit(b).flatten(1).T).cpu().numpy()
+    costs = _distance(unit(a).flatten(1) @ unit(b).flatten(1).T).cpu().numpy()
     rows, columns = optimal_matching(costs)
     return float(costs[rows, columns].mean())
 
@@ -554,7 +554,7 @@ def _share(part: Tensor, matrices: Tensor) -> Tensor:
     return (part / _positive(torch.linalg.matrix_norm(matrices).square())).clamp_max(1)
 
 
-def _unit(matrices: Tensor) -> Tensor:
+def unit(matrices: Tensor) -> Tensor:
     return matrices / _positive(torch.linalg.matrix_norm(matrices, keepdim=True))
 
 

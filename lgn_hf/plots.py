@@ -12,6 +12,7 @@ may be on any device and of any real type. Arguments of another shape, or that a
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -54,6 +55,7 @@ from .drawing import (
     text_style,
     tick_style,
 )
+from .files import write_whole
 from .filters import unvec, vec
 
 
@@ -459,12 +461,9 @@ def save_figure(figure: Figure, path: str | os.PathLike[str], dpi: float = 200) 
     if path.suffix.lower() != ".png":
         raise ValueError(f"figures are written as .png, not as {path.name!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        figure.savefig(partial, format="png", dpi=dpi, facecolor=figure.get_facecolor())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor=figure.get_facecolor())
+    write_whole(path, buffer.getvalue())
     return path
 
 

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -61,10 +61,12 @@ def open_source(repo_or_folder: str | os.PathLike, revision: str | None = None) 
     if (folder / TENSORS_NAME).is_file():
         actions = _with_basis(load_actions(folder), folder / WEIGHTS_NAME)
     elif (folder / CONFIG_NAME).is_file():
-        from .modeling_lgn import LGNModel
+        from . import modeling_lgn
 
+        kind = (modeling_lgn.LGNConfig.from_pretrained(folder).architectures or [""])[0]
+        model = getattr(modeling_lgn, kind if kind in modeling_lgn.__all__ else "LGNModel")
         try:
-            actions = cast(LGNModel, LGNModel.from_pretrained(folder)).actions()
+            actions = model.from_pretrained(folder).actions()
         except RuntimeError as error:
             raise ValueError(f"{folder}: {WEIGHTS_NAME} does not belong to {CONFIG_NAME}: {error}") from None
         actions.name = name

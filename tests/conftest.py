@@ -1,5 +1,7 @@
 """What all tests share: quiet libraries, no network, and where the real data is."""
 
+import contextlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from hub import Hub, running_hub
 
 torch.set_num_threads(1)
 
+PUBLISHED_AS, NOTE = "tester/lgn-digits", "a copy of the digits, for tests"
 ROOT = Path(__file__).parent.parent
 
 
@@ -55,3 +58,26 @@ def hub_here(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
     """The same Hub, which this process sees, too, through `huggingface_hub` and `transformers`."""
     hub.show_here(monkeypatch)
     return hub
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory) -> Path:
+    """The folder of a run of one epoch."""
+    import run
+    from accelerate.state import AcceleratorState
+
+    folder = tmp_path_factory.mktemp("runs") / "lgn-digits"
+    arguments = ["--dataset", "digits", "--num_groups", "2", "--group_order", "2", "--num_layers", "1"]
+    arguments += ["--filter_size", "3", "--disable_tqdm", "--num_train_epochs", "1", "--whitening", "patch"]
+    AcceleratorState._reset_state(reset_partial_state=True)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        assert run.main([*arguments, "--output_dir", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published(trained_run, tmp_path_factory) -> Path:
+    """What is published of it."""
+    from lgn_hf.publication import build
+
+    return build(trained_run, tmp_path_factory.mktemp("built") / "folder", repo_id=PUBLISHED_AS, dataset_note=NOTE)

@@ -26,6 +26,7 @@ from lgn_hf import (
     cli,
     hub,
     load_actions,
+    publication,
 )
 from lgn_hf.comparison import compare
 from lgn_hf.prediction import Prediction, predict
@@ -100,14 +101,7 @@ class TestHelp:
     def test_lists_the_commands(self, lgn):
         result = lgn("--help")
         assert result.code == 0
-        assert re.findall(r"^  (\w+)  ", result.out, re.M) == [
-            "publish",
-            "card",
-            "actions",
-            "predict",
-            "compare",
-            "atlas",
-        ]
+        assert re.findall(r"^  (\w+)  ", result.out, re.M) == "actions atlas card compare predict publish".split()
 
     @pytest.mark.parametrize("command", ["publish", "card", "actions", "predict", "compare", "atlas"])
     def test_names_the_functions_behind_a_command(self, lgn, command):
@@ -198,8 +192,8 @@ class TestPublish:
             calls.append(("publish", folder, repo_id, options))
             return "https://hub/commit"
 
-        monkeypatch.setattr(hub, "build", build)
-        monkeypatch.setattr(hub, "validate", lambda folder: calls.append(("validate", folder)))
+        monkeypatch.setattr(publication, "build", build)
+        monkeypatch.setattr(publication, "validate", lambda folder: calls.append(("validate", folder)))
         monkeypatch.setattr(hub, "publish", publish)
         return calls
 
@@ -233,7 +227,7 @@ class TestPublish:
 
     def test_takes_a_folder_that_was_built(self, lgn, calls, tmp_path, monkeypatch):
         """The command that continues a failed upload names it."""
-        monkeypatch.setattr(hub, "is_built", lambda folder: True)
+        monkeypatch.setattr(publication, "is_built", lambda folder: True)
         assert lgn("publish", tmp_path / "built", "me/model").code == 0
         assert calls[0][:3] == ("build", tmp_path / "built", tmp_path / "built")
 

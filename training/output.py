@@ -12,7 +12,8 @@ import yaml
 from arguments import FREE_ON_RESUME, Recipe, RunArguments
 from checkpoint import atomic_write
 
-from lgn_hf.hub import build, publish, validate
+from lgn_hf.hub import publish
+from lgn_hf.publication import build, validate
 
 RECIPE_FILE, RESULTS_FILE = "recipe.yaml", "all_results.json"
 
