@@ -1,0 +1,51 @@
+"""The models that are published: each folder is whole, is what building it again would make, and keeps its word."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+
+from lgn_hf import LGNForImageClassification, LGNImageProcessor, load_actions
+from lgn_hf.cards import render_card
+from lgn_hf.publication import check, contents
+
+FOLDERS = sorted(path.parent for path in (ROOT / "model_cards").glob("*/config.json"))
+DATASETS = {"ylecun/mnist": "mnist", "uoft-cs/cifar10": "cifar10"}
+
+pytestmark = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+def test_is_whole_and_small(folder: Path):
+    check(folder)
+    assert sum(contents(folder).values()) < 5e6
+
+
+def test_is_as_it_would_be_built_today(folder: Path):
+    """Else: `make cards`."""
+    for module in folder.glob("*.py"):
+        assert module.read_bytes() == (ROOT / "lgn_hf" / module.name).read_bytes(), module.name
+    assert (folder / "README.md").read_text() == render_card(folder, f"lgn-hf/{folder.name}")
+
+
+def test_actions_are_the_model_s(folder: Path):
+    model = LGNForImageClassification.from_pretrained(folder)
+    assert torch.allclose(load_actions(folder).matrices, model.group_actions().detach(), atol=1e-6)
+
+
+@pytest.mark.skipif("LGN_HF_DATA" not in os.environ, reason="LGN_HF_DATA names no folder of real MNIST and CIFAR-10")
+def test_is_as_good_as_its_card_says(folder: Path):
+    """On the first thousand test images, within three standard errors."""
+    from data import load_data
+
+    results = json.loads((folder / "all_results.json").read_text())
+    source = Path(os.environ["LGN_HF_DATA"], DATASETS[results["recipe"]["dataset"]])
+    images = load_data(str(source), seed=0, train_val_split=0, max_train_samples=1, max_test_samples=1000).test
+    model = LGNForImageClassification.from_pretrained(folder).eval()
+    processor = LGNImageProcessor.from_pretrained(folder)
+    with torch.no_grad():
+        found = model(processor.pixel_values(images.images)).logits.argmax(1)
+    accuracy, expected = (found == images.labels).double().mean().item(), results["test_accuracy"]
+    assert abs(accuracy - expected) < 3 * (expected * (1 - expected) / 1000) ** 0.5
