@@ -365,11 +365,8 @@ def _comparison(results: dict[str, Any], baseline: dict[str, Any]) -> dict[str, 
 
 def _parts(config: LGNConfig) -> dict[str, int]:
     """Parameters of the filters and of the actions, and of as many free filters."""
-    groups = config.num_distinct_layers * config.num_groups
-    size = {"learned": config.filter_dim**2, "cyclic": config.filter_dim**2, "left": config.filter_dim, "rotation": 0}
-    filters = groups * config.num_channels * config.filter_dim
-    actions = groups * config.num_action_channels * size[config.action] if config.group_order > 1 else 0
-    return {"filters": filters, "actions": actions, "free": filters * config.group_order}
+    filters = config.num_basis_parameters
+    return {"filters": filters, "actions": config.num_action_parameters, "free": filters * config.group_order}
 
 
 def _command(name: str, results: dict[str, Any]) -> str:

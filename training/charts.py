@@ -60,6 +60,7 @@ def range_chart(
         for place, value in zip(places, panel.references or [None] * len(rows), strict=True):
             if value is not None:
                 ax.plot(value, place, **ring)
+        ax.locator_params(axis="x", nbins=4)
         if panel.logarithmic:
             ax.set_xscale("log")
         if panel.limits:

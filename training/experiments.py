@@ -404,7 +404,7 @@ def regularizers(args: argparse.Namespace) -> Row:
     chart = range_chart(
         [row["regularizer"] for row in rows],
         [
-            Panel("step, ms / without", [_span(row["step / none"]) for row in rows]),
+            Panel("step time, over that of none", [_span(row["step / none"]) for row in rows]),
             Panel("test accuracy", [_span(row["accuracy"]) for row in rows]),
             Panel("condition number", [_span(row["condition number"]) for row in rows], logarithmic=True),
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,6 +54,15 @@ def versions() -> dict[str, str]:
     return {"lgn-hf": version("lgn-hf"), **{name: version(name) for name in PACKAGES}}
 
 
+def commit() -> str | None:
+    """The commit of this program, with a + where files were changed since; None outside of a repository."""
+    describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def today() -> str:
     return datetime.date.today().isoformat()
 
@@ -91,6 +101,7 @@ def collect_results(
         },
         "machine": machine(accelerator),
         "versions": versions(),
+        "commit": commit(),
         "date": today(),
         "history": progress.history,
     }

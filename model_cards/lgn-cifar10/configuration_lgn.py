@@ -230,6 +230,20 @@ class LGNConfig(PreTrainedConfig):
         return 1 if self.tied else self.num_layers
 
     @property
+    def num_basis_parameters(self) -> int:
+        """Numbers in the basis filters."""
+        return self.num_distinct_layers * self.num_groups * self.num_channels * self.filter_dim
+
+    @property
+    def num_action_parameters(self) -> int:
+        """Numbers in the actions: 0 where they are fixed, or a group is its basis filter alone."""
+        if self.group_order == 1:
+            return 0
+        dim = self.filter_dim
+        size = {"learned": dim**2, "cyclic": dim**2, "left": dim, "rotation": 0}[self.action]
+        return self.num_distinct_layers * self.num_groups * self.num_action_channels * size
+
+    @property
     def num_action_channels(self) -> int:
         """Actions per group: C, or 1 where all channels share one."""
         return self.num_channels if self.action_sharing == "channel" else 1

@@ -1,0 +1,145 @@
+"""`model_cards/results.csv`, a row a run, and the table that is rendered from it."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from checkpoint import atomic_write
+from output import RESULTS_FILE
+
+from lgn_hf import LGNConfig
+
+RECORDS = "results.csv"
+BEGIN, END = "<!-- results: python training/records.py -->", "<!-- /results -->"
+COLUMNS: tuple[str, ...] = (
+    "model", "dataset", "task", "seed", "epochs", "whitening", "action", "regularizer", "projection",
+    "test_accuracy", "test_relative_error", "validation_accuracy", "best_epoch",
+    "parameters", "parameters_trained", "parameters_of_free_filters",
+    "train", "validation", "test", "fingerprint", "train_seconds", "images_per_second", "machine", "torch", "commit", "date",
+)  # fmt: skip
+PAPER = {  # "Learning unfolded networks with a cyclic group structure", table 1; percent
+    "baseline-mnist": 99.21, "r90-mnist": 99.12, "r60-mnist": 98.77,
+    "baseline-rotmnist": 85.48, "r90-rotmnist": 86.62, "r60-rotmnist": 80.07,
+    "baseline-cifar10": 71.87, "r90-cifar10": 72.20, "r60-cifar10": 73.14,
+    "lgn-cifar10": 65.0,  # about; from the authors' published code
+}  # fmt: skip
+KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening")
+
+Row = dict[str, Any]
+
+
+def read_results(run: Path) -> Row:
+    return json.loads((run / RESULTS_FILE).read_text())
+
+
+def row_of(results: Row, config: LGNConfig, model: str) -> Row:
+    """A row of the file from what a run wrote.
+
+    parameters: of the model. parameters_trained: with the candidate inverses that the inverse regularizer trains.
+    parameters_of_free_filters: once orbits are written out, which is what the network needs to run, and what one of
+    free filters has.
+    """
+    recipe, data = results["recipe"], results["data"]
+    has_inverses = config.regularizer == "inverse" and config.action in ("learned", "left")  # in training only
+    prefix, colon, place = data["source"].rpartition(":")
+    return {
+        "model": model,
+        "dataset": prefix + colon + place.rstrip("/").rpartition("/")[2],
+        **{name: recipe[name] for name in ("task", "seed", "whitening", "action", "regularizer", "projection")},
+        **{name: results.get(name) for name in ("epochs", "best_epoch", "parameters", "images_per_second", "date")},
+        **{name: results.get(name) for name in COLUMNS if name.startswith(("test_", "validation_", "train_"))},
+        **{name: data[name] for name in ("train", "validation", "test", "fingerprint")},
+        "parameters_trained": results["parameters"] + (config.num_action_parameters if has_inverses else 0),
+        "parameters_of_free_filters": results["parameters"]
+        - config.num_action_parameters
+        + config.num_basis_parameters * (config.group_order - 1),
+        "machine": f"{results['machine']['processor']}, {results['machine']['threads_per_process']} threads",
+        "torch": results["versions"]["torch"],
+        "commit": results.get("commit"),
+    }
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def record(run: Path, path: Path, *, model: str | None = None) -> None:
+    """Add the run of a folder to the file, or replace its row; rows of other runs stay as they are."""
+    found = read_results(run)
+    new: Row = row_of(found, LGNConfig.from_pretrained(run), model or found["recipe_name"])
+    new = {name: "" if new.get(name) is None else str(new[name]) for name in COLUMNS}
+    rows = {tuple(row[name] for name in KEY): row for row in read(path)}
+    rows[tuple(new[name] for name in KEY)] = new
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[key] for key in sorted(rows))
+    atomic_write(path, text.getvalue())
+
+
+def render(rows: list[dict[str, str]]) -> str:
+    """The table of all runs: mean over seeds, and the smallest and largest, beside the papers' numbers."""
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        groups[row["dataset"], row["task"], row["model"], row["whitening"], row["epochs"]].append(row)
+    lines = [
+        "| data | model | whitening | epochs | seeds | parameters | with free filters | test | papers |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for (dataset, task, model, whitening, epochs), runs in sorted(groups.items()):
+        metric = "test_accuracy" if task == "classification" else "test_relative_error"
+        values = [100 * float(run[metric]) for run in runs]
+        spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+        unit = " %" if task == "classification" else " % missed"
+        parameters, free = (f"{int(runs[0][name]):,}" for name in ("parameters", "parameters_of_free_filters"))
+        paper = f"{PAPER[model]:.2f} %" if model in PAPER else ""
+        lines.append(
+            f"| {dataset} | `{model}` | {whitening} | {epochs} | {len(runs)} | {parameters} | {free} "
+            f"| {statistics.mean(values):.2f}{unit}{spread} | {paper} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def insert(page: str, table: str) -> str:
+    """The page with the table between its two marks.
+
+    Raises:
+        ValueError: it has no marks.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the page lacks {BEGIN} or {END}")
+    return f"{before}{BEGIN}\n{table}{END}{after}"
+
+
+def main(argv: list[str]) -> int:
+    root = Path(__file__).parent.parent
+    parser = argparse.ArgumentParser(prog="records.py", description="Record runs, and render the README's table.")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folders of runs to record")
+    parser.add_argument("--records", type=Path, default=root / "model_cards" / RECORDS)
+    parser.add_argument("--page", type=Path, default=root / "README.md")
+    args = parser.parse_args(argv)
+    try:
+        for run in args.runs:
+            record(run, args.records)
+        atomic_write(args.page, insert(args.page.read_text(), render(read(args.records))))
+    except (ValueError, KeyError, OSError) as error:
+        print(f"records.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,162 @@
+"""The zoo: every network of `zoo.yaml`, trained one after the other, recorded and made ready to publish.
+
+`python training/zoo.py --data FOLDER` continues where it was stopped, by Ctrl-C or otherwise; `--list` shows what is done and
+what remains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from output import RESULTS_FILE
+from records import RECORDS, read_results, record
+from rich.console import Console
+from rich.table import Table
+
+from lgn_hf.publication import build
+
+HERE = Path(__file__).parent
+FOLDERS = {"ylecun/mnist": "mnist", "uoft-cs/cifar10": "cifar10"}  # in --data
+NOTES = {  # what a reader must know of the data there
+    "uoft-cs/cifar10": "a copy of CIFAR-10 that is JPEG-compressed (quality 75), training and test images alike"
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: a recipe, the fields of it that differ, a seed. folder: where it lies, with those of other runs."""
+
+    recipe: str
+    epochs: int
+    seed: int
+    folder: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    baseline: str | None = None
+    publish: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        return (self.folder / RESULTS_FILE).is_file()
+
+    def command(self, data: Path | None) -> list[str]:
+        """What trains it; run again, what continues it."""
+        recipe = HERE / "recipes" / f"{self.recipe}.yaml"
+        fields = {**yaml.safe_load(recipe.read_text()), **self.options}
+        fields = {
+            **self.options,
+            "dataset": local(fields["dataset"], data),
+            "num_train_epochs": self.epochs,
+            "seed": self.seed,
+            "output_dir": self.folder,
+        }
+        options = [text for name, value in fields.items() for text in (f"--{name}", str(value))]
+        return [sys.executable, str(HERE / "run.py"), str(recipe), *options, "--resume"]
+
+
+def local(dataset: str, data: Path | None) -> str:
+    """Where a data set lies in --data: `rot-mnist:ylecun/mnist` is `rot-mnist:DATA/mnist`."""
+    prefix, colon, name = dataset.rpartition(":")
+    return dataset if data is None or name not in FOLDERS else f"{prefix}{colon}{data / FOLDERS[name]}"
+
+
+def read_queue(path: Path, runs: Path) -> list[Run]:
+    """The runs of `zoo.yaml`, in its order.
+
+    Raises:
+        ValueError: a field is unknown or missing, or a recipe does not exist.
+    """
+    queue = []
+    for entry in yaml.safe_load(path.read_text()):
+        unknown = entry.keys() - {"recipe", "epochs", "seeds", "options", "baseline", "publish"}
+        missing = {"recipe", "epochs", "seeds"} - entry.keys()
+        if unknown or missing:
+            raise ValueError(f"{path}: {entry} has unknown fields {sorted(unknown)}, or lacks {sorted(missing)}")
+        for name in filter(None, (entry["recipe"], entry.get("baseline"))):
+            if not (HERE / "recipes" / f"{name}.yaml").is_file():
+                raise ValueError(f"{path}: there is no recipe {name}")
+        for seed in entry["seeds"]:
+            queue.append(
+                Run(
+                    entry["recipe"],
+                    entry["epochs"],
+                    seed,
+                    runs / f"{entry['recipe']}-{seed}",
+                    entry.get("options", {}),
+                    entry.get("baseline"),
+                    entry.get("publish", True) and seed == entry["seeds"][0],
+                )
+            )
+    return queue
+
+
+def finish(run: Run, queue: list[Run], cards: Path) -> None:
+    """Record a complete run, and build the folder that is published."""
+    record(run.folder, cards / RECORDS, model=run.recipe)
+    if run.publish:
+        data = yaml.safe_load((HERE / "recipes" / f"{run.recipe}.yaml").read_text())["dataset"]
+        name = data.rpartition(":")[2]
+        others = [
+            other for other in queue if other.recipe == run.baseline and other.seed == run.seed and other.is_done
+        ]
+        build(
+            run.folder,
+            cards / run.recipe,
+            repo_id=f"lgn-hf/{run.recipe}",
+            dataset=name,
+            dataset_note=NOTES.get(name),
+            baseline=others[0].folder if others else None,
+        )
+
+
+def remaining(queue: list[Run]) -> Iterator[Run]:
+    return (run for run in queue if not run.is_done)
+
+
+def print_queue(queue: list[Run], console: Console) -> None:
+    table = Table(
+        "recipe", "seed", "epochs", "result", title=f"{sum(run.is_done for run in queue)} of {len(queue)} done"
+    )
+    for run in queue:
+        results = read_results(run.folder) if run.is_done else {}
+        found = results.get("test_accuracy", results.get("test_relative_error"))
+        table.add_row(run.recipe, str(run.seed), str(run.epochs), "" if found is None else f"{found:.2%}")
+    console.print(table)
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="zoo.py", description=__doc__)
+    parser.add_argument("--data", type=Path, help="folder of mnist/ and cifar10/; from the Hub by default")
+    parser.add_argument("--queue", type=Path, default=HERE / "zoo.yaml", help="what to train")
+    parser.add_argument("--runs", type=Path, default=Path("runs/zoo"), help="where the runs lie")
+    parser.add_argument("--cards", type=Path, default=HERE.parent / "model_cards", help="where finished models go")
+    parser.add_argument("--only", nargs="+", metavar="RECIPE", help="these alone")
+    parser.add_argument("--list", action="store_true", help="show what is done and what remains")
+    args = parser.parse_args(argv)
+    try:
+        queue = read_queue(args.queue, args.runs)
+        wanted = [run for run in queue if not args.only or run.recipe in args.only]
+        if not args.list:
+            for run in remaining(wanted):
+                print(f"{run.recipe}, seed {run.seed}", flush=True)
+                subprocess.run(run.command(args.data), check=True)
+                finish(run, queue, args.cards)
+        print_queue(wanted, Console())
+    except (ValueError, OSError) as error:
+        print(f"zoo.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:  # the run has said why
+        return error.returncode if error.returncode > 0 else 128 - error.returncode
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
