@@ -101,7 +101,14 @@ class TestHelp:
     def test_lists_the_commands(self, lgn):
         result = lgn("--help")
         assert result.code == 0
-        assert re.findall(r"^  (\w+)  ", result.out, re.M) == ["actions", "atlas", "card", "compare", "predict", "publish"]
+        assert re.findall(r"^  (\w+)  ", result.out, re.M) == [
+            "actions",
+            "atlas",
+            "card",
+            "compare",
+            "predict",
+            "publish",
+        ]
 
     @pytest.mark.parametrize("command", ["publish", "card", "actions", "predict", "compare", "atlas"])
     def test_names_the_functions_behind_a_command(self, lgn, command):

@@ -1,0 +1,103 @@
+"""The zoo is a queue that can be stopped anywhere, and its table says what its records say."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import records
+import yaml
+import zoo
+from conftest import ROOT
+
+from lgn_hf.publication import is_built
+
+TINY = {"num_groups": 2, "num_layers": 1, "filter_size": 3, "max_train_samples": 200}
+
+
+@pytest.fixture
+def queue(tmp_path) -> Path:
+    path = tmp_path / "zoo.yaml"
+    free = {**TINY, "group_order": 1, "num_groups": 8}
+    entries = [
+        {"recipe": "lgn-digits", "epochs": 1, "seeds": [0], "options": free, "publish": False},
+        {"recipe": "lgn-digits-reconstruction", "epochs": 1, "seeds": [3], "options": TINY},
+    ]
+    path.write_text(yaml.safe_dump(entries))
+    return path
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "results.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_zoo_s_own_queue_has_recipes_that_exist():
+    queue = zoo.read_queue(ROOT / "training" / "zoo.yaml", Path("runs"))
+    assert len({run.folder for run in queue}) == len(queue)
+    assert not {run.baseline for run in queue} - {run.recipe for run in queue} - {None}
+    published = [run.recipe for run in queue if run.publish]
+    assert len(set(published)) == len(published)
+
+
+def test_data_lie_in_a_folder_or_on_the_hub():
+    assert zoo.local("rot-mnist:ylecun/mnist", Path("data")) == "rot-mnist:data/mnist"
+    assert zoo.local("uoft-cs/cifar10", Path("data")) == "data/cifar10"
+    assert zoo.local("uoft-cs/cifar10", None) == "uoft-cs/cifar10"
+    assert zoo.local("digits", Path("data")) == "digits"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"recipe": "lgn-mnst", "epochs": 1, "seeds": [0]}, "there is no recipe lgn-mnst"),
+        ({"recipe": "lgn-mnist", "seeds": [0]}, "lacks .'epochs'."),
+        ({"recipe": "lgn-mnist", "epochs": 1, "seeds": [0], "epoch": 3}, "unknown fields .'epoch'."),
+    ],
+)
+def test_a_wrong_entry_is_one_line(tmp_path, capfd, entry, message):
+    (tmp_path / "zoo.yaml").write_text(yaml.safe_dump([entry]))
+    assert zoo.main(["--queue", str(tmp_path / "zoo.yaml"), "--list"]) == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 1
+    with pytest.raises(ValueError, match=message):
+        raise ValueError(lines[0])
+
+
+@pytest.mark.slow
+def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
+    options = ["--queue", str(queue), "--runs", str(tmp_path / "runs"), "--cards", str(tmp_path / "cards")]
+    (tmp_path / "cards").mkdir()
+    assert zoo.main(options) == 0
+    assert "2 of 2 done" in capfd.readouterr().out
+    rows = table(tmp_path / "cards")
+    assert [(row["model"], row["seed"]) for row in rows] == [("lgn-digits", "0"), ("lgn-digits-reconstruction", "3")]
+    assert float(rows[0]["test_accuracy"]) == records.read_results(tmp_path / "runs" / "lgn-digits-0")["test_accuracy"]
+    assert rows[0]["parameters"] == rows[0]["parameters_of_free_filters"]
+    assert is_built(tmp_path / "cards" / "lgn-digits-reconstruction")
+    assert not (tmp_path / "cards" / "lgn-digits").exists()
+
+    before = (tmp_path / "runs" / "lgn-digits-0" / "all_results.json").stat()
+    assert zoo.main(options) == 0
+    assert (tmp_path / "runs" / "lgn-digits-0" / "all_results.json").stat() == before
+    records.record(tmp_path / "runs" / "lgn-digits-0", tmp_path / "cards" / "results.csv")
+    assert table(tmp_path / "cards") == rows
+
+
+def test_the_table_has_means_and_ranges_over_seeds():
+    row = dict.fromkeys(records.COLUMNS, "")
+    row |= {"model": "r90-mnist", "dataset": "mnist", "task": "classification", "whitening": "zca", "epochs": "30"}
+    row |= {"parameters": "9370", "parameters_of_free_filters": "17050"}
+    rows = [{**row, "seed": str(seed), "test_accuracy": str(value)} for seed, value in enumerate((0.99, 0.98))]
+    last = records.render(rows).splitlines()[-1]
+    assert last == "| mnist | `r90-mnist` | zca | 30 | 2 | 9,370 | 17,050 | 98.50 % (98.00 to 99.00) | 99.12 % |"
+
+
+def test_the_readme_has_the_records_of_model_cards():
+    """Else: `python training/records.py`."""
+    page = (ROOT / "README.md").read_text()
+    assert page == records.insert(page, records.render(records.read(ROOT / "model_cards" / records.RECORDS)))
+
+
+def test_a_page_without_marks_is_refused():
+    with pytest.raises(ValueError, match="the page lacks"):
+        records.insert("# page", "| table |")
