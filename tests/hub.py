@@ -78,6 +78,7 @@ class Hub:
         monkeypatch.setattr(constants, "ENDPOINT", self.url)
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(hf_api.api, "endpoint", self.url)
+        monkeypatch.setattr("transformers.utils.hub._hf_api", None)  # which would remember the one of before
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", f"{self.environment['HF_HOME']}/hub")

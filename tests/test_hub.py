@@ -269,6 +269,46 @@ def test_a_publication_killed_before_its_commit_is_continued_without_uploading_a
     assert not uploads(hub_here)
 
 
+# Using what was published
+
+
+STRANGER = """
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "lgn_hf":
+            raise ModuleNotFoundError(name)
+if "without" in sys.argv:
+    sys.meta_path.insert(0, Hidden())
+else:
+    import lgn_hf
+from PIL import Image
+from transformers import AutoModelForImageClassification, pipeline
+trust = {"trust_remote_code": "without" in sys.argv}
+image = Image.linear_gradient("L").resize((8, 8))
+found = pipeline("image-classification", model=NAME, **trust)(image)
+model = AutoModelForImageClassification.from_pretrained(NAME, **trust)
+print(model.group_actions().double().sum().item(), found)
+"""
+
+
+@pytest.mark.slow
+def test_a_stranger_uses_it_from_the_hub_and_from_the_cache(folder, hub_here):
+    """Processes of their own with an empty cache: the package's code, the repository's own, and that without the Hub."""
+    publish(folder, NAME)
+    script = f"NAME = {NAME!r}{STRANGER}"
+    said = []
+    for argument, environment in (("with", {}), ("without", {}), ("without", {"HF_HUB_OFFLINE": "1"})):
+        if not environment:
+            hub_here.fresh_home()
+        hub_here.forget()
+        done = hub_here.run(["-W", "ignore", "-c", script, argument], **environment)
+        assert done.returncode == 0, done.stderr
+        assert bool(hub_here.requests()) == (not environment)
+        said.append(done.stdout)
+    assert said[0].splitlines()[-1] == said[1].splitlines()[-1] == said[2].splitlines()[-1]
+
+
 # Waiting
 
 

@@ -7,6 +7,7 @@ what remains.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -96,6 +97,25 @@ def read_queue(path: Path, runs: Path) -> list[Run]:
     return queue
 
 
+def train(command: list[str]) -> None:
+    """Run a training, and let it save its checkpoint when this program is stopped by Ctrl-C, which it gets too, or SIGTERM.
+
+    Raises:
+        subprocess.CalledProcessError: it failed or was stopped.
+    """
+    process = subprocess.Popen(command)
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    while True:
+        try:
+            code = process.wait()
+            break
+        except KeyboardInterrupt:
+            continue
+    signal.signal(signal.SIGTERM, before)
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+
+
 def finish(run: Run, queue: list[Run], cards: Path) -> None:
     """Record a complete run, and build the folder that is published."""
     record(run.folder, cards / RECORDS, model=run.recipe)
@@ -145,7 +165,7 @@ def main(argv: list[str]) -> int:
         if not args.list:
             for run in remaining(wanted):
                 print(f"{run.recipe}, seed {run.seed}", flush=True)
-                subprocess.run(run.command(args.data), check=True)
+                train(run.command(args.data))
                 finish(run, queue, args.cards)
         print_queue(wanted, Console())
     except (ValueError, OSError) as error:
@@ -153,8 +173,6 @@ def main(argv: list[str]) -> int:
         return 1
     except subprocess.CalledProcessError as error:  # the run has said why
         return error.returncode if error.returncode > 0 else 128 - error.returncode
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 

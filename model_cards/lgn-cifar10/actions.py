@@ -294,7 +294,10 @@ class Actions(LinearMaps):
         if self._records is None:
             from .diagnostics import NULL, diagnose
 
-            found = diagnose(self.matrices.flatten(0, 2), self.size, order=self.order)
+            # Tied layers, and networks of fixed rotations, have the same action many times.
+            distinct, which = self.matrices.flatten(3).flatten(0, 2).unique(dim=0, return_inverse=True)
+            diagnosed = diagnose(distinct.unflatten(1, (self.dim, self.dim)), self.size, order=self.order)
+            found = [diagnosed[i] for i in which.tolist()]
             self._null = _plain(NULL)
             self._records = [
                 {"layer": layer, "group": group, "channel": channel, "key": _key(layer, group, channel), **_plain(record)}
