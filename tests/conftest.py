@@ -3,8 +3,10 @@
 import contextlib
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that needs a server starts its own
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -81,3 +83,28 @@ def published(trained_run, tmp_path_factory) -> Path:
     from lgn_hf.publication import build
 
     return build(trained_run, tmp_path_factory.mktemp("built") / "folder", repo_id=PUBLISHED_AS, dataset_note=NOTE)
+
+
+@pytest.fixture
+def folder(published, tmp_path) -> Path:
+    """A copy of it, to publish or to damage."""
+    return Path(shutil.copytree(published, tmp_path / "folder"))
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """The content of each file, by its path in the folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium without a window; Debian's is `chromium`."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None and not os.environ.get("CI"):
+        pytest.skip("pages are looked at in a browser, and there is no chromium on the PATH")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()

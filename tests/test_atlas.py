@@ -1,9 +1,7 @@
 """The atlas: the files that are written, and the page as a visitor in Chromium uses it."""
 
 import itertools
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -149,19 +147,6 @@ def test_matrices_that_are_the_same_are_stored_once(folder):
 
 
 # The page in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium")
-    if path is None and not os.environ.get("CI"):
-        pytest.skip("no chromium on the PATH: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Visitor:

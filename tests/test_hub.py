@@ -1,6 +1,5 @@
 """From a folder to a repository: publishing is one commit or none, and errors say what to do."""
 
-import json
 import re
 import shutil
 import time
@@ -8,25 +7,11 @@ from pathlib import Path
 
 import pytest
 from conftest import PUBLISHED_AS as NAME
+from conftest import read_folder
 from huggingface_hub import HfApi
 
 from lgn_hf.hub import PublishError, publish, retry
 from lgn_hf.publication import contents
-
-
-@pytest.fixture
-def folder(published, tmp_path) -> Path:
-    """A built folder to publish, or to damage."""
-    return Path(shutil.copytree(published, tmp_path / "folder"))
-
-
-def read(folder: Path) -> dict[str, bytes]:
-    return {path: (folder / path).read_bytes() for path in contents(folder)}
-
-
-def change_json(path: Path, **fields) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
-
 
 # Publishing
 
@@ -44,7 +29,7 @@ def test_publishing_is_one_commit_and_the_same_again_is_none(folder, hub_here, c
     first, initial = hub_here.commits(NAME)
     assert url == f"{hub_here.url}/{NAME}/commit/{first}"
     files = hub_here.files(NAME)
-    assert {path: content for path, content in files.items() if path != ".gitattributes"} == read(folder)
+    assert {path: content for path, content in files.items() if path != ".gitattributes"} == read_folder(folder)
     hub_here.forget()
     with caplog.at_level("INFO", "lgn_hf.hub"):
         assert publish(folder, NAME, pause=wait) == url
@@ -175,10 +160,10 @@ def failed(folder: Path, name: str = NAME, **options) -> str:
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
 )
 def test_each_failure_is_one_clear_message_and_the_command_continues(folder, hub_here, method, path, fault, message):
-    before = read(folder)
+    before = read_folder(folder)
     hub_here.fail(method, path, times=100, **fault)
     assert re.search(message, failed(folder))
-    assert read(folder) == before
+    assert read_folder(folder) == before
     hub_here.reset_faults()
     publish(folder, NAME, pause=wait)
     assert len(hub_here.commits(NAME)) == 2

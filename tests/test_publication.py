@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from arguments import parse_arguments
-from conftest import NOTE
+from conftest import NOTE, read_folder
 from conftest import PUBLISHED_AS as NAME
 from safetensors.torch import load_file, save_file
 
@@ -20,16 +20,6 @@ from lgn_hf.publication import build, check, contents, is_built, validate
 def run(trained_run, tmp_path) -> Path:
     """A copy to damage."""
     return Path(shutil.copytree(trained_run, tmp_path / "run"))
-
-
-@pytest.fixture
-def folder(published, tmp_path) -> Path:
-    """A built folder to publish, or to damage."""
-    return Path(shutil.copytree(published, tmp_path / "folder"))
-
-
-def read(folder: Path) -> dict[str, bytes]:
-    return {path: (folder / path).read_bytes() for path in contents(folder)}
 
 
 def change_json(path: Path, **fields) -> None:
@@ -54,7 +44,7 @@ def test_the_folder_has_everything_and_nothing_else(published, trained_run):
 
 
 def test_a_folder_built_from_a_built_one_is_the_same_to_the_byte(published, tmp_path):
-    assert read(build(published, tmp_path / "folder", repo_id=NAME)) == read(published)
+    assert read_folder(build(published, tmp_path / "folder", repo_id=NAME)) == read_folder(published)
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
@@ -72,7 +62,7 @@ def test_results_and_recipe_name_no_local_folder(run, tmp_path, monkeypatch):
 
     for dataset, expected in ((None, "digits-copy"), ("user/digits", "user/digits")):
         folder = build(run, tmp_path / "made", dataset=dataset, dataset_note=NOTE, baseline=baseline)
-        for path, content in read(folder).items():
+        for path, content in read_folder(folder).items():
             assert str(tmp_path).encode() not in content, path
         parsed = parse_arguments([str(folder / "recipe.yaml")])
         assert (parsed.run.dataset, parsed.run.output_dir, parsed.run.push_to_hub) == (expected, "runs/made", False)
@@ -204,10 +194,10 @@ def test_only_what_was_built_is_replaced(trained_run, published, tmp_path, held)
     else:
         shutil.copytree(trained_run if held == "a run" else published, target)
         (target / "notes.txt").write_text("mine")
-    before = read(target) if target.is_dir() else target.read_text()
+    before = read_folder(target) if target.is_dir() else target.read_text()
     with pytest.raises(ValueError, match="is not a folder made by publishing"):
         build(trained_run, target)
-    assert before == (read(target) if target.is_dir() else target.read_text())
+    assert before == (read_folder(target) if target.is_dir() else target.read_text())
 
 
 def test_a_build_that_fails_leaves_what_was_there(trained_run, folder, tmp_path, monkeypatch):
@@ -216,10 +206,10 @@ def test_a_build_that_fails_leaves_what_was_there(trained_run, folder, tmp_path,
 
     monkeypatch.setattr(publication, "draw_figures", lambda actions, folder: [])
     monkeypatch.setattr(publication, "write_card", full)
-    before = read(folder)
+    before = read_folder(folder)
     with pytest.raises(OSError, match="No space left"):
         build(trained_run, folder)
-    assert read(folder) == before
+    assert read_folder(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
