@@ -67,10 +67,12 @@ def test_a_wrong_entry_is_one_line(tmp_path, capfd, entry, message):
 def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
     options = ["--queue", str(queue), "--runs", str(tmp_path / "runs"), "--cards", str(tmp_path / "cards")]
     (tmp_path / "cards").mkdir()
+    (tmp_path / "README.md").write_text(f"# Zoo\n\n{records.BEGIN}\n{records.END}\n")
     assert zoo.main(options) == 0
     assert "2 of 2 done" in capfd.readouterr().out
     rows = table(tmp_path / "cards")
     assert [(row["model"], row["seed"]) for row in rows] == [("lgn-digits", "0"), ("lgn-digits-reconstruction", "3")]
+    assert "| `lgn-digits` | none | 1 | 1 |" in (tmp_path / "README.md").read_text()
     assert float(rows[0]["test_accuracy"]) == records.read_results(tmp_path / "runs" / "lgn-digits-0")["test_accuracy"]
     assert rows[0]["parameters"] == rows[0]["parameters_of_free_filters"]
     assert is_built(tmp_path / "cards" / "lgn-digits-reconstruction")

@@ -124,6 +124,11 @@ def insert(page: str, table: str) -> str:
     return f"{before}{BEGIN}\n{table}{END}{after}"
 
 
+def update(page: Path, records: Path) -> None:
+    """Render the table of a page anew."""
+    atomic_write(page, insert(page.read_text(), render(read(records))))
+
+
 def main(argv: list[str]) -> int:
     root = Path(__file__).parent.parent
     parser = argparse.ArgumentParser(prog="records.py", description="Record runs, and render the README's table.")
@@ -134,7 +139,7 @@ def main(argv: list[str]) -> int:
     try:
         for run in args.runs:
             record(run, args.records)
-        atomic_write(args.page, insert(args.page.read_text(), render(read(args.records))))
+        update(args.page, args.records)
     except (ValueError, KeyError, OSError) as error:
         print(f"records.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 from output import RESULTS_FILE
-from records import RECORDS, read_results, record
+from records import RECORDS, read_results, record, update
 from rich.console import Console
 from rich.table import Table
 
@@ -117,8 +117,10 @@ def train(command: list[str]) -> None:
 
 
 def finish(run: Run, queue: list[Run], cards: Path) -> None:
-    """Record a complete run, and build the folder that is published."""
+    """Record a complete run, in the table of the README too, and build the folder that is published."""
     record(run.folder, cards / RECORDS, model=run.recipe)
+    if (page := cards.parent / "README.md").is_file():
+        update(page, cards / RECORDS)
     if run.publish:
         data = yaml.safe_load((HERE / "recipes" / f"{run.recipe}.yaml").read_text())["dataset"]
         name = data.rpartition(":")[2]
