@@ -13,7 +13,6 @@ from lgn_hf.cards import render_card
 from lgn_hf.publication import check, contents
 
 FOLDERS = sorted(path.parent for path in (ROOT / "model_cards").glob("*/config.json"))
-DATASETS = {"ylecun/mnist": "mnist", "uoft-cs/cifar10": "cifar10"}
 
 pytestmark = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
@@ -39,10 +38,13 @@ def test_actions_are_the_model_s(folder: Path):
 def test_is_as_good_as_its_card_says(folder: Path):
     """On the first thousand test images, within three standard errors."""
     from data import load_data
+    from zoo import local
 
     results = json.loads((folder / "all_results.json").read_text())
-    source = Path(os.environ["LGN_HF_DATA"], DATASETS[results["recipe"]["dataset"]])
-    images = load_data(str(source), seed=0, train_val_split=0, max_train_samples=1, max_test_samples=1000).test
+    source = local(results["recipe"]["dataset"], Path(os.environ["LGN_HF_DATA"]))
+    images = load_data(
+        source, seed=results["seed"], train_val_split=0, max_train_samples=1, max_test_samples=1000
+    ).test
     model = LGNForImageClassification.from_pretrained(folder).eval()
     processor = LGNImageProcessor.from_pretrained(folder)
     with torch.no_grad():

@@ -25,11 +25,11 @@ COLUMNS: tuple[str, ...] = (
     "parameters", "parameters_trained", "parameters_of_free_filters",
     "train", "validation", "test", "fingerprint", "train_seconds", "images_per_second", "machine", "torch", "commit", "date",
 )  # fmt: skip
-PAPER = {  # "Learning unfolded networks with a cyclic group structure", table 1; percent
-    "baseline-mnist": 99.21, "r90-mnist": 99.12, "r60-mnist": 98.77,
-    "baseline-rotmnist": 85.48, "r90-rotmnist": 86.62, "r60-rotmnist": 80.07,
-    "baseline-cifar10": 71.87, "r90-cifar10": 72.20, "r60-cifar10": 73.14,
-    "lgn-cifar10": 65.0,  # about; from the authors' published code
+PAPER = {  # "Learning unfolded networks with a cyclic group structure", table 1
+    "baseline-mnist": "99.21 %", "r90-mnist": "99.12 %", "r60-mnist": "98.77 %",
+    "baseline-rotmnist": "85.48 %", "r90-rotmnist": "86.62 %", "r60-rotmnist": "80.07 %",
+    "baseline-cifar10": "71.87 %", "r90-cifar10": "72.20 %", "r60-cifar10": "73.14 %",
+    "lgn-cifar10": "about 65 %",  # from the authors' published code
 }  # fmt: skip
 KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening")
 
@@ -103,10 +103,9 @@ def render(rows: list[dict[str, str]]) -> str:
         spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
         unit = " %" if task == "classification" else " % missed"
         parameters, free = (f"{int(runs[0][name]):,}" for name in ("parameters", "parameters_of_free_filters"))
-        paper = f"{PAPER[model]:.2f} %" if model in PAPER else ""
         lines.append(
-            f"| {dataset} | `{model}` | {whitening} | {epochs} | {len(runs)} | {parameters} | {free} "
-            f"| {statistics.mean(values):.2f}{unit}{spread} | {paper} |"
+            f"| {dataset.partition(':')[0]} | `{model}` | {whitening} | {epochs} | {len(runs)} | {parameters} | {free} "
+            f"| {statistics.mean(values):.2f}{unit}{spread} | {PAPER.get(model, '')} |"
         )
     return "\n".join(lines) + "\n"
 
