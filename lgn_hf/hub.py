@@ -37,7 +37,7 @@ logger = logging.getLogger("lgn_hf.hub")
 
 
 class PublishError(OSError):
-    """An upload that failed; the message is one line, which ends with the command that continues it."""
+    """An upload that failed; the message is one line, which ends with how to continue."""
 
 
 # Models
@@ -207,7 +207,9 @@ def upload(
             message = f"Publish {name.rpartition('/')[2]}"
             retry(lambda: api.create_commit(name, operations, commit_message=message, repo_type=repo_type))
     except (HTTPError, OSError, RuntimeError, ValueError, KeyError) as error:
-        raise PublishError(f"{repo_type} {repo_id} is not published: {explain(error, repo_id)}") from None
+        raise PublishError(
+            f"{repo_type} {repo_id} is not published: {explain(error, repo_id)}; run the same again to continue"
+        ) from None
     if refusal is not None:
         raise ValueError(f"{repo_type} {repo_id} {refusal}")
     return str(url)
