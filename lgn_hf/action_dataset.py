@@ -22,7 +22,7 @@ from torch import Tensor
 from .actions import Action, Actions, check_config
 from .diagnostics import MIN_Z, NULL, SCORES
 from .drawing import SIGNED
-from .operations import Operation
+from .operations import operation_text
 from .sources import Source
 
 SIDE = 216  # pixels of a heat map, about
@@ -129,7 +129,7 @@ def _rows(source: Source) -> Iterable[dict[str, Any]]:
             "heat_map": _png(heat_map(action.matrix)),
             "orbit": None if basis is None else _png(orbit_picture(action)),
             "key": action.key,
-            "nearest": _describe(best),
+            "nearest": (operation_text(best["operation"], best["parameters"]) or best["operation"]) if best else None,
             "nearest_operation": best.get("operation"),
             "nearest_parameters": json.dumps(best["parameters"]) if best else None,
             "nearest_z": best.get("z"),
@@ -140,16 +140,6 @@ def _rows(source: Source) -> Iterable[dict[str, Any]]:
             "matrix": action.matrix.numpy(),
             "basis": None if basis is None else basis.numpy(),
         }
-
-
-def _describe(nearest: dict[str, Any]) -> str | None:
-    """An operation in words; those that this version does not know, by their name."""
-    if not nearest:
-        return None
-    try:
-        return Operation(nearest["operation"], nearest["parameters"], torch.empty(0)).describe()
-    except (KeyError, ValueError):
-        return nearest["operation"]
 
 
 def _public_name(dataset: Any) -> str | None:

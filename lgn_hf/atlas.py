@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import SpaceCardData
 from torch import Tensor
 
 from .files import write_whole
-from .operations import Operation
+from .operations import operation_text
 from .sources import Source
 
 PAGE_NAME, CARD_NAME = "index.html", "README.md"
@@ -125,9 +124,8 @@ def _record(record: dict[str, Any], matrix: int, scores: Sequence[str]) -> dict[
 def _operation(near: dict[str, Any]) -> str:
     """The name of a nearest operation as a reader says it, whoever wrote the record."""
     name, parameters = near["operation"], near["parameters"]
-    try:
-        text = Operation(name, parameters, torch.empty(0)).describe()
-    except (KeyError, ValueError, TypeError):  # none of ours
+    text = operation_text(name, parameters)
+    if text is None:
         text = f"{name} {', '.join(f'{key}={value}' for key, value in parameters.items())}"
     return _text(("negated " if (near["correlation"] or 0) < 0 else "") + text)
 

@@ -53,6 +53,14 @@ class Operation:
         return _TEXTS[self.name].format(**self.parameters)
 
 
+def operation_text(name: str, parameters: dict[str, float]) -> str | None:
+    """An operation of a record in words; None for one that this version does not know."""
+    try:
+        return _TEXTS[name].format(**parameters)
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
 @lru_cache(maxsize=4)
 def known_operations(size: int) -> list[Operation]:
     """Every operation that an action on `size` x `size` filters is compared with, the plainest first.
