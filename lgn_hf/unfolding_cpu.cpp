@@ -13,6 +13,12 @@
 #include <omp.h>
 #endif
 
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace {
 
 #if defined(__AVX512F__)
@@ -61,7 +67,8 @@ struct Shape {
 
 namespace {
 
-template <class T> struct Layer {
+template <class Number> struct Layer {
+  using T = Number;
   using Int = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
   typedef T Vec __attribute__((vector_size(kBytes)));
   typedef T Loose __attribute__((vector_size(kBytes), aligned(sizeof(T)), may_alias));
@@ -116,9 +123,8 @@ template <class T> struct Layer {
     Vec* gradient;
   };
 
-  // This thread's share, with the filters (filters, lines, width) as the two products read them.
+  // A thread's share of memory, with the filters (filters, lines, width) as the two products read them.
   Scratch scratch(T* memory, const T* filters) const {
-    memory += thread_number() * scratch_size();
     Scratch a;
     const auto take = [&](int64_t size) { return (memory += size) - size; };
     a.gradient = reinterpret_cast<Vec*>(take(gradient_size() * kLanes));
@@ -186,19 +192,24 @@ template <class T> struct Layer {
               for (int y = 0; y < kTaps; ++y)
                 for (int x = 0; x < kWide; ++x) store(out + y * kStride + x * kLanes, sum[y][x]);
             });
-        for (int64_t i = 0; i < s.height; ++i)
-          for (int64_t j = 0; j < s.width; j += kMostTaps)
-            as_constant(smaller(s.width - j, kMostTaps), [&](auto size) {
-              constexpr int kTaps = decltype(size)::value;
-              T* out = a.image + c * s.image_plane + i * s.pitch + j + q;
-              const T* p = a.columns + (i * s.width + j) * kStride + kMargin;
-              for (int x = 0; x < kBlock + kTaps - 1; x += kLanes) {
-                Vec sum = load(out + x);
-                for (int y = 0; y < kTaps; ++y) sum += load(p + y * kStride + x - y);
-                store(out + x, sum);
-              }
-            });
+        add_columns(a.columns, a.image + c * s.image_plane + q);
       }
+  }
+
+  // Every tap's products with a block of positions, (height, width, kStride), to the pixels that they belong to.
+  void add_columns(const T* columns, T* image) const {
+    for (int64_t i = 0; i < s.height; ++i)
+      for (int64_t j = 0; j < s.width; j += kMostTaps)
+        as_constant(smaller(s.width - j, kMostTaps), [&](auto size) {
+          constexpr int kTaps = decltype(size)::value;
+          T* out = image + i * s.pitch + j;
+          const T* p = columns + (i * s.width + j) * kStride + kMargin;
+          for (int x = 0; x < kBlock + kTaps - 1; x += kLanes) {
+            Vec sum = load(out + x);
+            for (int y = 0; y < kTaps; ++y) sum += load(p + y * kStride + x - y);
+            store(out + x, sum);
+          }
+        });
   }
 
   // gradient(4 filters, taps of a line, lanes) += or -= sum over positions of code * image at the tap
@@ -247,6 +258,10 @@ template <class T> struct Layer {
         }
   }
 
+  // What a thread does before and after its images.
+  void begin() const {}
+  void end() const {}
+
   // u = z + momentum (z - before)
   static Vec accelerated(const T* z, const T* before, T momentum, int64_t q) {
     const Vec v = load(z + q);
@@ -272,6 +287,239 @@ template <class T> struct Layer {
   }
 };
 
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
+
+// The same layer with its three products on matrix units (AMX): of bfloat16 numbers, summed in float32. All else is float32.
+// The units multiply tiles: 16 rows of 16 pairs of numbers by 16 pairs of 16 columns, to 16 x 16. A pair is one `uint32_t`.
+struct MixedLayer : Layer<float> {
+  static constexpr int64_t kTile = 16;
+
+  static int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+  const int64_t line_pairs = (s.width + 1) / 2;                          // of a filter's line, the last maybe half empty
+  const int64_t tap_pairs = round_up(lines * line_pairs, kTile);
+  const int64_t filter_pairs = round_up((s.filters + 1) / 2, kTile);
+  const int64_t some_filters = round_up(s.filters, kTile);
+  const int64_t some_taps = round_up(taps, kTile);
+  const int64_t position_pairs = s.positions / 2;
+  const int64_t panel_size = larger(larger(tap_pairs * 2, filter_pairs * 4) * kTile, position_pairs * some_taps + kTile);
+
+  explicit MixedLayer(const Shape& shape) : Layer<float>(shape) {}
+
+  static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+  struct Scratch : Layer<float>::Scratch {
+    uint32_t *analysis_filters, *synthesis_filters;  // (filters, tap pairs) and (taps, filter pairs), tile by tile
+    uint32_t* image_pairs;                           // (C, image_plane), a pixel and its right neighbour
+    uint32_t* code_pairs;                            // (filters, position pairs)
+    uint32_t* panel;                                 // the right factor of a product
+    float *all_columns, *products, *gradients;       // (taps, kStride), 2 x 2 tiles, (filters, taps)
+  };
+
+  int64_t scratch_size() const {
+    return round_up(Layer<float>::scratch_size() + some_filters * tap_pairs + some_taps * filter_pairs + image_size +
+                        some_filters * position_pairs + panel_size + some_taps * kStride + 4 * kTile * kTile +
+                        some_filters * some_taps,
+                    kLanes);
+  }
+
+  Scratch scratch(float* memory, const float* filters) const {
+    Scratch a;
+    static_cast<Layer<float>::Scratch&>(a) = Layer<float>::scratch(memory, filters);
+    memory += Layer<float>::scratch_size();
+    const auto take = [&](int64_t size) { return (memory += size) - size; };
+    const auto take_pairs = [&](int64_t size) { return reinterpret_cast<uint32_t*>(take(size)); };
+    a.analysis_filters = take_pairs(some_filters * tap_pairs);
+    a.synthesis_filters = take_pairs(some_taps * filter_pairs);
+    a.image_pairs = take_pairs(image_size);
+    a.code_pairs = take_pairs(some_filters * position_pairs);
+    a.panel = take_pairs(panel_size);
+    a.all_columns = take(some_taps * kStride);
+    a.products = take(4 * kTile * kTile);
+    a.gradients = take(some_filters * some_taps);
+    std::memset(a.all_columns, 0, sizeof(float) * some_taps * kStride);
+    const auto weight = [&](int64_t f, int64_t line, int64_t j) {
+      return f < s.filters && line < lines && j < s.width ? filters[f * taps + line * s.width + j] : 0;
+    };
+    // Rows by tiles of 16, pairs by tiles of 16: element (row, pair) of a matrix of that many pairs.
+    const auto place = [](int64_t row, int64_t pair, int64_t pairs) {
+      return (row / kTile * pairs + pair / kTile * kTile) * kTile + row % kTile * kTile + pair % kTile;
+    };
+    for (int64_t f = 0; f < some_filters; ++f)
+      for (int64_t u = 0; u < tap_pairs; ++u) {
+        const int64_t line = u / line_pairs, j = u % line_pairs * 2;
+        a.analysis_filters[place(f, u, tap_pairs)] = pair(weight(f, line, j), weight(f, line, j + 1));
+      }
+    for (int64_t k = 0; k < some_taps; ++k)
+      for (int64_t u = 0; u < filter_pairs; ++u) {
+        const int64_t line = k / s.width, j = k % s.width;
+        a.synthesis_filters[place(k, u, filter_pairs)] = pair(weight(2 * u, line, j), weight(2 * u + 1, line, j));
+      }
+    return a;
+  }
+
+  void begin() const {
+    struct alignas(64) {
+      uint8_t palette = 1, start = 0, reserved[14] = {};
+      uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};  // of a row
+      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+    } config;
+    _tile_loadconfig(&config);
+  }
+  void end() const { _tile_release(); }
+
+  static __m512i pairs(Vec first, Vec second) {
+    const auto wide = [](Vec v) { return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)v)); };
+    return _mm512_or_si512(wide(first), _mm512_slli_epi32(wide(second), 16));
+  }
+  static uint32_t pair(float first, float second) {
+    return _mm512_cvtsi512_si32(pairs(all(first), all(second)));
+  }
+  static void copy(uint32_t* to, const uint32_t* from) { _mm512_storeu_si512(to, _mm512_loadu_si512(from)); }
+
+  // Of a matrix of pairs: where it begins; from row to row, from tile to tile down (left factor), from tile to tile along
+  // the sum.
+  struct Factor {
+    const uint32_t* first;
+    int64_t row, tile, step;
+  };
+
+  // c (16 kRows, 16 kColumns) = or += a b, summed over `steps` tiles.
+  template <int kRows, int kColumns, bool add>
+  static void multiply(int64_t steps, Factor a, Factor b, float* c, int64_t row) {
+    float *const c1 = c + kTile, *const c2 = c + kTile * row, *const c3 = c2 + kTile;
+    const int64_t c_row = row * sizeof(float), a_row = a.row * sizeof(uint32_t), b_row = b.row * sizeof(uint32_t);
+    asm volatile("" ::: "memory");  // compilers do not know that tiles read and write memory
+    if constexpr (add) {
+      _tile_loadd(0, c, c_row);
+      if constexpr (kColumns > 1) _tile_loadd(1, c1, c_row);
+      if constexpr (kRows > 1) _tile_loadd(2, c2, c_row);
+      if constexpr (kRows > 1 && kColumns > 1) _tile_loadd(3, c3, c_row);
+    } else {
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+    }
+    const uint32_t *p = a.first, *q = b.first;
+    for (int64_t i = 0; i < steps; ++i, p += a.step, q += b.step) {
+      _tile_loadd(4, p, a_row);
+      _tile_loadd(6, q, b_row);
+      _tile_dpbf16ps(0, 4, 6);
+      if constexpr (kColumns > 1) {
+        _tile_loadd(7, q + kTile, b_row);
+        _tile_dpbf16ps(1, 4, 7);
+      }
+      if constexpr (kRows > 1) {
+        _tile_loadd(5, p + a.tile, a_row);
+        _tile_dpbf16ps(2, 5, 6);
+        if constexpr (kColumns > 1) _tile_dpbf16ps(3, 5, 7);
+      }
+    }
+    _tile_stored(0, c, c_row);
+    if constexpr (kColumns > 1) _tile_stored(1, c1, c_row);
+    if constexpr (kRows > 1) _tile_stored(2, c2, c_row);
+    if constexpr (kRows > 1 && kColumns > 1) _tile_stored(3, c3, c_row);
+    asm volatile("" ::: "memory");
+  }
+
+  // A matrix (rows, columns), both multiples of 16, by blocks of 2 x 2 tiles.
+  template <bool add>
+  static void multiply_all(int64_t rows, int64_t columns, int64_t steps, Factor a, Factor b, float* c, int64_t row) {
+    for (int64_t i = 0; i < rows; i += 2 * kTile)
+      for (int64_t j = 0; j < columns; j += 2 * kTile)
+        as_constant(rows - i > kTile ? 2 : 1, [&](auto tall) {
+          as_constant(columns - j > kTile ? 2 : 1, [&](auto wide) {
+            const Factor left = {a.first + i / kTile * a.tile, a.row, a.tile, a.step};
+            const Factor right = {b.first + j, b.row, b.tile, b.step};
+            multiply<(decltype(tall)::value > 1) + 1, (decltype(wide)::value > 1) + 1, add>(
+                steps, left, right, c + i * row + j, row);
+          });
+        });
+  }
+
+  void pair_pixels(const float* image, const Scratch& a, bool negated = false) const {
+    for (int64_t c = 0; c < image_size; c += s.image_plane)
+      for (int64_t q = c; q < c + s.image_plane - kLanes; q += kLanes) {
+        const Vec left = load(image + q), right = load(image + q + 1);
+        _mm512_storeu_si512(a.image_pairs + q, negated ? pairs(-left, -right) : pairs(left, right));
+      }
+  }
+
+  const uint32_t* pair_line(const Scratch& a, int64_t line) const {
+    return a.image_pairs + line / s.height * s.image_plane + line % s.height * s.pitch;
+  }
+
+  template <class Store> void analysis(const float* image, const Scratch& a, Store&& store) const {
+    constexpr int64_t kColumns = 2 * kTile;
+    pair_pixels(image, a);
+    std::memset(a.panel + lines * line_pairs * kColumns, 0,
+                sizeof(uint32_t) * (tap_pairs - lines * line_pairs) * kColumns);
+    for (int64_t q = 0; q < s.positions; q += kColumns) {
+      uint32_t* row = a.panel;
+      for (int64_t i = 0; i < lines; ++i)
+        for (int64_t u = 0; u < line_pairs; ++u, row += kColumns) {
+          copy(row, pair_line(a, i) + q + 2 * u);
+          copy(row + kTile, pair_line(a, i) + q + 2 * u + kTile);
+        }
+      for (int64_t f = 0; f < some_filters; f += 2 * kTile) {
+        multiply_all<false>(smaller(some_filters - f, 2 * kTile), kColumns, tap_pairs / kTile,
+                            {a.analysis_filters + f * tap_pairs, kTile, kTile * tap_pairs, kTile * kTile},
+                            {a.panel, kColumns, kTile, kTile * kColumns}, a.products, kColumns);
+        for (int64_t y = 0; y < smaller(s.filters - f, 2 * kTile); ++y)
+          for (int64_t x = 0; x < kColumns; x += kTile) store(f + y, q + x, load(a.products + y * kColumns + x));
+      }
+    }
+  }
+
+  void synthesis(const float* code, const Scratch& a) const {
+    std::memset(a.image, 0, sizeof(float) * image_size);
+    const int64_t whole = (s.filters + 1) / 2;
+    std::memset(a.panel + whole * kBlock, 0, sizeof(uint32_t) * (filter_pairs - whole) * kBlock);
+    for (int64_t q = 0; q < s.positions; q += kBlock) {
+      for (int64_t f = 0; f < s.filters; f += 2)
+        for (int64_t x = 0; x < kBlock; x += kLanes) {
+          const float* p = code + f * s.code_plane + q + x;
+          _mm512_storeu_si512(a.panel + f / 2 * kBlock + x,
+                              pairs(load(p), f + 1 < s.filters ? load(p + s.code_plane) : Vec{}));
+        }
+      multiply_all<false>(some_taps, kBlock, filter_pairs / kTile,
+                          {a.synthesis_filters, kTile, kTile * filter_pairs, kTile * kTile},
+                          {a.panel, kBlock, kTile, kTile * kBlock}, a.all_columns + kMargin, kStride);
+      for (int64_t c = 0; c < s.channels; ++c)
+        add_columns(a.all_columns + c * s.height * s.width * kStride, a.image + c * s.image_plane + q);
+    }
+  }
+
+  template <bool subtract> void filter_gradient(const float* code, const float* image, const Scratch& a) const {
+    pair_pixels(image, a, subtract);
+    for (int64_t f = 0; f < s.filters; ++f)
+      for (int64_t q = 0; q < position_pairs; q += kTile) {
+        const float* p = code + f * s.code_plane + 2 * q;
+        const __m512bh both = _mm512_cvtne2ps_pbh((__m512)load(p + kLanes), (__m512)load(p));
+        _mm512_storeu_si512(a.code_pairs + f * position_pairs + q, (__m512i)both);
+      }
+    uint32_t* row = a.panel;  // what is copied past a line is overwritten by the next
+    for (int64_t q = 0; q < position_pairs; ++q, row += some_taps)
+      for (int64_t i = 0; i < lines; ++i)
+        for (int64_t j = 0; j < s.width; j += kTile) copy(row + i * s.width + j, pair_line(a, i) + 2 * q + j);
+    multiply_all<true>(some_filters, some_taps, position_pairs / kTile,
+                       {a.code_pairs, position_pairs, kTile * position_pairs, kTile},
+                       {a.panel, some_taps, kTile, kTile * some_taps}, a.gradients, some_taps);
+  }
+
+  void clear_gradient(const Scratch& a) const {
+    std::memset(a.gradients, 0, sizeof(float) * some_filters * some_taps);
+  }
+
+  void write_gradient(const Scratch& a, float* out) const {
+    for (int64_t f = 0; f < s.filters; ++f)
+      std::memcpy(out + f * taps, a.gradients + f * some_taps, sizeof(float) * taps);
+  }
+};
+
+#endif
+
 }  // namespace
 
 // Codes are (B, F, code_plane) and images (B, C, image_plane), unless they say otherwise.
@@ -289,13 +537,15 @@ template <class T> struct Forward {
   T* unpadded;                       // out: (B, F, rows, columns), z_l; or null
 };
 
-template <class T> static void forward(const Shape& s, const Forward<T>& a) {
-  using Vec = typename Layer<T>::Vec;
-  const Layer<T> layer(s);
-  constexpr int kLanes = Layer<T>::kLanes;
+template <class L> static void forward(const Shape& s, const Forward<typename L::T>& a) {
+  using T = typename L::T;
+  using Vec = typename L::Vec;
+  const L layer(s);
+  constexpr int kLanes = L::kLanes;
 #pragma omp parallel num_threads(s.threads)
   {
-    const auto scratch = layer.scratch(a.scratch, a.filters);
+    const auto scratch = layer.scratch(a.scratch + thread_number() * layer.scratch_size(), a.filters);
+    layer.begin();
 #pragma omp for schedule(dynamic, s.part)
     for (int64_t b = 0; b < s.batch; ++b) {
       const T* r = a.images + b * layer.image_size;
@@ -336,6 +586,7 @@ template <class T> static void forward(const Shape& s, const Forward<T>& a) {
           std::memcpy(a.unpadded + to, z + from, sizeof(T) * s.columns);
         });
     }
+    layer.end();
   }
 }
 
@@ -359,13 +610,15 @@ template <class T> struct Backward {
   T* sums;                                 // out: (B, F, 3), of dL/d(ReLU's input), dL/dy_l, dL/dy_l * normal u_{l-1}
 };
 
-template <class T> static void backward(const Shape& s, const Backward<T>& a) {
-  using Vec = typename Layer<T>::Vec;
-  const Layer<T> layer(s);
-  constexpr int kLanes = Layer<T>::kLanes;
+template <class L> static void backward(const Shape& s, const Backward<typename L::T>& a) {
+  using T = typename L::T;
+  using Vec = typename L::Vec;
+  const L layer(s);
+  constexpr int kLanes = L::kLanes;
 #pragma omp parallel num_threads(s.threads)
   {
-    const auto scratch = layer.scratch(a.scratch, a.filters);
+    const auto scratch = layer.scratch(a.scratch + thread_number() * layer.scratch_size(), a.filters);
+    layer.begin();
     T* g = scratch.code;
 #pragma omp for schedule(dynamic)
     for (int64_t part = 0; part < s.batch; part += s.part) {
@@ -447,18 +700,26 @@ template <class T> static void backward(const Shape& s, const Backward<T>& a) {
       }
       layer.write_gradient(scratch, a.filter_gradient + part / s.part * s.filters * layer.taps);
     }
+    layer.end();
   }
 }
 
+#define LGN_EXPORT(name, layer, number)                                                                \
+  int64_t lanes_##name() { return layer::kLanes; }                                                     \
+  int64_t block_##name() { return layer::kBlock; }                                                     \
+  int64_t scratch_##name(const Shape* s) { return layer(*s).scratch_size(); }                          \
+  void forward_##name(const Shape* s, const Forward<number>* a) { forward<layer>(*s, *a); }            \
+  void backward_##name(const Shape* s, const Backward<number>* a) { backward<layer>(*s, *a); }
+
 extern "C" {
-int64_t lanes_float() { return Layer<float>::kLanes; }
-int64_t lanes_double() { return Layer<double>::kLanes; }
-int64_t block_float() { return Layer<float>::kBlock; }
-int64_t block_double() { return Layer<double>::kBlock; }
-int64_t scratch_float(const Shape* s) { return Layer<float>(*s).scratch_size(); }
-int64_t scratch_double(const Shape* s) { return Layer<double>(*s).scratch_size(); }
-void forward_float(const Shape* s, const Forward<float>* a) { forward(*s, *a); }
-void forward_double(const Shape* s, const Forward<double>* a) { forward(*s, *a); }
-void backward_float(const Shape* s, const Backward<float>* a) { backward(*s, *a); }
-void backward_double(const Shape* s, const Backward<double>* a) { backward(*s, *a); }
+LGN_EXPORT(float, Layer<float>, float)
+LGN_EXPORT(double, Layer<double>, double)
+
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
+LGN_EXPORT(mixed, MixedLayer, float)
+// Asks the system, which saves their state only for processes that do, for the matrix units.
+int64_t has_mixed() { return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18) == 0; }
+#else
+int64_t has_mixed() { return 0; }
+#endif
 }

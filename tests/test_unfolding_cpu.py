@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from lgn_hf import LGNConfig, unfolding_cpu
+from lgn_hf import LGNConfig, unfolding, unfolding_cpu
 from lgn_hf.modeling_lgn import LGNModel
 from lgn_hf.unfolding import fista_momentum, unfold
 from lgn_hf.unfolding_cpu import CannotCompile, Pool, library, suits, unfold_on_cpu
@@ -115,6 +115,65 @@ def test_single_precision_is_as_precise_as_that_of_unfold(case, training):
     assert not worse
 
 
+class Rounded(torch.autograd.Function):
+    """A product, and its gradients, of factors rounded to bfloat16."""
+
+    @staticmethod
+    def forward(ctx, product, padding, *factors):
+        ctx.product, ctx.padding = product, padding
+        ctx.save_for_backward(*factors)
+        return product(*(factor.bfloat16().double() for factor in factors), padding)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        with torch.enable_grad():
+            factors = [factor.bfloat16().double().requires_grad_() for factor in ctx.saved_tensors]
+            product = ctx.product(*factors, ctx.padding)
+        return None, None, *torch.autograd.grad(product, factors, gradient.bfloat16().double())
+
+
+def rounded(product):
+    def function(images, filters, padding, bias=None):
+        result = Rounded.apply(product, padding, images, filters)
+        return result if bias is None else result + bias[:, None, None]
+
+    return function
+
+
+@pytest.mark.skipif(not (library() and library().has_mixed()), reason="this processor has no matrix units (AMX)")
+class TestMixedPrecision:
+    """Under bfloat16 autocast products round their factors to bfloat16; sums, and everything else, are float32."""
+
+    @pytest.fixture(autouse=True)
+    def autocast(self):
+        with torch.autocast("cpu", torch.bfloat16):
+            yield
+
+    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("case", CASES)
+    def test_products_are_those_of_rounded_factors(self, case, training, monkeypatch):
+        inputs = make_inputs(**CASES[case])
+        inputs.step_size = 0.125  # rounding commutes with powers of two
+        found = run(unfold_on_cpu, inputs, dtype=torch.float32, training=training)
+        plain = error(found, run(unfold, inputs, training=training))
+        monkeypatch.setattr(unfolding, "analysis", rounded(unfolding.analysis))
+        monkeypatch.setattr(unfolding, "synthesis", rounded(unfolding.synthesis))
+        errors = error(found, run(unfold, inputs, training=training))
+        # Numbers half way between two of bfloat16 may go either way.
+        assert errors["z0"] < 1e-6 < 1e-4 < plain["z0"]
+        assert max(errors.values()) < 0.02, errors
+
+    def test_a_network_uses_it(self):
+        model = LGNModel(LGNConfig(image_size=8, num_groups=2, step_size=0.1))
+        images = torch.randn(3, 1, 8, 8)
+        assert suits(images, model.filter_bank().flatten(1, 2), model.norms, 1)
+        code = model(images).last_hidden_state
+        with torch.autocast("cpu", enabled=False):
+            exact = model(images).last_hidden_state
+        assert code.dtype == torch.float32
+        assert 0 < (code - exact).norm() < 0.02 * exact.norm()
+
+
 def test_the_last_code_alone_has_the_same_gradients():
     inputs = make_inputs()
     last = run(lambda **kwargs: unfold_on_cpu(**kwargs, all_codes=False), inputs)
@@ -214,8 +273,11 @@ def test_where_it_steps_aside():
     assert not suits(images.to("meta"), filters, norms, 1)
     assert not suits(images[:0], filters, norms, 1)
     assert not suits(images, torch.zeros(3, 6, 3, 9, 9).double(), norms, 0)  # dense
-    with torch.autocast("cpu"):
-        assert not suits(images, filters, norms, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not suits(images, filters, norms, 1)  # float64
+    with torch.autocast("cpu", torch.float16):
+        assert not suits(images.float(), filters.float(), norms.float(), 1)
+    norms.double()
     for other in (nn.SyncBatchNorm(6), nn.Identity(), nn.BatchNorm2d(6, affine=False)):
         assert not suits(images, filters, [norms[0], other.double()], 1)
     norms[0].register_forward_hook(lambda *_: None)
