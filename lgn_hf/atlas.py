@@ -147,7 +147,7 @@ def _facts(source: Source) -> list[list[str]]:
         "Test accuracy": _percent(results.get("test_accuracy")),
         "Test error": _percent(results.get("test_relative_error"), " of the images' energy missed"),
         "Network": network,
-        "Actions": f"{kind}, {_count(len(actions), 'matrix', 'matrices')} of {actions.dim} \N{MULTIPLICATION SIGN} {actions.dim}",
+        "Actions": f"{kind}, {_count(len(actions.distinct()), 'matrix', 'matrices')} of {actions.dim} \N{MULTIPLICATION SIGN} {actions.dim}",
         "Regularizer": None if regularizer == "none" else regularizer,
         "Parameters": _whole(results.get("parameters")),
         "Epochs": _whole(results.get("epochs")),

@@ -27,7 +27,7 @@ from .diagnostics import MIN_Z, power_separation
 from .drawing import SUPERSCRIPTS, number_text
 from .files import check_schema
 from .plots import action_gallery, effect_plot, filter_plot, save_figure, spectrum_plot
-from .portraits import portraits
+from .portraits import AXES, STRUCTURES, portraits
 from .sources import CONFIG_NAME, RESULTS_NAME, open_source
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME, FIGURES_NAME = "README.md", "recipe.yaml", "baseline_results.json", "figures"
@@ -90,8 +90,8 @@ _RESULTS = {
 def draw_figures(actions: Actions, folder: str | os.PathLike) -> list[Path]:
     """Draw what there is to see of a model's actions into `folder`/figures, as the card shows it.
 
-    Learned actions have the figures of `portraits`. Rotations are the same for all groups and so are drawn once, with the
-    filters of each layer; a network without groups has its filters alone, and nothing where they are unknown.
+    Learned actions have the figures of `portraits`. Those that all groups share, and rotations, are drawn once, with the filters
+    of each layer; a network without groups has its filters alone, and nothing where they are unknown.
 
     Returns:
         the paths of the figures.
@@ -101,7 +101,7 @@ def draw_figures(actions: Actions, folder: str | os.PathLike) -> list[Path]:
         figures = _rotation_figures(actions)
     elif actions.order > 1:
         figures = portraits(actions)
-    if not figures or actions.rotation_angle is not None:
+    if not figures or actions.rotation_angle is not None or actions.shared[1]:
         figures |= _filter_figures(actions)
     return [save_figure(figure, Path(folder, FIGURES_NAME, f"{name}.png"), DPI) for name, figure in figures.items()]
 
@@ -385,10 +385,9 @@ def _command(name: str, results: dict[str, Any]) -> str:
 
 def _describe(actions: Actions) -> dict[str, Any]:
     """What the card says about the actions: their labels, the most structured ones, each diagnostic, their powers."""
-    records = actions.diagnose()
+    distinct = actions.distinct()
+    records = distinct.diagnose()
     fixed = actions.rotation_angle is not None
-    if fixed:
-        records = records[:1]
     labels = Counter(record["label"] for record in records if record["label"])
     ranked = sorted(records, key=lambda record: (not record["label"], -_strongest(record)[1]["z"]))
     conditions = [record["condition_number"] for record in records]
@@ -396,15 +395,16 @@ def _describe(actions: Actions) -> dict[str, Any]:
     scores = {name: [_score(record, name) for record in records] for name in [*records[0]["scores"], "nearest"]}
     return {
         "count": len(records),
+        "few": len(records) <= len(STRUCTURES),
         "labels": labels.most_common(),
         "unstructured": sum(not record["label"] for record in records),
-        "rows": [_row(record) for record in ranked[:ROWS]],
+        "rows": [_row(record, actions.shared) for record in ranked[:ROWS]],
         "scores": [_summary(name, found) for name, found in scores.items()],
         "above": sum(_strongest(record)[1]["z"] > MIN_Z for record in records),
         "singular": len(conditions) - len(finite),
         "nearly_singular": sum(condition > NEARLY_SINGULAR for condition in finite),
         "condition": _span(finite),
-        "collapsed": 0 if fixed else int((power_separation(actions.matrices, actions.order) < NEARLY_SAME).sum()),
+        "collapsed": 0 if fixed else int((power_separation(distinct.matrices, actions.order) < NEARLY_SAME).sum()),
         "powers": _powers(actions),
         "orbit": _orbit_text(actions.order),
         "elements": "I" + _orbit_text(actions.order)[1:].replace("W", ""),
@@ -429,14 +429,14 @@ def _strongest(record: dict[str, Any]) -> tuple[str, dict[str, float]]:
     return max(found.items(), key=lambda item: item[1]["z"])
 
 
-def _row(record: dict[str, Any]) -> dict[str, Any]:
+def _row(record: dict[str, Any], shared: tuple[bool, ...]) -> dict[str, Any]:
     structures = {name: _score(record, name) for name in record["scores"]}
     structure, score = max(structures.items(), key=lambda item: item[1]["z"])
     nearest = record["nearest"][0] if record["nearest"] else None
     parameters = ", ".join(f"{name} {value}" for name, value in nearest["parameters"].items()) if nearest else ""
     condition = record["condition_number"]
     return {
-        "place": f"{record['layer']}, {record['group']}, {record['channel']}",
+        "place": ", ".join("all" if s else str(record[axis]) for axis, s in zip(AXES, shared, strict=True)),
         "label": record["label"] or "",
         "structure": _words(structure),
         "score": score,

@@ -17,7 +17,7 @@ SAMPLES = 100
 @dataclass(frozen=True)
 class Distance:
     """`diagnostics.action_distance` of two sets, and its mean and standard deviation where every action of the second
-    keeps its singular values and is otherwise drawn at random."""
+    keeps its singular values and is otherwise drawn at random (groups that share an action still share it)."""
 
     value: float
     chance: float
@@ -102,7 +102,9 @@ def _costs(a: Tensor, b: Tensor) -> np.ndarray:
 
 
 def _redrawn(matrices: Tensor, generator: torch.Generator) -> Tensor:
-    """U S V^T of each, with its own singular values S and U, V Haar orthogonal."""
+    """U S V^T of each, with its own singular values S and U, V Haar orthogonal; copies of a matrix stay copies."""
     noise = torch.randn(2, *matrices.shape, dtype=torch.float64, generator=generator)
-    u, v = haar(noise)
+    which = matrices.flatten(1).unique(dim=0, return_inverse=True)[1]
+    first = (which[:, None] == which).int().argmax(1)
+    u, v = haar(noise[:, first])
     return (u * torch.linalg.svdvals(matrices)[:, None, :]) @ v.mT

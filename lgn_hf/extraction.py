@@ -49,7 +49,7 @@ def write_table(actions: Actions, path: str | os.PathLike) -> Path:
 
 
 def most_structured(sources: Iterable[Source], count: int) -> list[dict[str, Any]]:
-    """The `count` actions that are furthest above chance, those that have a label first.
+    """The `count` distinct actions that are furthest above chance, those that have a label first.
 
     Returns:
         rows of `Actions.table`, with the name of the `model`, and in `structure` and `z` the score, or the nearest known
@@ -61,7 +61,8 @@ def most_structured(sources: Iterable[Source], count: int) -> list[dict[str, Any
 
     found = []
     for source in sources:
-        for row, record in zip(source.actions.table(), source.actions.diagnose(), strict=True):
+        actions = source.actions.distinct()
+        for row, record in zip(actions.table(), actions.diagnose(), strict=True):
             z_scores = {name: score["z"] for name, score in record["scores"].items()}
             if record["nearest"]:
                 z_scores["nearest"] = record["nearest"][0]["z"]

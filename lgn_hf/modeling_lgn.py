@@ -106,7 +106,7 @@ def without_autocast(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
 class LGNPreTrainedModel(PreTrainedModel):
     """Loading, saving, initialisation, and the accessors of filters and actions that all LGN models share.
 
-    Accessors always return L layers, tied or not, in the dtype of the parameters or float32, whichever is wider.
+    Accessors always return L layers and K groups, whatever they share, in the dtype of the parameters or float32, whichever is wider.
     """
 
     config: LGNConfig
@@ -179,7 +179,7 @@ class LGNPreTrainedModel(PreTrainedModel):
 
     def base_filters(self) -> Tensor:
         """The basis filters W: (L, K, C, n, m)."""
-        return self._all_layers(self._lgn.basis)
+        return self._expanded(self._lgn.basis)
 
     def thresholds(self) -> Tensor:
         """The soft thresholds lambda: (L, K*p)."""
@@ -188,7 +188,7 @@ class LGNPreTrainedModel(PreTrainedModel):
     @without_autocast
     def group_actions(self) -> Tensor:
         """The generators A, or the matrix of one step for `rotation`: (L, K, C or 1, d, d)."""
-        return self._all_layers(self._lgn.action.generators(self._lgn.wide_basis))
+        return self._expanded(self._lgn.action.generators(self._lgn.wide_basis))
 
     def actions(self) -> Actions:
         """All generators as they are now, by themselves: to look at, apply, diagnose and save (`actions.py`)."""
@@ -206,18 +206,19 @@ class LGNPreTrainedModel(PreTrainedModel):
     @without_autocast
     def orbit_operators(self) -> Tensor:
         """Operator i maps vec(basis filter) to vec(filter i) of its group: (L, K, C or 1, p, d, d)."""
-        return self._all_layers(self._lgn.action.operators(self._lgn.wide_basis))
+        return self._expanded(self._lgn.action.operators(self._lgn.wide_basis))
 
     @without_autocast
     def filter_bank(self) -> Tensor:
         """The orbits of the basis filters (eq. 9): (L, K, p, C, n, m). Filter k*p + i of a layer is power i of group k
         (eq. 11)."""
         orbits = self._lgn.action.orbit(vec(self._lgn.wide_basis))  # (1 or L, K, C, p, d)
-        return self._all_layers(unvec(orbits, self.config.filter_size).transpose(2, 3))
+        return self._expanded(unvec(orbits, self.config.filter_size).transpose(2, 3))
 
     @without_autocast
     def regularization_loss(self) -> Tensor:
-        """mu times the invertibility loss, summed over layers, groups and channels (eq. 12, eq. 14 or appendix B).
+        """mu times the invertibility loss, summed over layers, groups and channels (eq. 12, eq. 14 or appendix B); an
+        action that groups, channels or untied layers share counts once.
 
         0 where there is nothing to regularize: `regularizer="none"`, fixed rotations, groups of order 1.
         """
@@ -248,8 +249,9 @@ class LGNPreTrainedModel(PreTrainedModel):
     def _lgn(self) -> LGNModel:
         return cast(LGNModel, self.base_model)
 
-    def _all_layers(self, tensor: Tensor) -> Tensor:
-        return tensor.expand(self.config.num_layers, *tensor.shape[1:])
+    def _expanded(self, tensor: Tensor) -> Tensor:
+        """All layers and groups, (L, K, ...), of those that have their own."""
+        return tensor.expand(self.config.num_layers, self.config.num_groups, *tensor.shape[2:])
 
 
 class LGNModel(LGNPreTrainedModel):

@@ -14,34 +14,39 @@ from matplotlib.figure import Figure
 from .actions import Actions
 from .plots import action_gallery, effect_plot, orbit_plot, spectrum_plot
 
+AXES = ("layer", "group", "channel")
 STRUCTURES = ("skew_symmetry", "toeplitz", "multi_scale", "block_concentration")  # figures 1 and 7
 
 
 def portraits(actions: Actions) -> dict[str, Figure]:
-    """Figures by name: `gallery` of all actions, `spectra` of all, `effects` (figure 2) and `orbits` of the action that
-    has most of each of `STRUCTURES` (no orbits where the basis filters are unknown or channels share an action)."""
+    """Figures by name: `gallery` of all distinct actions, `spectra` of all, `effects` (figure 2) and `orbits` of the action
+    that has most of each of `STRUCTURES`, or of all where there are no more (no orbits where the basis filters are unknown
+    or channels share an action)."""
+    own_axes = [axis for axis, shared in zip(AXES, actions.shared, strict=True) if not shared]
+    actions = actions.distinct()
     every, records = list(actions), actions.diagnose()
     matrices = actions.matrices.flatten(0, 2)
-    names = [f"layer {action.layer}, group {action.group}, channel {action.channel}" for action in every]
+    names = [", ".join(f"{axis} {getattr(action, axis)}" for axis in own_axes) or "every layer" for action in every]
     captions = [f"{record['label'] or 'unstructured'}\n{_strongest(record)}" for record in records]
-    best = {
-        structure: max(range(len(every)), key=lambda i: z_score(records[i], structure)) for structure in STRUCTURES
-    }
-    titles = [f"{structure.replace('_', ' ')}: {names[i]}" for structure, i in best.items()]
+    best = {name: i for i, name in enumerate(names)}
+    if len(every) > len(STRUCTURES):
+        most = [max(range(len(every)), key=lambda i: z_score(records[i], structure)) for structure in STRUCTURES]
+        best = {f"{text.replace('_', ' ')}: {names[i]}": i for text, i in zip(STRUCTURES, most, strict=True)}
+    chosen, titles = [*best.values()], [*best]
     figures = {
         "gallery": action_gallery(matrices, names, captions, actions.size),
         "spectra": spectrum_plot(matrices, actions.order, names),
-        "effects": effect_plot(matrices[[*best.values()]], titles=[title.replace(": ", "\n") for title in titles]),
+        "effects": effect_plot(matrices[chosen], titles=[title.replace(": ", "\n") for title in titles]),
     }
-    filters = [basis for basis in (every[i].basis for i in best.values()) if basis is not None and basis.dim() == 2]
-    if len(filters) == len(best):
-        figures["orbits"] = orbit_plot(torch.stack(filters), matrices[[*best.values()]], actions.order, titles=titles)
+    filters = [basis for basis in (every[i].basis for i in chosen) if basis is not None and basis.dim() == 2]
+    if len(filters) == len(chosen):
+        figures["orbits"] = orbit_plot(torch.stack(filters), matrices[chosen], actions.order, titles=titles)
     return figures
 
 
 def summary(actions: Actions) -> dict[str, Any]:
-    """One row: how many actions, their most frequent labels, and medians of condition numbers, z-scores and correlations."""
-    records = actions.diagnose()
+    """One row: how many distinct actions, their most frequent labels, and medians of condition numbers, z-scores and correlations."""
+    records = actions.distinct().diagnose()
     labels = Counter(record["label"] or "unstructured" for record in records)
     return {
         "actions": len(records),

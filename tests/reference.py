@@ -49,6 +49,13 @@ def own_layer(config, layer):
     return 0 if config.tied else layer
 
 
+def own_action(config, layer, group, channel):
+    """The index of an action's parameters, which all that share it read."""
+    sharing = config.action_sharing
+    layer = 0 if sharing == "network" else own_layer(config, layer)
+    return layer, 0 if sharing in ("layer", "network") else group, channel if sharing == "channel" else 0
+
+
 def generator(model, layer, group, channel):
     """The matrix A of one action."""
     config = model.config
@@ -57,8 +64,7 @@ def generator(model, layer, group, channel):
         return np.eye(size**2)
     if config.action == "rotation":
         return rotation_operator(size, config.rotation_angle)
-    channel = channel if config.action_sharing == "channel" else 0
-    weight = numpy_of(model.base_model.action.weight[own_layer(config, layer), group, channel])
+    weight = numpy_of(model.base_model.action.weight[own_action(config, layer, group, channel)])
     if config.action == "left":
         return np.kron(np.eye(size), weight)
     if config.action == "cyclic":
@@ -176,22 +182,21 @@ def reconstruction(model, images):
 
 
 def regularization(model):
-    """mu times equation 12, equation 14 or appendix B, summed over layers, groups and channels (shared actions once)."""
+    """mu times equation 12, equation 14 or appendix B, summed over layers, groups and channels (shared actions once, tied
+    layers each)."""
     config = model.config
     if config.regularizer == "none" or config.group_order == 1 or config.action == "rotation":
         return 0.0
     total = 0.0
-    for layer in range(config.num_layers):
-        for group in range(config.num_groups):
-            for channel in range(config.num_channels if config.action_sharing == "channel" else 1):
-                matrix = generator(model, layer, group, channel)
-                singular_values = np.linalg.svd(matrix, compute_uv=False)
-                if config.regularizer == "inverse":
-                    inverses = numpy_of(model.base_model.auxiliary_inverses)
-                    product = matrix @ inverses[own_layer(config, layer), group, channel]
-                    total += math.sqrt(((product - np.eye(len(product))) ** 2).sum())
-                elif config.regularizer == "nuclear":
-                    total -= singular_values.sum()
-                else:
-                    total -= np.log(singular_values).sum()
-    return config.regularizer_weight * total
+    places = np.ndindex(config.num_layers, config.num_groups, config.num_channels)
+    for index in {own_action(config, *place) for place in places}:
+        matrix = generator(model, *index)
+        singular_values = np.linalg.svd(matrix, compute_uv=False)
+        if config.regularizer == "inverse":
+            product = matrix @ numpy_of(model.base_model.auxiliary_inverses)[index]
+            total += math.sqrt(((product - np.eye(len(product))) ** 2).sum())
+        elif config.regularizer == "nuclear":
+            total -= singular_values.sum()
+        else:
+            total -= np.log(singular_values).sum()
+    return config.regularizer_weight * total * (config.num_layers if config.tied else 1)

@@ -324,6 +324,10 @@ class TestFiles:
         unlabelled = [row["z"] for row in most_structured(sources, 1000) if row["label"] is None]
         assert unlabelled == sorted(unlabelled, reverse=True)
 
+    def test_a_shared_action_is_told_once(self):
+        best = most_structured([source("layers", "learned-layer"), source("rotating", "rotation-90")], 1000)
+        assert sorted((row["model"], row["layer"]) for row in best) == [("layers", 0), ("layers", 1), ("rotating", 0)]
+
 
 class TestComparison:
     def test_of_a_model_with_itself_in_another_order(self):
@@ -351,6 +355,15 @@ class TestComparison:
     def test_unrelated_actions_are_at_chance(self):
         a, b = (Actions(torch.randn(2, 4, 1, 16, 16), 4) for _ in range(2))
         assert abs(compare(a, b).whole.z) < 4
+
+    def test_copies_of_an_action_are_no_evidence(self):
+        """Chance is that of the one action that there is, whose every copy is as far away."""
+        one, other = (Actions(torch.randn(1, 1, 1, 16, 16), 4) for _ in range(2))
+        copies = [Actions(actions.matrices.expand(2, 5, 1, 16, 16), 4) for actions in (one, other)]
+        expected, found = compare(one, other, samples=400).whole, compare(*copies, samples=400).whole
+        assert found.value == pytest.approx(expected.value)
+        assert found.deviation == pytest.approx(expected.deviation, rel=0.2)
+        assert abs(found.z) < 4
 
     def test_chance_is_drawn_from_the_seed(self):
         a, b = (make_model("learned", seed=seed).actions() for seed in (1, 2))

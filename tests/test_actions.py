@@ -263,6 +263,24 @@ def test_actions_are_diagnosed_once():
     assert [record["layer"] for record in actions[::-1].diagnose()] == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("name", "shared", "shape"),
+    [
+        ("learned-colour", (False, False, False), (2, 2, 3)),
+        ("learned-shared", (False, False, True), (2, 2, 1)),
+        ("learned-layer", (False, True, True), (2, 1, 1)),
+        ("learned-network", (True, True, True), (1, 1, 1)),
+        ("learned-tied", (True, False, False), (1, 2, 1)),
+        ("rotation-90", (True, True, True), (1, 1, 1)),
+    ],
+)
+def test_copies_of_an_action_are_known_as_such(name, shared, shape):
+    actions = make_used_model(name).actions()
+    assert actions.shared == shared
+    assert actions.distinct().matrices.shape[:3] == shape
+    assert torch.equal(actions.distinct().matrices.expand_as(actions.matrices), actions.matrices)
+
+
 # Files
 
 

@@ -35,6 +35,8 @@ KINDS = {
     "rotation": ["--action", "rotation", "--group_order", "6"],
     "cyclic": ["--action", "cyclic", "--group_order", "3"],
     "left": ["--action", "left"],
+    "layer": ["--action_sharing", "layer"],
+    "network": ["--action_sharing", "network"],
     "free": ["--group_order", "1", "--num_groups", "8"],
 }
 WIDTHS = {"desktop": 1280, "phone": 390}
@@ -168,14 +170,27 @@ def test_every_figure_is_shown_with_a_text_for_those_who_do_not_see_it(trained, 
 def test_what_is_drawn_is_what_there_is_to_see(trained):
     names = {kind: {path.stem for path in (trained(kind) / "figures").iterdir()} for kind in KINDS}
     assert names["learned"] == names["cyclic"] == names["left"] == {"gallery", "spectra", "effects", "orbits"}
-    assert names["rotation"] == {
-        "gallery",
-        "spectra",
-        "effects",
-        "filters-0",
-        "filters-1",
-    }  # one rotation, not 4 alike
+    once = {"gallery", "spectra", "effects", "filters-0", "filters-1"}  # one rotation, not 4 alike
+    assert names["rotation"] == once
+    assert names["layer"] == names["network"] == {*once, "orbits"}
     assert names["free"] == {"filters-0", "filters-1"}
+
+
+@pytest.mark.parametrize("kind", ["layer", "network"])
+def test_an_action_that_groups_share_is_told_once(trained, kind):
+    card = " ".join(render_card(trained(kind)).split())
+    for text in {
+        "layer": [
+            "the same A for all groups of a layer",
+            "one for each layer, shared by all its groups and channels",
+            "of the 2 actions",
+            "| 0, all, all |",
+            "| 1, all, all |",
+        ],
+        "network": ["the same A for all groups of all layers", "one for the whole network", "| all, all, all |"],
+    }[kind]:
+        assert card.count(text) >= 1, text
+    assert not re.search(r"of (the|all) [14]\b", card)
 
 
 def test_a_network_without_groups_says_so(trained):

@@ -35,7 +35,7 @@ WHOLE_FROM_1 = ("image_size", "num_groups", "group_order", "num_layers", "filter
 CHOICES = {
     "algorithm": ("fista", "ista"),
     "action": ("learned", "rotation", "left", "cyclic"),
-    "action_sharing": ("channel", "group"),
+    "action_sharing": ("channel", "group", "layer", "network"),
     "regularizer": ("inverse", "nuclear", "logdet", "none"),
     "projection": ("frobenius", "rms", "none"),
     "decoder": ("free", "tied"),

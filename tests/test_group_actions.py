@@ -66,10 +66,60 @@ def test_tied_layers_share_filters_and_actions(name, accessor):
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_untied_layers_groups_and_channels_have_actions_of_their_own(name):
+def test_what_shares_no_action_has_one_of_its_own(name):
     config, actions = NETWORKS[name], make_model(name).group_actions()
-    own = actions[: config.num_distinct_layers].flatten(0, 2)
-    assert len({tuple(action.flatten().tolist()) for action in own}) == len(own)
+    found = {}
+    for place in actions_of(config):
+        found.setdefault(reference.own_action(config, *place), set()).add(tuple(actions[place].flatten().tolist()))
+    assert all(len(matrices) == 1 for matrices in found.values())
+    assert len(set().union(*found.values())) == len(found)
+
+
+@pytest.mark.parametrize("action", ["learned", "left", "cyclic"])
+@pytest.mark.parametrize(
+    ("sharing", "tied", "shape"),
+    [
+        ("channel", False, (3, 2, 3)),
+        ("group", False, (3, 2, 1)),
+        ("layer", False, (3, 1, 1)),
+        ("network", False, (1, 1, 1)),
+        ("channel", True, (1, 2, 3)),
+        ("layer", True, (1, 1, 1)),
+        ("network", True, (1, 1, 1)),
+    ],
+)
+def test_a_shared_action_is_one_parameter(action, sharing, tied, shape):
+    model = make_model("learned", action=action, action_sharing=sharing, tied=tied, num_channels=3)
+    weight = model.base_model.action.weight
+    assert weight.shape == (*shape, *([3, 3] if action == "left" else [9, 9]))
+    assert model.config.num_action_parameters == weight.numel()
+    assert model.group_actions().shape == (3, 2, shape[2], 9, 9)
+
+
+@pytest.mark.parametrize("name", ["learned-layer", "learned-network", "left-layer", "cyclic-layer", "cyclic-network"])
+def test_sharing_an_action_is_having_copies_of_it(name):
+    """The same filters as of a network where each has its own, and as gradient the sum of theirs."""
+    shared = make_used_model(name)
+    copies = make_model(name, action_sharing="channel")
+    weight, own = (model.base_model.action.weight for model in (shared, copies))
+    with torch.no_grad():
+        own.copy_(weight.expand_as(own))
+        copies.base_model.basis.copy_(shared.base_model.basis)
+    banks = [model.filter_bank() for model in (shared, copies)]
+    torch.testing.assert_close(*banks, **EXACT)
+    for bank in banks:
+        (bank * torch.arange(bank.numel()).view_as(bank).sin()).sum().backward()
+    torch.testing.assert_close(weight.grad, own.grad.sum_to_size(weight.shape), **EXACT)
+    torch.testing.assert_close(shared.base_model.basis.grad, copies.base_model.basis.grad, **EXACT)
+
+
+def test_tied_layers_make_sharing_by_the_network_sharing_by_the_layer():
+    layer, network = (
+        make_used_model("learned", tied=True, action_sharing=sharing) for sharing in ("layer", "network")
+    )
+    assert all(torch.equal(network.state_dict()[key], tensor) for key, tensor in layer.state_dict().items())
+    assert torch.equal(layer.filter_bank(), network.filter_bank())
+    assert torch.equal(layer.regularization_loss(), network.regularization_loss())
 
 
 # Values: the model's einsums against loops
@@ -209,7 +259,7 @@ def test_rotations_have_the_accuracy_of_the_model_after_any_cast(cast):
 # Left
 
 
-@pytest.mark.parametrize("name", ["left", "left-tied"])
+@pytest.mark.parametrize("name", ["left", "left-tied", "left-layer"])
 def test_left_actions_multiply_the_filter_from_the_left(name):
     model = make_used_model(name)
     size = model.config.filter_size
@@ -217,7 +267,7 @@ def test_left_actions_multiply_the_filter_from_the_left(name):
     W = torch.randn(size, size, dtype=torch.float64)
     for layer, k, c in actions_of(model.config):
         image = unvec(actions[layer, k, c] @ vec(W), size)
-        torch.testing.assert_close(image, weight[reference.own_layer(model.config, layer), k, c] @ W, **EXACT)
+        torch.testing.assert_close(image, weight[reference.own_action(model.config, layer, k, c)] @ W, **EXACT)
 
 
 def corner_swap(size):
@@ -278,7 +328,9 @@ def test_autocast_leaves_orbits_alone(name, accessor):
 # Gradients
 
 
-@pytest.mark.parametrize("name", ["learned", "left", "cyclic-leftover", "rotation-60"])
+@pytest.mark.parametrize(
+    "name", ["learned", "learned-layer", "left", "cyclic-leftover", "cyclic-layer", "rotation-60"]
+)
 @pytest.mark.parametrize("accessor", ["orbit_operators", "filter_bank"])
 def test_gradients_of_orbits_are_those_of_finite_differences(name, accessor):
     model = make_used_model(name, num_layers=1)

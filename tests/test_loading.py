@@ -83,7 +83,9 @@ def test_an_export_is_really_sharded(tmp_path):
 
 
 @pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("name", ["learned", "learned-tied", "learned-shared", "left"])
+@pytest.mark.parametrize(
+    "name", ["learned", "learned-tied", "learned-shared", "learned-layer", "learned-network", "left"]
+)
 def test_training_goes_on_from_an_export_with_the_true_inverses(name, head, tmp_path):
     make_used_model(name, head).save_pretrained(tmp_path)
     model = HEADS[head].from_pretrained(tmp_path).train()

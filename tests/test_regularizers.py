@@ -13,7 +13,8 @@ from lgn_hf.regularizers import inverse_loss, logdet_loss, nuclear_loss, polar_f
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 REGULARIZERS = ["inverse", "nuclear", "logdet"]
-FAMILIES = ["learned", "learned-tied", "learned-colour", "learned-shared", "left", "left-tied", "cyclic"]
+FAMILIES = ["learned", "learned-tied", "learned-colour", "learned-shared", "learned-layer", "learned-network"]
+FAMILIES += ["left", "left-tied", "cyclic"]
 
 
 def random_matrices(*batch, dim=4):
@@ -116,21 +117,38 @@ def test_tied_actions_count_once_for_every_layer(regularizer):
 
 
 @pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("sharing", ["group", "layer", "network"])
+def test_shared_actions_count_once(sharing, regularizer):
+    model = make_used_model("learned", action_sharing=sharing, num_channels=3, regularizer=regularizer)
+    kept = reference.generator(model, 2, 1, 0)
+    alone = make_used_model("learned", num_layers=1, num_groups=1, regularizer=regularizer)
+    with torch.no_grad():
+        for parameter in (model.lgn.action.weight, alone.lgn.action.weight):
+            parameter.copy_(torch.from_numpy(kept))
+        for inverses in (model.lgn.auxiliary_inverses, alone.lgn.auxiliary_inverses):
+            if inverses is not None:
+                inverses.copy_(torch.eye(9))
+    count = {"group": 6, "layer": 3, "network": 1}[sharing]
+    torch.testing.assert_close(model.regularization_loss(), count * alone.regularization_loss(), **EXACT)
+
+
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
 def test_the_weight_scales_the_loss(regularizer):
     one, four = (make_used_model("learned", regularizer=regularizer, regularizer_weight=mu) for mu in (0.5, 2))
     torch.testing.assert_close(4 * one.regularization_loss(), four.regularization_loss(), **EXACT)
     assert make_used_model("learned", regularizer=regularizer, regularizer_weight=0).regularization_loss() == 0
 
 
-@pytest.mark.parametrize("name", ["learned", "learned-tied", "learned-shared", "left", "even-filter", "dense"])
+@pytest.mark.parametrize(
+    "name", ["learned", "learned-tied", "learned-shared", "learned-layer", "learned-network", "left", "dense"]
+)
 def test_the_inverses_of_fresh_actions_start_as_gaussian_matrices_of_unit_norm(name):
     model = make_model(name)
     config = model.config
-    shape = (config.num_distinct_layers, config.num_groups, config.num_action_channels, *[config.filter_dim] * 2)
     inverses = model.base_model.auxiliary_inverses
-    assert inverses.shape == shape
+    assert inverses.shape == (*config.action_shape, *[config.filter_dim] * 2)
     torch.testing.assert_close(
-        torch.linalg.matrix_norm(inverses), torch.ones(shape[:3]).to(inverses), rtol=0, atol=1e-6
+        torch.linalg.matrix_norm(inverses), torch.ones(config.action_shape).to(inverses), rtol=0, atol=1e-6
     )
 
 
@@ -166,7 +184,7 @@ def test_gradients_reach_every_action(name, regularizer):
 
 
 @pytest.mark.parametrize("regularizer", REGULARIZERS)
-@pytest.mark.parametrize("name", ["learned", "left-tied", "cyclic"])
+@pytest.mark.parametrize("name", ["learned", "learned-layer", "left-tied", "cyclic"])
 def test_gradients_of_a_network_are_those_of_finite_differences(name, regularizer):
     model = make_used_model(name, num_layers=1, regularizer=regularizer, regularizer_weight=1.0)
     check_gradients(model, model.regularization_loss)

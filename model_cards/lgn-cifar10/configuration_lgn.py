@@ -8,6 +8,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 
 ACTIONS = ("learned", "rotation", "left", "cyclic")
+SHARING = ("channel", "group", "layer", "network")
 REGULARIZERS = {"none": 0.0, "inverse": 1e-3, "nuclear": 1e-2, "logdet": 1e-3}  # name -> default weight mu
 # The most that a configuration, which may be anyone's, can ask for: more than these networks need, too little to exhaust
 # a machine while it is refused.
@@ -56,7 +57,11 @@ class LGNConfig(PreTrainedConfig):
         "the generators: learned (free matrices), rotation (fixed, by rotation_angle), left (I (x) A_n, which cannot "
         "mix columns) or cyclic (S P S^-1 with S learned: A^p = I by construction)",
     )
-    action_sharing: str = _field("channel", "one action per (layer, group, channel), or per (layer, group): group")
+    action_sharing: str = _field(
+        "channel",
+        "what has an action of its own: every channel of every group (channel), every group (group), every layer (layer) or "
+        "only the network as a whole (network)",
+    )
     rotation_angle: float | None = _field(
         None, "degrees between neighbours of an orbit when action is rotation; default 360 / group_order"
     )
@@ -143,7 +148,7 @@ class LGNConfig(PreTrainedConfig):
         for name, allowed in {
             "algorithm": ("fista", "ista"),
             "action": ACTIONS,
-            "action_sharing": ("channel", "group"),
+            "action_sharing": SHARING,
             "regularizer": (*REGULARIZERS, None),
             "projection": ("frobenius", "rms", "none"),
             "decoder": ("free", "tied"),
@@ -183,10 +188,10 @@ class LGNConfig(PreTrainedConfig):
 
     def _check_memory(self, labels: int) -> None:
         """The network's largest tensors."""
-        learned = self.num_distinct_layers * self.num_groups * self.num_action_channels
         numbers = {
             "filters": self.num_layers * self.num_filters * self.num_channels * self.filter_dim,
-            "actions": (self.group_order if self.action == "rotation" else learned) * self.filter_dim**2,
+            "actions": (self.group_order if self.action == "rotation" else math.prod(self.action_shape))
+            * self.filter_dim**2,
             "code": self.num_filters * self.code_size**2,
             "classifier": self.num_filters * self.pool_size**2 * labels,
         }
@@ -230,6 +235,12 @@ class LGNConfig(PreTrainedConfig):
         return 1 if self.tied else self.num_layers
 
     @property
+    def action_shape(self) -> tuple[int, ...]:
+        """Layers, groups and channels that have actions of their own: 1 where all share theirs."""
+        shared = SHARING.index(self.action_sharing)  # the last so many of the three
+        return (self.num_distinct_layers, self.num_groups, self.num_channels)[: 3 - shared] + (1,) * shared
+
+    @property
     def num_basis_parameters(self) -> int:
         """Numbers in the basis filters."""
         return self.num_distinct_layers * self.num_groups * self.num_channels * self.filter_dim
@@ -241,9 +252,9 @@ class LGNConfig(PreTrainedConfig):
             return 0
         dim = self.filter_dim
         size = {"learned": dim**2, "cyclic": dim**2, "left": dim, "rotation": 0}[self.action]
-        return self.num_distinct_layers * self.num_groups * self.num_action_channels * size
+        return math.prod(self.action_shape) * size
 
     @property
     def num_action_channels(self) -> int:
         """Actions per group: C, or 1 where all channels share one."""
-        return self.num_channels if self.action_sharing == "channel" else 1
+        return self.action_shape[2]

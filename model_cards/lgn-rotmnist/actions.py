@@ -159,6 +159,8 @@ class Action(LinearMaps):
 class Actions(LinearMaps):
     """All generators of a network, (L, K, C, d, d), or (L, K, 1, d, d) where channels share theirs.
 
+    Groups or layers that share an action each have a copy of it; `distinct` is without copies.
+
     `actions[l]`, `actions[l, k]`, slices of layers, groups and channels are `Actions` again, always of all three
     dimensions; `actions[l, k, c]` is one `Action`, and iteration goes over all of them, layer by layer.
 
@@ -224,6 +226,21 @@ class Actions(LinearMaps):
     def has_own_channels(self) -> bool:
         """Whether every channel of the basis filters has an action of its own."""
         return self.basis is not None and self.basis.shape[2] == self.matrices.shape[2]
+
+    @property
+    def shared(self) -> tuple[bool, bool, bool]:
+        """Whether all layers have the same actions, all groups, and all channels: tied layers, fixed rotations,
+        `action_sharing`."""
+        layers, groups, channels = (
+            count > 1 and torch.equal(self.matrices, self.matrices.narrow(axis, 0, 1).expand_as(self.matrices))
+            for axis, count in enumerate(self.matrices.shape[:3])
+        )
+        one_channel = self.matrices.shape[2] == 1 and self.config.get("action_sharing", "channel") != "channel"
+        return layers, groups, channels or one_channel
+
+    def distinct(self) -> Actions:
+        """The actions of one layer, group or channel alone where all have the same."""
+        return self[tuple(slice(1 if shared else None) for shared in self.shared)] if any(self.shared) else self
 
     @property
     def keys(self) -> list[str]:

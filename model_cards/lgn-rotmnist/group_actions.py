@@ -2,8 +2,8 @@
 
 An action is a linear map on vectorised filters, phi_A(W) = vec^-1(A vec(W)) ("Learning Linear Groups in Neural
 Networks", eq. 8). Each kind is one module that turns its parameters into orbits; the network sees only filters.
-Shapes: L layers with parameters of their own, K groups, C channels (or 1 where channels share an action), p = order,
-n x n filters, d = n*n.
+Shapes: L layers with parameters of their own, K groups, C channels, p = order, n x n filters, d = n*n; of actions, L', K', C'
+are those numbers, or 1 where all share theirs (`action_sharing`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class GroupAction(nn.Module):
         super().__init__()
         self.order = config.group_order
         self.size = config.filter_size
-        self.batch_shape = (config.num_distinct_layers, config.num_groups, config.num_action_channels)
+        self.batch_shape = config.action_shape
 
     @property
     def dim(self) -> int:
@@ -45,12 +45,12 @@ class GroupAction(nn.Module):
         return any(True for _ in self.parameters())
 
     def generators(self, like: Tensor) -> Tensor:
-        """The generator A of each group, (L, K, C or 1, d, d), in the dtype and on the device of `like`."""
+        """The generators A, (L', K', C', d, d), in the dtype and on the device of `like`."""
         eye = torch.eye(self.dim, dtype=like.dtype, device=like.device)
         return eye.expand(*self.batch_shape, self.dim, self.dim)
 
     def operators(self, like: Tensor) -> Tensor:
-        """The orbit operators I, A, ..., A^{p-1}: (L, K, C or 1, p, d, d)."""
+        """The orbit operators I, A, ..., A^{p-1}: (L', K', C', p, d, d)."""
         generators = self.generators(like)
         powers = [torch.eye(self.dim, dtype=like.dtype, device=like.device).expand_as(generators)]
         for _ in range(self.order - 1):
@@ -60,7 +60,7 @@ class GroupAction(nn.Module):
     def orbit(self, vectors: Tensor) -> Tensor:
         """The orbits of vectorised filters (eq. 9): (L, K, C, d) to (L, K, C, p, d)."""
         transposed = self.generators(vectors).flatten(0, 2).mT
-        # One batch of products a power; channels that share an action are rows of one matrix.
+        # One batch of products a power; filters that share an action are rows of one matrix.
         images = [vectors.reshape(len(transposed), -1, self.dim)]
         for _ in range(self.order - 1):
             images.append(torch.bmm(images[-1], transposed))
@@ -75,7 +75,7 @@ class GroupAction(nn.Module):
 
 
 class LearnedAction(GroupAction):
-    """A free matrix per (layer, group, channel): the LGN."""
+    """A free matrix, by default per (layer, group, channel): the LGN."""
 
     def __init__(self, config: LGNConfig):
         super().__init__(config)
@@ -100,9 +100,7 @@ class LeftAction(GroupAction):
 
     def generators(self, like: Tensor) -> Tensor:
         eye = torch.eye(self.size, dtype=like.dtype, device=like.device)
-        blocks = (
-            eye[:, None, :, None] * self.weight.to(like.dtype)[..., None, :, None, :]
-        )  # (L, K, C or 1, n, n, n, n)
+        blocks = eye[:, None, :, None] * self.weight.to(like.dtype)[..., None, :, None, :]  # (L', K', C', n, n, n, n)
         return blocks.reshape(*self.batch_shape, self.dim, self.dim)
 
     def orbit(self, vectors: Tensor) -> Tensor:
@@ -185,7 +183,7 @@ class CyclicAction(GroupAction):
 
     def orbit(self, vectors: Tensor) -> Tensor:
         basis = self.weight.to(vectors.dtype).flatten(0, 2)
-        rows = vectors.reshape(len(basis), -1, self.dim)  # channels that share an action are rows of one matrix
+        rows = vectors.reshape(len(basis), -1, self.dim)  # filters that share an action are rows of one matrix
         coordinates = torch.linalg.solve(basis.mT, rows, left=False)
         powers = coordinates.index_select(-1, self.permutations(vectors.device).flatten())  # (., rows, p * d)
         images = torch.bmm(powers.view(len(basis), -1, self.dim), basis.mT)
