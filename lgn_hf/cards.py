@@ -38,6 +38,7 @@ METRICS = {
     "classification": {"accuracy": ("accuracy", "accuracy")},
     "reconstruction": {"mse": ("mse", "mean squared error"), "relative_error": ("relative_error", "energy missed")},
 }
+DATASET_KINDS = {"rot-mnist": "rot-", "rotated": "rotated "}  # what may precede the name of a data set, and its words
 DATASETS = {"mnist": "MNIST", "cifar10": "CIFAR-10", "digits": "scikit-learn's digits"}
 LAUNCH = {  # device and whether there are several processes
     ("cpu", False): "training/accelerate/cpu.yaml",
@@ -305,7 +306,7 @@ def _dataset(source: str) -> dict[str, Any]:
     last = place.rstrip("/").split("/")[-1]
     name = DATASETS.get(last, last)
     is_id = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", place, re.ASCII)
-    return {"source": source, "name": f"rot-{name}" if prefix else name, "id": place if is_id else None}
+    return {"source": source, "name": DATASET_KINDS.get(prefix, "") + name, "id": place if is_id else None}
 
 
 def _test(results: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .actions import RECORDS_NAME, TENSORS_NAME, load_actions
-from .cards import BASELINE_NAME, CARD_NAME, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
+from .cards import BASELINE_NAME, CARD_NAME, DATASET_KINDS, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
 from .configuration_lgn import LGNConfig
 from .image_processing_lgn import WHITENING_NAME, LGNImageProcessor
 from .modeling_lgn import LGNForImageClassification, LGNForImageReconstruction
@@ -40,7 +40,6 @@ MODULES = tuple(sorted(path.name for path in Path(__file__).parent.glob("*.py"))
 
 TASKS = {"classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
 PIPELINE_TAGS = ("image-classification", "image-to-image", "image-feature-extraction")
-ROTATED_PREFIX = "rot-mnist:"
 
 logger = logging.getLogger("lgn_hf.publication")
 
@@ -223,11 +222,16 @@ def _read_baseline(run: Path, baseline: str | os.PathLike | None, results: dict[
 # What a run says of itself, without what it says of the machine's folders
 
 
+def _kind_and_place(source: str) -> tuple[str, str]:
+    """`rot-mnist:`, `rotated:` or nothing, and the data set that it precedes."""
+    kind = next((f"{kind}:" for kind in DATASET_KINDS if source.startswith(f"{kind}:")), "")
+    return kind, source.removeprefix(kind)
+
+
 def _public_dataset(recorded: str, dataset: str | None) -> str:
     """The name of a run's data that means something elsewhere."""
-    source = recorded.removeprefix(ROTATED_PREFIX)
-    prefix = recorded[: len(recorded) - len(source)]
-    given = None if dataset is None else dataset.removeprefix(ROTATED_PREFIX)
+    prefix, source = _kind_and_place(recorded)
+    given = None if dataset is None else _kind_and_place(dataset)[1]
     if given == "" or (given and (given.startswith((".", "/", "~")) or not is_repo_id(given))):
         raise ValueError(f"dataset={dataset!r}: must be the id of a data set on the Hub, such as ylecun/mnist")
     is_path = not is_repo_id(source) or Path(source).exists()
@@ -237,6 +241,12 @@ def _public_dataset(recorded: str, dataset: str | None) -> str:
             "its path leads to it)"
         )
     return prefix + (given or (Path(source).resolve().name if is_path else source))
+
+
+def _public_test(source: str, trained_on: str, dataset: str | None) -> str:
+    """The same for further data that a run was tested on; `dataset` names them too where they are the same."""
+    is_same = _kind_and_place(source)[1] == _kind_and_place(trained_on)[1]
+    return _public_dataset(source, dataset if is_same else None)
 
 
 def _public_recipe(recipe: dict[str, Any], name: str, dataset: str | None) -> dict[str, Any]:
@@ -249,6 +259,8 @@ def _public_recipe(recipe: dict[str, Any], name: str, dataset: str | None) -> di
         "hub_private_repo": False,
     }
     own = {field: value for field, value in fixed.items() if field in recipe}
+    if sources := recipe.get("also_test_on"):
+        own["also_test_on"] = [_public_test(source, recipe["dataset"], dataset) for source in sources]
     return {**recipe, **own, "dataset": _public_dataset(recipe["dataset"], dataset)}
 
 
@@ -258,7 +270,11 @@ def _public_results(results: dict[str, Any], name: str, dataset: str | None, not
         data["source"] = _public_dataset(data["source"], dataset)
     if note:
         data["note"] = note
-    return {**results, "recipe": _public_recipe(results["recipe"], name, dataset), "data": data}
+    own = {"recipe": _public_recipe(results["recipe"], name, dataset), "data": data}
+    if tests := results.get("also_tested_on"):
+        trained_on = results["recipe"]["dataset"]
+        own["also_tested_on"] = {_public_test(source, trained_on, dataset): test for source, test in tests.items()}
+    return {**results, **own}
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -35,8 +35,15 @@ def test_the_command_line_overrides_the_recipe(tmp_path):
 
 def test_a_saved_recipe_reads_back_to_the_same_run(tmp_path):
     recipe = parse_arguments(["--lr_milestones", "0.2", "0.4", "--tied", "--rotation_angle", "90", "--bf16", "true"])
+    assert recipe.run.also_test_on is None
     again = parse_arguments([write(tmp_path, **recipe.fields())])
     assert again.fields() == recipe.fields()
+
+
+def test_a_list_of_data_sets_reads_back_too(tmp_path):
+    recipe = parse_arguments(["--also_test_on", "rotated:digits", "digits", "--seed", "1"])
+    assert recipe.run.also_test_on == ["rotated:digits", "digits"]
+    assert parse_arguments([write(tmp_path, **recipe.fields())]).fields() == recipe.fields()
 
 
 def test_numbers_in_yaml_may_be_written_without_a_point(tmp_path):
@@ -57,9 +64,12 @@ def test_every_recipe_parses_and_makes_a_network(path):
 def test_every_network_of_the_papers_has_a_recipe():
     names = {path.stem for path in RECIPES}
     table1 = {f"{n}-{d}" for n in ("baseline", "r90", "r60") for d in ("mnist", "rotmnist", "cifar10")}
-    table2 = {f"dense-{n}-mnist" for n in ("baseline", "r90", "r60")}
+    table2 = {f"dense-{n}-mnist" for n in ("baseline", "r90", "r60", "left")}
     learned = {f"lgn-{d}{task}" for d in ("mnist", "cifar10", "digits") for task in ("", "-reconstruction")}
     assert table1 | table2 | learned <= names
+    for name in table2:
+        run = parse_arguments([str(ROOT / "training" / "recipes" / f"{name}.yaml")]).run
+        assert run.also_test_on == [f"rotated:{run.dataset}"]
 
 
 def test_help_explains_every_field(capsys):

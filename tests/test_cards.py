@@ -228,6 +228,8 @@ def test_the_template_lies_in_the_package_and_is_seen_in_model_cards():
         ("images_per_second", 9876.5, "9,876 images a second"),
         ("data__test", 54321, "54,321 test images"),
         ("data__source", "somebody/shapes", "https://huggingface.co/datasets/somebody/shapes"),
+        ("data__source", "rot-mnist:ylecun/mnist", "[rot-MNIST](https://huggingface.co/datasets/ylecun/mnist)"),
+        ("data__source", "rotated:ylecun/mnist", "[rotated MNIST](https://huggingface.co/datasets/ylecun/mnist)"),
         ("data__note", "all upside down", "The data: all upside down."),
         ("machine__processor", "Abacus", "Abacus"),
         ("date", "2031-01-02", "2031-01-02"),

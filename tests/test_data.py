@@ -13,7 +13,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
-from data import DataError, load_data
+from data import DataError, fingerprint, load_data, load_tests
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from PIL import Image
 from transforms import rotate, rotation_angles
@@ -542,6 +542,75 @@ class TestRotation:
     def test_a_single_split_will_do(self):
         loaded = load("rot-mnist:digits", max_test_samples=100)
         assert len(loaded.train) + len(loaded.validation) == round(1797 * 12 / 62)
+
+    def test_any_set_may_be_rotated_and_keeps_its_splits(self, source):
+        rotated, upright = load(f"rotated:{source}"), load(source)
+        pool = load(source, train_val_split=0)
+        expected = rotate(torch.cat([pool.train.images, pool.test.images]), rotation_angles(62, 0))
+        for name in ("train", "validation", "test"):
+            part, original = getattr(rotated, name), getattr(upright, name)
+            assert torch.equal(part.images[:, 0, 4, 4], original.images[:, 0, 4, 4])
+            assert torch.equal(part.labels, original.labels)
+            assert torch.equal(part.images, expected[part.images[:, 0, 4, 4].long() - 100])
+
+    def test_a_rotated_set_is_the_same_for_every_run_seed(self, source):
+        first, other, redrawn = (
+            load(f"rotated:{source}", **options) for options in ({}, {"seed": 1}, {"data_seed": 1})
+        )
+        assert torch.equal(first.test.images, other.test.images)
+        assert not torch.equal(first.test.images, redrawn.test.images)
+
+    def test_what_is_held_out_of_a_single_split_is_held_out_rotated(self, tmp_path):
+        source = save_images(tmp_path / "set", TRAIN)
+        rotated = load(f"rotated:{source}").test.images[:, 0, 3, 3].tolist()
+        assert rotated == values(load(source).test)
+
+
+class TestFurtherTests:
+    def test_they_are_the_test_images_of_their_sets(self, parquet, tmp_path):
+        other = save_parquet(tmp_path / "other", train=make_table(TRAIN), test=make_table(range(40, 50)))
+        tests = load_tests([other, f"rotated:{parquet}"], load(parquet), seed=0, progress=False)
+        assert list(tests) == [other, f"rotated:{parquet}"]
+        assert values(tests[other]) == list(range(40, 50))
+        assert fingerprint(tests[other]) == fingerprint(load(other).test)
+        assert fingerprint(tests[f"rotated:{parquet}"]) == fingerprint(load(f"rotated:{parquet}", seed=3).test)
+
+    def test_they_are_limited_and_read_as_the_training_images_are(self, parquet):
+        options = {"image_size": 4, "num_channels": 3, "max_test_samples": 3, "seed": 1, "progress": False}
+        [images] = load_tests(["rotated:" + parquet], load_data(parquet, **options), **options).values()
+        assert images.images.shape == (3, 3, 4, 4)
+
+    @pytest.mark.parametrize(
+        ("table", "message"),
+        [
+            (
+                make_table().cast_column("label", ClassLabel(names=["cat", "cow"])),
+                r"has the classes \['cat', 'cow'\], and '.*' \['cat', 'dog'\]: a network can be tested only on",
+            ),
+            (
+                make_table(pictures=[grey(value, (7, 7)) for value in range(20)]),
+                r"images of 1 x 7 x 7 \(channels, height, width\), and '.*' of 1 x 6 x 6: .*`--image_size`",
+            ),
+            (
+                make_table(pictures=[Image.new("RGB", (6, 6))] * 20),
+                "images of 3 x 6 x 6 .* of 1 x 6 x 6: read both alike with `--num_channels`",
+            ),
+            (make_table().remove_columns("label"), "has no label column"),
+        ],
+        ids=["other classes", "other size", "other channels", "no labels"],
+    )
+    def test_those_that_the_network_cannot_be_tested_on_are_refused(self, parquet, tmp_path, table, message):
+        source = save_disk(tmp_path / "other", table)
+        with pytest.raises(DataError, match=message):
+            load_tests([source], load(parquet), seed=0, progress=False)
+
+    @pytest.mark.parametrize(
+        ("trained_on", "test"), [("", "rot-mnist:"), ("rotated:", "rot-mnist:"), ("rot-mnist:", "")]
+    )
+    def test_no_image_is_tested_on_that_was_trained_on_upright_or_rotated(self, parquet, trained_on, test):
+        data = load(trained_on + parquet)
+        with pytest.raises(DataError, match=r"tests on images that .* trains on.* can be tested on 'rotated:"):
+            load_tests([f"{test}{parquet}/"], data, seed=0, progress=False)
 
 
 needs_real_data = pytest.mark.skipif("LGN_HF_DATA" not in os.environ, reason="LGN_HF_DATA is not set")

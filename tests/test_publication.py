@@ -54,9 +54,11 @@ def test_results_and_recipe_name_no_local_folder(run, tmp_path, monkeypatch):
     results, recipe = (run / "all_results.json"), yaml.safe_load((run / "recipe.yaml").read_text())
     local = {"dataset": f"{tmp_path}/data/digits-copy", "output_dir": f"{tmp_path}/runs/x", "push_to_hub": True}
     local |= {"hub_model_id": "tester/other"}
+    local |= {"also_test_on": [f"rotated:{local['dataset']}", f"{tmp_path}/data/letters"]}
     (run / "recipe.yaml").write_text(yaml.safe_dump({**recipe, **local}))
     data = {**json.loads(results.read_text())["data"], "source": local["dataset"]}
     change_json(results, recipe={**recipe, **local}, data=data)
+    change_json(results, also_tested_on={source: {"accuracy": 0.5} for source in local["also_test_on"]})
     baseline = Path(shutil.copytree(run, tmp_path / "baseline"))
     change_json(baseline / "all_results.json", recipe={**recipe, **local, "group_order": 1})
 
@@ -69,6 +71,7 @@ def test_results_and_recipe_name_no_local_folder(run, tmp_path, monkeypatch):
         published = json.loads((folder / "all_results.json").read_text())
         assert published["recipe"]["dataset"] == published["data"]["source"] == expected
         assert published["data"]["note"] == NOTE
+        assert parsed.run.also_test_on == list(published["also_tested_on"]) == [f"rotated:{expected}", "letters"]
         assert json.loads((folder / "baseline_results.json").read_text())["recipe"]["dataset"] == expected
 
 
@@ -84,6 +87,7 @@ def test_results_and_recipe_name_no_local_folder(run, tmp_path, monkeypatch):
         ("rot-mnist:../data/mnist", None, "rot-mnist:mnist"),
         ("rot-mnist:../data/mnist", "ylecun/mnist", "rot-mnist:ylecun/mnist"),
         ("rot-mnist:../data/mnist", "rot-mnist:ylecun/mnist", "rot-mnist:ylecun/mnist"),
+        ("rotated:../data/mnist", "ylecun/mnist", "rotated:ylecun/mnist"),
     ],
 )
 def test_data_have_a_name_that_means_something_elsewhere(recorded, given, published):

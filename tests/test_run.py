@@ -16,8 +16,11 @@ import run as program
 import torch
 from accelerate.state import AcceleratorState
 from conftest import ROOT
+from data import fingerprint, load_data
 from PIL import Image
 from safetensors.torch import load_file
+
+from lgn_hf import LGNForImageClassification, LGNImageProcessor
 
 RUN = str(ROOT / "training" / "run.py")
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
@@ -245,12 +248,15 @@ print("agreed")
 
 
 def test_two_processes_train_and_test_on_uneven_data(tmp_path):
-    done = launch(*TINY, "--max_train_samples", "333", "--output_dir", str(tmp_path / "two"), processes=2)
+    options = ["--max_train_samples", "333", "--also_test_on", "digits"]
+    done = launch(*TINY, *options, "--output_dir", str(tmp_path / "two"), processes=2)
     results = json.loads((tmp_path / "two" / "all_results.json").read_text())
     assert results["machine"]["processes"] == 2
     assert results["data"]["test"] == 360
     assert (results["test_accuracy"] * 360) == pytest.approx(round(results["test_accuracy"] * 360), abs=1e-6)
     assert done.stdout.count("test accuracy") == 1
+    again = results["also_tested_on"]["digits"]
+    assert (again["images"], again["accuracy"], again["loss"]) == (360, results["test_accuracy"], results["test_loss"])
 
 
 def test_a_cpu_launch_that_runs_one_process_says_so(tmp_path):
@@ -283,9 +289,34 @@ def test_real_images(mnist, tmp_path):
     assert results["data"]["test"] == 300
 
 
+def test_the_trained_model_is_tested_on_further_data_sets_too(tmp_path):
+    """With the preprocessing that was fitted on the training images, the same after a resumption."""
+    folder, source = tmp_path / "run", "rotated:digits"
+    arguments = [*TINY, "--whitening", "zca", "--also_test_on", source, "--output_dir", str(folder)]
+    done = run(*arguments)
+    results = json.loads((folder / "all_results.json").read_text())
+    images = load_data(source, seed=7, progress=False).test
+    processor = LGNImageProcessor.from_pretrained(folder)
+    model = LGNForImageClassification.from_pretrained(folder).eval()
+    with torch.no_grad():
+        outputs = model(processor.pixel_values(images.images), labels=images.labels)
+    found = results["also_tested_on"][source]
+    assert (found["images"], found["fingerprint"]) == (360, fingerprint(images))
+    assert found["loss"] == pytest.approx(outputs.loss.item(), rel=1e-4)
+    assert found["accuracy"] == (outputs.logits.argmax(1) == images.labels).double().mean().item()
+    assert found["accuracy"] < results["test_accuracy"] - 0.2
+    assert f"accuracy on {source} │ {found['accuracy']:.4f}" in done.stdout
+
+    (folder / "all_results.json").unlink()
+    run(*arguments, "--resume")
+    assert json.loads((folder / "all_results.json").read_text())["also_tested_on"] == results["also_tested_on"]
+    assert f"accuracy on {source}" in run(*arguments, "--resume").stdout
+
+
 def test_reconstruction(tmp_path):
-    run(*TINY, "--task", "reconstruction", "--output_dir", str(tmp_path / "run"))
+    run(*TINY, "--task", "reconstruction", "--also_test_on", "rotated:digits", "--output_dir", str(tmp_path / "run"))
     results = json.loads((tmp_path / "run" / "all_results.json").read_text())
+    assert results["also_tested_on"]["rotated:digits"].keys() == {"mse", "relative_error", "images", "fingerprint"}
     assert 0 < results["test_relative_error"] < 1
     assert not [name for name in weights(tmp_path / "run") if "norms" in name]
 
@@ -326,6 +357,8 @@ def bad(tmp_path, *options: str) -> str:
         (["--num_channels", "2"], "num_channels"),
         (["--dataset", "/no/such/folder"], "/no/such/folder"),
         (["--dataset", "ylecun/mnist"], "digits"),
+        (["--also_test_on", "rotated:/no/such/folder"], "/no/such/folder"),
+        (["--also_test_on", "rot-mnist:digits"], "can be tested on 'rotated:digits'"),
         (["--num_grups", "3"], "did you mean 'num_groups'?"),
         (["--learning_rate", "1e20", "--num_train_epochs", "20"], "is not a number at step"),
     ],

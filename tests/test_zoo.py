@@ -1,6 +1,9 @@
 """The zoo is a queue that can be stopped anywhere, and its table says what its records say."""
 
 import csv
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import yaml
 import zoo
 from conftest import ROOT
 
+from lgn_hf import LGNConfig
 from lgn_hf.publication import is_built
 
 TINY = {"num_groups": 2, "num_layers": 1, "filter_size": 3, "max_train_samples": 200}
@@ -46,6 +50,15 @@ def test_data_lie_in_a_folder_or_on_the_hub():
     assert zoo.local("digits", Path("data")) == "digits"
 
 
+def test_so_do_the_data_that_a_network_is_tested_on_besides():
+    queue = zoo.read_queue(ROOT / "training" / "zoo.yaml", Path("runs"))
+    dense = next(run for run in queue if run.recipe == "dense-r60-mnist")
+    command = dense.command(Path("data"))
+    assert command[command.index("--also_test_on") + 1] == "rotated:data/mnist"
+    other = next(run for run in queue if run.recipe == "r60-mnist")
+    assert "--also_test_on" not in other.command(Path("data"))
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
@@ -79,10 +92,80 @@ def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
     assert not (tmp_path / "cards" / "lgn-digits").exists()
 
     before = (tmp_path / "runs" / "lgn-digits-0" / "all_results.json").stat()
+    (tmp_path / "cards" / "results.csv").unlink()  # as if it had been stopped before it recorded
     assert zoo.main(options) == 0
     assert (tmp_path / "runs" / "lgn-digits-0" / "all_results.json").stat() == before
     records.record(tmp_path / "runs" / "lgn-digits-0", tmp_path / "cards" / "results.csv")
     assert table(tmp_path / "cards") == rows
+
+
+def save_run(folder: Path, model: str, seed: int = 0, **results) -> Path:
+    """A complete run, as far as it is recorded."""
+    LGNConfig(image_size=8).save_pretrained(folder)
+    recipe = {"task": "classification", "seed": seed, "action": "learned", "whitening": "zca"}
+    found = {
+        "recipe_name": model,
+        "recipe": {**recipe, "regularizer": "inverse", "projection": "frobenius"},
+        "data": {"source": "/data/mnist/", "train": 57000, "validation": 3000, "test": 10000, "fingerprint": "f"},
+        "machine": {"processor": "CPU", "threads_per_process": 1},
+        "versions": {"torch": "2"},
+        "parameters": 30000,
+        "epochs": 30,
+        "test_accuracy": 0.97,
+        **results,
+    }
+    (folder / "all_results.json").write_text(json.dumps(found))
+    return folder
+
+
+def test_a_further_test_adds_columns_and_leaves_the_rows_of_other_runs_as_they_are(tmp_path):
+    path = tmp_path / "results.csv"
+    records.record(save_run(tmp_path / "a", "lgn-mnist"), path)
+    before = path.read_text().splitlines()
+    assert before[0] == ",".join(records.COLUMNS)
+    for seed, accuracy in enumerate((0.36, 0.38)):
+        further = {"rotated:/data/mnist": {"accuracy": accuracy, "loss": 3.0, "images": 10000, "fingerprint": "e"}}
+        run = save_run(tmp_path / "b", "dense-r60-mnist", seed, also_tested_on=further)
+        records.record(run, path)
+    header, *rows = path.read_text().splitlines()
+    added = "fingerprint_on_rotated:mnist,test_accuracy_on_rotated:mnist,test_on_rotated:mnist"
+    assert header == f"{before[0]},{added}"
+    assert [row.endswith(end) for row, end in zip(rows, (",e,0.36,10000", ",e,0.38,10000"), strict=False)] == [
+        True
+    ] * 2
+    assert rows[2] == f"{before[1]},,,"
+
+    parameters = table(tmp_path)[0]["parameters_of_free_filters"]
+    cells = f"`dense-r60-mnist` | zca | 30 | 2 | 30,000 | {int(parameters):,}"
+    assert records.render(table(tmp_path)).splitlines()[2:4] == [
+        f"| mnist | {cells} | 97.00 % (97.00 to 97.00) | 97.73 % |",
+        f"| mnist, tested on rotated mnist | {cells} | 37.00 % (36.00 to 38.00) | 37.4 % |",
+    ]
+    assert "tested on" not in records.render(table(tmp_path)[2:])
+
+
+def test_runs_recorded_at_once_are_all_recorded(tmp_path, monkeypatch):
+    """Each in the file and in the page, however long another holds the file that it has read."""
+
+    def read(path: Path, read=records.read) -> list[dict[str, str]]:
+        rows = read(path)
+        time.sleep(0.02)
+        return rows
+
+    def finish(run: Path) -> None:
+        records.record(run, path)
+        records.update(page, path)
+
+    monkeypatch.setattr(records, "read", read)
+    path, page = tmp_path / "results.csv", tmp_path / "README.md"
+    page.write_text(f"# Zoo\n\n{records.BEGIN}\n{records.END}\n")
+    runs = [save_run(tmp_path / str(i), f"lgn-{i}") for i in range(8)]
+    with ThreadPoolExecutor(len(runs)) as pool:
+        list(pool.map(finish, runs))
+    assert [row["model"] for row in table(tmp_path)] == [f"lgn-{i}" for i in range(8)]
+    assert [line.split("`")[1] for line in page.read_text().splitlines() if "`" in line] == [
+        f"lgn-{i}" for i in range(8)
+    ]
 
 
 def test_the_table_has_means_and_ranges_over_seeds():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ class RunArguments:
     dataset: str = _option(
         "digits",
         "Hub id (ylecun/mnist, uoft-cs/cifar10, ...), parquet folder, image folder, save_to_disk folder, digits (inside "
-        "scikit-learn, no download) or rot-mnist:SOURCE",
+        "scikit-learn, no download), rot-mnist:SOURCE (its images pooled, rotated and divided as the benchmark's) or "
+        "rotated:SOURCE (its images rotated, each by an angle of its own)",
     )
     task: str = _option("classification", "classification or reconstruction")
     image_column: str | None = _option(None, "column of the images; found by itself where only one fits")
@@ -50,6 +52,12 @@ class RunArguments:
         None,
         "share of the training images that is held out for model selection; 0: none; default: the data set's own "
         "validation split, else a tenth (rot-MNIST: a sixth, its benchmark's)",
+    )
+    also_test_on: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "further data sets, as `dataset` takes them, whose test images the trained model is tested on"
+        },
     )
     max_train_samples: int | None = _option(None, "train on that many images at most (a seeded choice)")
     max_test_samples: int | None = _option(None, "test on that many images at most (a seeded choice)")
@@ -204,10 +212,16 @@ def _recipe_options(path: Path, known: list[str]) -> list[str]:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(recipe, dict):
         raise ValueError(f"{path} must be a mapping of fields to values, not {type(recipe).__name__}")
-    options = []
-    for name, value in recipe.items():
+    for name in recipe:
         if name not in known:
             raise ValueError(_unknown(str(name), known, str(path)))
+    return as_options(recipe)
+
+
+def as_options(fields: Mapping[str, Any]) -> list[str]:
+    """Fields as the command line has them."""
+    options = []
+    for name, value in fields.items():
         if value is not None:
             values = value if isinstance(value, list) else [value]
             options += [f"--{name}", *(str(v) for v in values)]

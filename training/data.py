@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import datasets.config
 import numpy as np
@@ -22,8 +22,12 @@ from transforms import rotate, rotation_angles, seeded_generator
 
 logger = logging.getLogger("lgn_hf.training")
 
-ROTATED_PREFIX = "rot-mnist:"
-ROTATED_TRAIN, ROTATED_VALIDATION, ROTATED_TEST = 12_000, 2_000, 50_000  # the training images include the validation
+ROT_MNIST, ROTATED = "rot-mnist:", "rotated:"  # what may precede the name of a data set
+ROT_MNIST_TRAIN, ROT_MNIST_VALIDATION, ROT_MNIST_TEST = (
+    12_000,
+    2_000,
+    50_000,
+)  # the training images include the validation
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1
 HUB_TIMEOUT = 10  # seconds
@@ -34,7 +38,7 @@ GREY_MODES = ("1", "L", "LA")
 DEEP_MODES = ("I", "F")  # Pillow clips these to 8 bits instead of scaling them
 ALTERNATIVES = (
     "use a local folder (parquet files, class folders of images, or save_to_disk), 'digits', "
-    f"or '{ROTATED_PREFIX}<one of these>'"
+    f"or '{ROT_MNIST}<one of these>' or '{ROTATED}<one of these>'"
 )
 
 
@@ -61,9 +65,19 @@ class ImageSet:
         return ImageSet(self.images[index], None if self.labels is None else self.labels[index])
 
 
+def fingerprint(*parts: ImageSet) -> str:
+    """The SHA-256 of images and labels, in this order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for tensor in (part.images, part.labels):
+            if tensor is not None:
+                digest.update(tensor.numpy().data)
+    return digest.hexdigest()
+
+
 @dataclass
 class Data:
-    """The three parts of a data set; `fingerprint` is the SHA-256 of their images and labels, in this order."""
+    """The three parts of a data set; `fingerprint` is that of all three."""
 
     train: ImageSet
     validation: ImageSet
@@ -73,12 +87,7 @@ class Data:
     fingerprint: str = field(init=False)
 
     def __post_init__(self):
-        digest = hashlib.sha256()
-        for part in (self.train, self.validation, self.test):
-            for tensor in (part.images, part.labels):
-                if tensor is not None:
-                    digest.update(tensor.numpy().data)
-        self.fingerprint = digest.hexdigest()
+        self.fingerprint = fingerprint(self.train, self.validation, self.test)
 
 
 @dataclass
@@ -131,11 +140,13 @@ def load_data(
 
     What a run may vary follows `seed`: which training images are kept, and which of them validate. What defines the
     data set follows `data_seed`, so that runs with different seeds are tested on the same images: a test set that has
-    to be held out, rot-MNIST's angles and split, and which test images are kept.
+    to be held out, the angles of rotated images, rot-MNIST's split, and which test images are kept.
 
     Args:
         dataset: a local folder (parquet files, class folders of images, or `save_to_disk`) or parquet file, else
-            `digits` (scikit-learn's 8 x 8 digits), `rot-mnist:<any of the others>`, or a Hub id. A local path wins.
+            `digits` (scikit-learn's 8 x 8 digits) or a Hub id; a local path wins. `rot-mnist:<one of these>` pools and
+            divides its images as the benchmark does, `rotated:<one of these>` leaves each in its split; both rotate
+            each by an angle of its own.
         seed: of the run.
         train_val_split: fraction of the training images to validate on; 0 for none. By default the data set's own
             validation split, where it has a test split as well; else a sixth for rot-MNIST and a tenth for others.
@@ -178,6 +189,53 @@ def load_data(
     return Data(*map(ImageSet, images, labels), label_names=label_names, source=dataset)
 
 
+def load_tests(sources: Sequence[str], trained_on: Data, **options: Any) -> dict[str, ImageSet]:
+    """The test images of further data sets, for a network that is trained on `trained_on`.
+
+    `rot-mnist:SOURCE` divides all images of SOURCE anew. A network that was trained on SOURCE has seen most of those that
+    it tests on, upright, which is why the two are not allowed together; `rotated:SOURCE` rotates SOURCE's own test images.
+
+    Args:
+        sources: data sets as `load_data` takes them.
+        options: of `load_data`, as `trained_on` was loaded with.
+
+    Raises:
+        DataError: one cannot be loaded, has other classes or images of another shape, or tests on training images.
+    """
+    tests = {}
+    for source in sources:
+        (kind, place), (own_kind, own_place) = map(_kind_and_place, (source, trained_on.source))
+        if _is_same(place, own_place) and (kind == ROT_MNIST) != (own_kind == ROT_MNIST):
+            raise DataError(
+                f"'{source}' tests on images that '{trained_on.source}' trains on, as they divide the same images "
+                f"differently; a network that is trained on '{place}' can be tested on '{ROTATED}{place}'"
+            )
+        other = load_data(source, train_val_split=0, max_train_samples=1, **options)  # one, as there must be some
+        if other.label_names != trained_on.label_names:
+            raise DataError(
+                f"'{source}' has the classes {other.label_names!s:.80}, and '{trained_on.source}' "
+                f"{trained_on.label_names!s:.80}: a network can be tested only on the classes that it is trained on"
+            )
+        shape, own_shape = (" x ".join(map(str, data.test.images.shape[1:])) for data in (other, trained_on))
+        if shape != own_shape:
+            raise DataError(
+                f"'{source}' has images of {shape} (channels, height, width), and '{trained_on.source}' of {own_shape}: "
+                "read both alike with `--num_channels` and `--image_size`"
+            )
+        tests[source] = other.test
+    return tests
+
+
+def _kind_and_place(dataset: str) -> tuple[str, str]:
+    """`rot-mnist:`, `rotated:` or nothing, and the data set that it precedes."""
+    kind = next((kind for kind in (ROT_MNIST, ROTATED) if dataset.startswith(kind)), "")
+    return kind, dataset.removeprefix(kind)
+
+
+def _is_same(place: str, other: str) -> bool:
+    return Path(place).expanduser().resolve() == Path(other).expanduser().resolve()
+
+
 def _check_options(train_val_split, image_size, num_channels, max_train_samples, max_test_samples):
     if train_val_split is not None and not 0 <= train_val_split < 1:
         raise DataError(f"train_val_split must be a fraction, 0 <= train_val_split < 1, not {train_val_split}")
@@ -194,17 +252,21 @@ def _check_options(train_val_split, image_size, num_channels, max_train_samples,
 
 
 def _default_fraction(dataset: str) -> float:
-    return ROTATED_VALIDATION / ROTATED_TRAIN if dataset.startswith(ROTATED_PREFIX) else VALIDATION_FRACTION
+    return ROT_MNIST_VALIDATION / ROT_MNIST_TRAIN if dataset.startswith(ROT_MNIST) else VALIDATION_FRACTION
 
 
 def _open(dataset: str, config_name: str | None, data_seed: int) -> dict[str, _Rows]:
     """The splits `train` and `test`, and `validation` where the data set has all three."""
-    source = dataset.removeprefix(ROTATED_PREFIX)
-    tables = _load_tables(source, config_name, data_seed)
-    if source != dataset:
-        return _rotated(tables, data_seed)
-    if len(tables) == 1:
-        return _held_out(tables, dataset, data_seed)
+    kind, place = _kind_and_place(dataset)
+    tables = _load_tables(place, config_name, data_seed)
+    if kind == ROT_MNIST:
+        return _rot_mnist(tables, data_seed)
+    splits = _held_out(tables, dataset, data_seed) if len(tables) == 1 else _named(tables, dataset)
+    return _rotated(splits, data_seed) if kind == ROTATED else splits
+
+
+def _named(tables: dict[str, Dataset], dataset: str) -> dict[str, _Rows]:
+    """The splits as the data set names them."""
     splits = {name: _Rows.all(name, table) for name, table in tables.items()}
     if "test" not in splits and "validation" in splits:
         splits["test"] = splits.pop("validation")
@@ -221,13 +283,20 @@ def _held_out(tables: dict[str, Dataset], dataset: str, data_seed: int) -> dict[
     return {"train": train, "test": test}
 
 
-def _rotated(tables: dict[str, Dataset], data_seed: int) -> dict[str, _Rows]:
+def _rotated(splits: dict[str, _Rows], data_seed: int) -> dict[str, _Rows]:
+    """Give each image its angle and leave it in its split."""
+    sizes = [len(rows) for rows in splits.values()]
+    angles = rotation_angles(sum(sizes), data_seed).split(sizes)
+    return {name: replace(rows, angles=own) for (name, rows), own in zip(splits.items(), angles, strict=True)}
+
+
+def _rot_mnist(tables: dict[str, Dataset], data_seed: int) -> dict[str, _Rows]:
     """Pool all images, give each its angle, and divide them as rot-MNIST does, in proportion where they are fewer."""
     pool = _Rows.all("+".join(tables), datasets.concatenate_datasets(list(tables.values())))
     pool.angles = rotation_angles(len(pool), data_seed)
-    scale = min(1, len(pool) / (ROTATED_TRAIN + ROTATED_TEST))
-    train, rest = pool.divide(round(scale * ROTATED_TRAIN), seeded_generator(data_seed))
-    return {"train": train, "test": rest.limit(round(scale * ROTATED_TEST), data_seed)}
+    scale = min(1, len(pool) / (ROT_MNIST_TRAIN + ROT_MNIST_TEST))
+    train, rest = pool.divide(round(scale * ROT_MNIST_TRAIN), seeded_generator(data_seed))
+    return {"train": train, "test": rest.limit(round(scale * ROT_MNIST_TEST), data_seed)}
 
 
 def _load_tables(dataset: str, config_name: str | None, data_seed: int) -> dict[str, Dataset]:

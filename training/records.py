@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from checkpoint import atomic_write
+from filelock import FileLock
 from output import RESULTS_FILE
 
 from lgn_hf import LGNConfig
@@ -25,10 +26,14 @@ COLUMNS: tuple[str, ...] = (
     "parameters", "parameters_trained", "parameters_of_free_filters",
     "train", "validation", "test", "fingerprint", "train_seconds", "images_per_second", "machine", "torch", "commit", "date",
 )  # fmt: skip
-PAPER = {  # "Learning unfolded networks with a cyclic group structure", table 1
+ON = "_on_"  # in the columns that a further test adds: `test_accuracy_on_rotated:mnist`
+PAPER = {  # "Learning unfolded networks with a cyclic group structure", tables 1 and 2
     "baseline-mnist": "99.21 %", "r90-mnist": "99.12 %", "r60-mnist": "98.77 %",
     "baseline-rotmnist": "85.48 %", "r90-rotmnist": "86.62 %", "r60-rotmnist": "80.07 %",
     "baseline-cifar10": "71.87 %", "r90-cifar10": "72.20 %", "r60-cifar10": "73.14 %",
+    "dense-baseline-mnist": "97.75 %", "dense-r90-mnist": "98.04 %", "dense-r60-mnist": "97.73 %",
+    "dense-baseline-mnist_on_rotated:mnist": "36.89 %", "dense-r90-mnist_on_rotated:mnist": "37.02 %",
+    "dense-r60-mnist_on_rotated:mnist": "37.4 %",
     "lgn-cifar10": "about 65 %",  # from the authors' published code
 }  # fmt: skip
 KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening")
@@ -45,14 +50,20 @@ def row_of(results: Row, config: LGNConfig, model: str) -> Row:
 
     parameters: of the model. parameters_trained: with the candidate inverses that the inverse regularizer trains.
     parameters_of_free_filters: once orbits are written out, which is what the network needs to run, and what one of
-    free filters has.
+    free filters has. test_accuracy_on_X, test_on_X, fingerprint_on_X: the same as without _on_X, on the test images of X.
     """
     recipe, data = results["recipe"], results["data"]
     has_inverses = config.regularizer == "inverse" and config.action in ("learned", "left")  # in training only
-    prefix, colon, place = data["source"].rpartition(":")
+    further = {}
+    for source, found in results.get("also_tested_on", {}).items():
+        on = ON + short_name(source)
+        further |= {
+            f"test_{metric}{on}": found[metric] for metric in ("accuracy", "relative_error") if metric in found
+        }
+        further |= {f"test{on}": found["images"], f"fingerprint{on}": found["fingerprint"]}
     return {
         "model": model,
-        "dataset": prefix + colon + place.rstrip("/").rpartition("/")[2],
+        "dataset": short_name(data["source"]),
         **{name: recipe[name] for name in ("task", "seed", "whitening", "action", "regularizer", "projection")},
         **{name: results.get(name) for name in ("epochs", "best_epoch", "parameters", "images_per_second", "date")},
         **{name: results.get(name) for name in COLUMNS if name.startswith(("test_", "validation_", "train_"))},
@@ -64,7 +75,19 @@ def row_of(results: Row, config: LGNConfig, model: str) -> Row:
         "machine": f"{results['machine']['processor']}, {results['machine']['threads_per_process']} threads",
         "torch": results["versions"]["torch"],
         "commit": results.get("commit"),
+        **further,
     }
+
+
+def short_name(source: str) -> str:
+    """A data set's name without the folder that it lies in: `rotated:mnist` of `rotated:../data/mnist`."""
+    prefix, colon, place = source.rpartition(":")
+    return prefix + colon + place.rstrip("/").rpartition("/")[2]
+
+
+def locked(path: Path) -> FileLock:
+    """Keeps other processes from reading and writing the file, or the page with its table, in between."""
+    return FileLock(path.with_name(f".{path.name}.lock"))
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -78,14 +101,16 @@ def record(run: Path, path: Path, *, model: str | None = None) -> None:
     """Add the run of a folder to the file, or replace its row; rows of other runs stay as they are."""
     found = read_results(run)
     new: Row = row_of(found, LGNConfig.from_pretrained(run), model or found["recipe_name"])
-    new = {name: "" if new.get(name) is None else str(new[name]) for name in COLUMNS}
-    rows = {tuple(row[name] for name in KEY): row for row in read(path)}
-    rows[tuple(new[name] for name in KEY)] = new
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows[key] for key in sorted(rows))
-    atomic_write(path, text.getvalue())
+    new = {name: "" if value is None else str(value) for name, value in new.items()}
+    with locked(path):
+        rows = {tuple(row[name] for name in KEY): row for row in read(path)}
+        rows[tuple(new[name] for name in KEY)] = new
+        further = sorted({name for row in rows.values() for name in row} - {*COLUMNS})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, (*COLUMNS, *further), restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[key] for key in sorted(rows))
+        atomic_write(path, text.getvalue())
 
 
 def render(rows: list[dict[str, str]]) -> str:
@@ -99,14 +124,20 @@ def render(rows: list[dict[str, str]]) -> str:
     ]
     for (dataset, task, model, whitening, epochs), runs in sorted(groups.items()):
         metric = "test_accuracy" if task == "classification" else "test_relative_error"
-        values = [100 * float(run[metric]) for run in runs]
-        spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
         unit = " %" if task == "classification" else " % missed"
         parameters, free = (f"{int(runs[0][name]):,}" for name in ("parameters", "parameters_of_free_filters"))
-        lines.append(
-            f"| {dataset.partition(':')[0]} | `{model}` | {whitening} | {epochs} | {len(runs)} | {parameters} | {free} "
-            f"| {statistics.mean(values):.2f}{unit}{spread} | {PAPER.get(model, '')} |"
-        )
+        for column in sorted(name for name in runs[0] if name == metric or name.startswith(metric + ON)):
+            values = [100 * float(run[column]) for run in runs if run.get(column)]
+            if not values:
+                continue
+            on = column.removeprefix(metric)
+            data = f"{dataset}, tested on {on.removeprefix(ON)}" if on else dataset
+            data = data.replace("rot-mnist:mnist", "rot-mnist").replace(":", " ")
+            spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+            lines.append(
+                f"| {data} | `{model}` | {whitening} | {epochs} | {len(values)} | {parameters} | {free} "
+                f"| {statistics.mean(values):.2f}{unit}{spread} | {PAPER.get(model + on, '')} |"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -125,7 +156,8 @@ def insert(page: str, table: str) -> str:
 
 def update(page: Path, records: Path) -> None:
     """Render the table of a page anew."""
-    atomic_write(page, insert(page.read_text(), render(read(records))))
+    with locked(records):
+        atomic_write(page, insert(page.read_text(), render(read(records))))
 
 
 def main(argv: list[str]) -> int:

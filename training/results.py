@@ -75,11 +75,19 @@ def collect_results(
     progress: Progress,
     chosen: int,
     test: dict[str, float],
+    also_tested_on: dict[str, dict],
 ) -> dict:
-    """Everything that `all_results.json` holds; `chosen` is the step whose weights were tested."""
+    """Everything that `all_results.json` holds.
+
+    Args:
+        chosen: the step whose weights were tested.
+        test: metrics on the data set's own test images.
+        also_tested_on: of further data sets, metrics on their test images, how many they are and their fingerprint.
+    """
     epoch = next((record for record in progress.history if record["step"] == chosen), {})
     return {
         **{f"test_{name}": value for name, value in test.items()},
+        "also_tested_on": also_tested_on,
         **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
         "selected_by": f"validation_{SELECTION[recipe.run.task][0]}" if progress.best_step else "last step",
         "best_epoch": epoch.get("epoch"),
@@ -110,7 +118,14 @@ def collect_results(
 def print_table(results: dict, output_dir: Path) -> None:
     """The closing table: what the run reached, on what, in what time."""
     table = Table(title=f"{results['recipe_name'] or 'LGN'} on {results['data']['source']}", show_header=False)
-    rows = {name: results[name] for name in results if name.startswith(("test_", "validation_", "train_loss"))}
+    rows = {
+        name.replace("_", " "): results[name]
+        for name in results
+        if name.startswith(("test_", "validation_", "train_loss"))
+    }
+    for source, found in results.get("also_tested_on", {}).items():
+        metrics = {name: value for name, value in found.items() if isinstance(value, float)}
+        rows |= {f"{name.replace('_', ' ')} on {source}": value for name, value in metrics.items()}
     rows |= {
         "parameters": f"{results['parameters']:,}",
         "best epoch": results["best_epoch"],
@@ -120,5 +135,5 @@ def print_table(results: dict, output_dir: Path) -> None:
         "model": str(output_dir),
     }
     for name, value in rows.items():
-        table.add_row(name.replace("_", " "), f"{value:.4f}" if isinstance(value, float) else str(value))
+        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
     Console().print(table)

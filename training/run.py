@@ -9,6 +9,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -17,7 +18,7 @@ from accelerate.utils import broadcast_object_list, set_seed
 from arguments import Recipe, RunArguments, parse_arguments
 from batches import TrainingBatches, total_steps
 from checkpoint import Progress, atomic_write, list_checkpoints, load_model, load_optimizer, load_progress
-from data import Data, ImageSet, load_data
+from data import Data, ImageSet, fingerprint, load_data, load_tests
 from evaluation import evaluate_split
 from loop import TrainingLoop, TrainingStopped
 from optimization import make_optimizer
@@ -65,7 +66,7 @@ def fail(error: Exception, exit_code: int = 1, *, speaks: bool = True) -> int:
 
 
 def run(recipe: Recipe, accelerator: Accelerator) -> None:
-    """Train as `recipe` says, test once, and leave a complete model folder in `output_dir`."""
+    """Train as `recipe` says, test once on each data set, and leave a complete model folder in `output_dir`."""
     args, folder = recipe.run, Path(recipe.run.output_dir)
     if resumes(recipe, folder) and (folder / RESULTS_FILE).exists():
         if accelerator.is_main_process:
@@ -74,21 +75,25 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
         return
     accelerator.wait_for_everyone()
 
+    options: dict[str, Any] = {
+        "seed": args.seed,
+        "image_size": recipe.network["image_size"],
+        "num_channels": recipe.network["num_channels"],
+        "image_column": args.image_column,
+        "label_column": args.label_column,
+        "config_name": args.dataset_config_name,
+        "needs_labels": args.task == "classification",
+        "max_test_samples": args.max_test_samples,
+        "progress": accelerator.is_main_process and not args.disable_tqdm,
+    }
     with accelerator.main_process_first():
         data = load_data(
             args.dataset,
-            seed=args.seed,
             train_val_split=args.train_val_split,
-            image_size=recipe.network["image_size"],
-            num_channels=recipe.network["num_channels"],
-            image_column=args.image_column,
-            label_column=args.label_column,
-            config_name=args.dataset_config_name,
-            needs_labels=args.task == "classification",
             max_train_samples=args.max_train_samples,
-            max_test_samples=args.max_test_samples,
-            progress=accelerator.is_main_process and not args.disable_tqdm,
+            **options,
         )
+        further_tests = load_tests(args.also_test_on or [], data, **options)
     set_seed(args.seed)
     network = MODELS[args.task](network_config(recipe.network, data, args.task))
     if accelerator.is_main_process and not (folder / RECIPE_FILE).exists():
@@ -160,8 +165,12 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
     if chosen != progress.step:
         load_model(folder / f"checkpoint-{chosen:08d}", network)
     test_metrics = measure(data.test)
+    also_tested_on = {
+        source: {**measure(images), "images": len(images), "fingerprint": fingerprint(images)}
+        for source, images in further_tests.items()
+    }
     if accelerator.is_main_process:
-        results = collect_results(recipe, accelerator, network, data, progress, chosen, test_metrics)
+        results = collect_results(recipe, accelerator, network, data, progress, chosen, test_metrics, also_tested_on)
         export(folder, network, processor, results)
         print_table(results, folder)
         if args.push_to_hub:

@@ -65,7 +65,7 @@ def rotate(images: torch.Tensor, angles: torch.Tensor, *, chunk_size: int = 4096
 
 
 def rotation_angles(num_images: int, data_seed: int) -> torch.Tensor:
-    """The angle of each image of rot-MNIST: (num_images,), float64, uniform in [0, 360) degrees."""
+    """An angle for each image: (num_images,), float64, uniform in [0, 360) degrees."""
     return 360 * torch.rand(num_images, generator=seeded_generator(data_seed), dtype=torch.float64)
 
 

@@ -10,12 +10,12 @@ import argparse
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from arguments import as_options
 from output import RESULTS_FILE
 from records import RECORDS, read_results, record, update
 from rich.console import Console
@@ -53,12 +53,12 @@ class Run:
         fields = {
             **self.options,
             "dataset": local(fields["dataset"], data),
+            "also_test_on": [local(source, data) for source in fields.get("also_test_on") or []] or None,
             "num_train_epochs": self.epochs,
             "seed": self.seed,
             "output_dir": self.folder,
         }
-        options = [text for name, value in fields.items() for text in (f"--{name}", str(value))]
-        return [sys.executable, str(HERE / "run.py"), str(recipe), *options, "--resume"]
+        return [sys.executable, str(HERE / "run.py"), str(recipe), *as_options(fields), "--resume"]
 
 
 def local(dataset: str, data: Path | None) -> str:
@@ -116,11 +116,16 @@ def train(command: list[str]) -> None:
         raise subprocess.CalledProcessError(code, command)
 
 
-def finish(run: Run, queue: list[Run], cards: Path) -> None:
-    """Record a complete run, in the table of the README too, and build the folder that is published."""
+def note(run: Run, cards: Path) -> None:
+    """Record a complete run, in the table of the README too."""
     record(run.folder, cards / RECORDS, model=run.recipe)
     if (page := cards.parent / "README.md").is_file():
         update(page, cards / RECORDS)
+
+
+def finish(run: Run, queue: list[Run], cards: Path) -> None:
+    """Record a complete run and build the folder that is published."""
+    note(run, cards)
     if run.publish:
         data = yaml.safe_load((HERE / "recipes" / f"{run.recipe}.yaml").read_text())["dataset"]
         name = data.rpartition(":")[2]
@@ -135,10 +140,6 @@ def finish(run: Run, queue: list[Run], cards: Path) -> None:
             dataset_note=NOTES.get(name),
             baseline=others[0].folder if others else None,
         )
-
-
-def remaining(queue: list[Run]) -> Iterator[Run]:
-    return (run for run in queue if not run.is_done)
 
 
 def print_queue(queue: list[Run], console: Console) -> None:
@@ -165,7 +166,10 @@ def main(argv: list[str]) -> int:
         queue = read_queue(args.queue, args.runs)
         wanted = [run for run in queue if not args.only or run.recipe in args.only]
         if not args.list:
-            for run in remaining(wanted):
+            for run in wanted:
+                if run.is_done:
+                    note(run, args.cards)  # it may have been stopped before it did
+                    continue
                 print(f"{run.recipe}, seed {run.seed}", flush=True)
                 train(run.command(args.data))
                 finish(run, queue, args.cards)
