@@ -2,8 +2,9 @@
 
 What `unfold` computes, and its gradients, here are two compiled functions a layer (unfolding_cpu.cpp): each image passes
 through a layer while it is in the processor's cache, batch normalisation is a scale and a shift of what the next layer
-reads, and of every layer only its code and its residual are kept. The C++ compiler of the machine builds them on first
-use, once; without one, and wherever `suits` says no, `unfold` does the work.
+reads, and of every layer only its code and its residual are kept. Under bfloat16 autocast their products run on the matrix
+units (AMX) of processors that have them. The C++ compiler of the machine builds the functions on first use, once; without
+one, and wherever `suits` says no, `unfold` does the work.
 """
 
 from __future__ import annotations
@@ -99,15 +100,26 @@ def suits(images: Tensor, filters: Tensor, norms: Sequence[nn.Module], padding: 
     return (
         images.device.type == filters.device.type == "cpu"
         and images.dtype == filters.dtype
-        and images.dtype in _TYPES
+        and images.dtype in (torch.float32, torch.float64)
         and batch * rows * columns > 1
         and 3 * columns > width + 2 * padding  # dense networks are two matrix products a layer, and torch's
         and all(_is_plain(norm, images) for norm in norms)
-        and not torch.is_autocast_enabled("cpu")
+        and (not torch.is_autocast_enabled("cpu") or _is_mixed(images.dtype))
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
         and not torch._C._are_functorch_transforms_active()
         and library() is not None
+    )
+
+
+def _is_mixed(dtype: torch.dtype) -> bool:
+    """Whether autocast wants products in bfloat16, and this processor has matrix units (AMX) for them."""
+    return (
+        dtype == torch.float32
+        and torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and (functions := library()) is not None
+        and bool(functions.has_mixed())
     )
 
 
@@ -415,7 +427,7 @@ class Planes:
     def __init__(self, images: Tensor, filters: Tensor, padding: int):
         batch, channels, height, width = images.shape
         _, count, _, n, m = filters.shape
-        self.type = _TYPES[images.dtype]
+        self.type = _TYPES["mixed" if _is_mixed(images.dtype) else str(images.dtype)]
         self.padding, threads = padding, torch.get_num_threads()
         self.parts = -(-batch // IMAGES_OF_A_PART)
         self.rows, self.pitch = height + 2 * padding, width + 2 * padding
@@ -507,9 +519,10 @@ class _Type(NamedTuple):
 
 
 _TYPES = {
-    dtype: _Type(name, mask, _structure("Forward", number, _FORWARD), _structure("Backward", number, _BACKWARD))
-    for dtype, name, mask, number in (
-        (torch.float32, "float", torch.int32, ctypes.c_float),
-        (torch.float64, "double", torch.int64, ctypes.c_double),
+    kind: _Type(name, mask, _structure("Forward", number, _FORWARD), _structure("Backward", number, _BACKWARD))
+    for kind, name, mask, number in (
+        ("torch.float32", "float", torch.int32, ctypes.c_float),
+        ("torch.float64", "double", torch.int64, ctypes.c_double),
+        ("mixed", "mixed", torch.int32, ctypes.c_float),  # float32 outside of the products
     )
 }
