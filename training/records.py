@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import math
 import statistics
 import sys
 from collections import defaultdict
@@ -21,7 +22,7 @@ from lgn_hf import LGNConfig
 RECORDS = "results.csv"
 BEGIN, END = "<!-- results: python training/records.py -->", "<!-- /results -->"
 COLUMNS: tuple[str, ...] = (
-    "model", "dataset", "task", "seed", "epochs", "whitening", "action", "regularizer", "projection",
+    "model", "dataset", "task", "seed", "epochs", "whitening", "action", "regularizer", "projection", "mixed_precision",
     "test_accuracy", "test_relative_error", "validation_accuracy", "best_epoch",
     "parameters", "parameters_trained", "parameters_of_free_filters",
     "train", "validation", "test", "fingerprint", "train_seconds", "images_per_second", "machine", "torch", "commit", "date",
@@ -53,7 +54,8 @@ def row_of(results: Row, config: LGNConfig, model: str) -> Row:
     free filters has. test_accuracy_on_X, test_on_X, fingerprint_on_X: the same as without _on_X, on the test images of X.
     """
     recipe, data = results["recipe"], results["data"]
-    has_inverses = config.regularizer == "inverse" and config.action in ("learned", "left")  # in training only
+    has_inverses = config.regularizer == "inverse" and config.num_action_parameters
+    inverses = math.prod(config.action_shape) * config.filter_dim**2 if has_inverses else 0  # in training only
     further = {}
     for source, found in results.get("also_tested_on", {}).items():
         on = ON + short_name(source)
@@ -68,10 +70,11 @@ def row_of(results: Row, config: LGNConfig, model: str) -> Row:
         **{name: results.get(name) for name in ("epochs", "best_epoch", "parameters", "images_per_second", "date")},
         **{name: results.get(name) for name in COLUMNS if name.startswith(("test_", "validation_", "train_"))},
         **{name: data[name] for name in ("train", "validation", "test", "fingerprint")},
-        "parameters_trained": results["parameters"] + (config.num_action_parameters if has_inverses else 0),
+        "parameters_trained": results["parameters"] + inverses,
         "parameters_of_free_filters": results["parameters"]
         - config.num_action_parameters
         + config.num_basis_parameters * (config.group_order - 1),
+        "mixed_precision": results["machine"]["mixed_precision"],
         "machine": f"{results['machine']['processor']}, {results['machine']['threads_per_process']} threads",
         "torch": results["versions"]["torch"],
         "commit": results.get("commit"),

@@ -34,6 +34,7 @@ NOTES = {  # what a reader must know of the data there
 class Run:
     """One training: a recipe, the fields of it that differ, a seed. folder: where it lies, with those of other runs."""
 
+    name: str
     recipe: str
     epochs: int
     seed: int
@@ -75,25 +76,29 @@ def read_queue(path: Path, runs: Path) -> list[Run]:
     """
     queue = []
     for entry in yaml.safe_load(path.read_text()):
-        unknown = entry.keys() - {"recipe", "epochs", "seeds", "options", "baseline", "publish"}
+        unknown = entry.keys() - {"name", "recipe", "epochs", "seeds", "options", "baseline", "publish"}
         missing = {"recipe", "epochs", "seeds"} - entry.keys()
         if unknown or missing:
             raise ValueError(f"{path}: {entry} has unknown fields {sorted(unknown)}, or lacks {sorted(missing)}")
-        for name in filter(None, (entry["recipe"], entry.get("baseline"))):
-            if not (HERE / "recipes" / f"{name}.yaml").is_file():
-                raise ValueError(f"{path}: there is no recipe {name}")
+        if not (HERE / "recipes" / f"{entry['recipe']}.yaml").is_file():
+            raise ValueError(f"{path}: there is no recipe {entry['recipe']}")
+        name = entry.get("name", entry["recipe"])
         for seed in entry["seeds"]:
             queue.append(
                 Run(
+                    name,
                     entry["recipe"],
                     entry["epochs"],
                     seed,
-                    runs / f"{entry['recipe']}-{seed}",
+                    runs / f"{name}-{seed}",
                     entry.get("options", {}),
                     entry.get("baseline"),
                     entry.get("publish", True) and seed == entry["seeds"][0],
                 )
             )
+    names = {run.name for run in queue} | {None}
+    if unknown := {run.baseline for run in queue} - names:
+        raise ValueError(f"{path}: there is no model {', '.join(map(str, unknown))} to be a baseline")
     return queue
 
 
@@ -118,7 +123,7 @@ def train(command: list[str]) -> None:
 
 def note(run: Run, cards: Path) -> None:
     """Record a complete run, in the table of the README too."""
-    record(run.folder, cards / RECORDS, model=run.recipe)
+    record(run.folder, cards / RECORDS, model=run.name)
     if (page := cards.parent / "README.md").is_file():
         update(page, cards / RECORDS)
 
@@ -129,13 +134,11 @@ def finish(run: Run, queue: list[Run], cards: Path) -> None:
     if run.publish:
         data = yaml.safe_load((HERE / "recipes" / f"{run.recipe}.yaml").read_text())["dataset"]
         name = data.rpartition(":")[2]
-        others = [
-            other for other in queue if other.recipe == run.baseline and other.seed == run.seed and other.is_done
-        ]
+        others = [other for other in queue if other.name == run.baseline and other.seed == run.seed and other.is_done]
         build(
             run.folder,
-            cards / run.recipe,
-            repo_id=f"lgn-hf/{run.recipe}",
+            cards / run.name,
+            repo_id=f"lgn-hf/{run.name}",
             dataset=name,
             dataset_note=NOTES.get(name),
             baseline=others[0].folder if others else None,
@@ -144,12 +147,12 @@ def finish(run: Run, queue: list[Run], cards: Path) -> None:
 
 def print_queue(queue: list[Run], console: Console) -> None:
     table = Table(
-        "recipe", "seed", "epochs", "result", title=f"{sum(run.is_done for run in queue)} of {len(queue)} done"
+        "model", "seed", "epochs", "result", title=f"{sum(run.is_done for run in queue)} of {len(queue)} done"
     )
     for run in queue:
         results = read_results(run.folder) if run.is_done else {}
         found = results.get("test_accuracy", results.get("test_relative_error"))
-        table.add_row(run.recipe, str(run.seed), str(run.epochs), "" if found is None else f"{found:.2%}")
+        table.add_row(run.name, str(run.seed), str(run.epochs), "" if found is None else f"{found:.2%}")
     console.print(table)
 
 
@@ -159,18 +162,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--queue", type=Path, default=HERE / "zoo.yaml", help="what to train")
     parser.add_argument("--runs", type=Path, default=Path("runs/zoo"), help="where the runs lie")
     parser.add_argument("--cards", type=Path, default=HERE.parent / "model_cards", help="where finished models go")
-    parser.add_argument("--only", nargs="+", metavar="RECIPE", help="these alone")
+    parser.add_argument("--only", nargs="+", metavar="MODEL", help="these alone")
     parser.add_argument("--list", action="store_true", help="show what is done and what remains")
     args = parser.parse_args(argv)
     try:
         queue = read_queue(args.queue, args.runs)
-        wanted = [run for run in queue if not args.only or run.recipe in args.only]
+        wanted = [run for run in queue if not args.only or run.name in args.only]
         if not args.list:
             for run in wanted:
                 if run.is_done:
                     note(run, args.cards)  # it may have been stopped before it did
                     continue
-                print(f"{run.recipe}, seed {run.seed}", flush=True)
+                print(f"{run.name}, seed {run.seed}", flush=True)
                 train(run.command(args.data))
                 finish(run, queue, args.cards)
         print_queue(wanted, Console())
