@@ -165,7 +165,9 @@ def test_structures_of_several_models(tmp_path, monkeypatch):
     assert 0 < result["permutation test"]["p_value"] <= 1
     assert set(result["data"]["fingerprint"]) == {"a", "b", "c"}
     assert all((tmp_path / "out" / name).stat().st_size > 0 for name in result["figures"])
-    assert {"a-gallery.png", "a-spectra.png", "a-effects.png", "a-orbits.png"} <= set(result["figures"])
+    assert {"structures.png", "a-gallery.png", "a-spectra.png", "a-effects.png", "a-orbits.png"} <= set(
+        result["figures"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -38,12 +38,13 @@ from transformers.utils import logging
 from transforms import epoch_indices, seeded_generator
 
 from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor
+from lgn_hf.actions import Actions
 from lgn_hf.configuration_lgn import REGULARIZERS
-from lgn_hf.diagnostics import action_distance, diagnose, permutation_test, scores
+from lgn_hf.diagnostics import MAX_ORDER, action_distance, diagnose, permutation_test, scores
 from lgn_hf.filters import rotation_matrix, unit_norm, unvec, vec
 from lgn_hf.operations import average_pooling, corner_swap, transposition
 from lgn_hf.plots import action_gallery, dft_plot, save_figure
-from lgn_hf.portraits import portraits, summary
+from lgn_hf.portraits import STRUCTURES, portraits, summary, z_score
 from lgn_hf.sources import Source, open_source
 
 SIZE = 6  # pixels, the side of the papers' filters and patches
@@ -305,8 +306,36 @@ def structures(args: argparse.Namespace) -> Row:
         else None,
         "actions": {name: source.actions.diagnose() for name, source in found.items()},
         "data": facts_of_sources(found),
-        "figures": drawn,
+        "figures": [
+            draw(args, "structures", _structure_chart({n: source.actions for n, source in found.items()})),
+            *drawn,
+        ],
     }
+
+
+def _structure_chart(found: dict[str, Actions]) -> Figure:
+    """Models by rows: how far beyond chance each structure is over all actions, and how far A^p is from the identity."""
+    records = {name: actions.distinct().diagnose() for name, actions in found.items()}
+
+    def span(values: list[float]) -> tuple[float, float, float]:
+        return min(values), statistics.median(values), max(values)
+
+    panels = [
+        Panel(
+            structure.replace("_", " "),
+            [span([z_score(record, structure) for record in records[name]]) for name in found],
+            references=[0.0] * len(found),
+        )
+        for structure in STRUCTURES
+    ]
+    residuals = [
+        span([record["cyclic_residuals"][actions.order - 1] for record in records[name]])
+        if actions.order <= MAX_ORDER
+        else None
+        for name, actions in found.items()
+    ]
+    panels.append(Panel("A^p from cI", residuals, limits=(-0.05, 1.05)))
+    return range_chart(list(found), panels, measured="z of the median action, from the smallest to the largest")
 
 
 def dft(args: argparse.Namespace) -> Row:
