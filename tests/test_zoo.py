@@ -80,12 +80,12 @@ def test_a_wrong_entry_is_one_line(tmp_path, capfd, entry, message):
 def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
     options = ["--queue", str(queue), "--runs", str(tmp_path / "runs"), "--cards", str(tmp_path / "cards")]
     (tmp_path / "cards").mkdir()
-    (tmp_path / "README.md").write_text(f"# Zoo\n\n{records.BEGIN}\n{records.END}\n")
+    (tmp_path / "cards" / "README.md").write_text(f"# Zoo\n\n{records.BEGIN}\n{records.END}\n")
     assert zoo.main(options) == 0
     assert "2 of 2 done" in capfd.readouterr().out
     rows = table(tmp_path / "cards")
     assert [(row["model"], row["seed"]) for row in rows] == [("lgn-digits", "0"), ("lgn-digits-reconstruction", "3")]
-    assert "| `lgn-digits` | none | 1 | 1 |" in (tmp_path / "README.md").read_text()
+    assert "| `lgn-digits` | none | 1 | 1 |" in (tmp_path / "cards" / "README.md").read_text()
     assert float(rows[0]["test_accuracy"]) == records.read_results(tmp_path / "runs" / "lgn-digits-0")["test_accuracy"]
     assert rows[0]["parameters"] == rows[0]["parameters_of_free_filters"]
     assert is_built(tmp_path / "cards" / "lgn-digits-reconstruction")
@@ -154,7 +154,7 @@ def test_runs_recorded_at_once_are_all_recorded(tmp_path, monkeypatch):
 
     def finish(run: Path) -> None:
         records.record(run, path)
-        records.update(page, path)
+        records.update(path)
 
     monkeypatch.setattr(records, "read", read)
     path, page = tmp_path / "results.csv", tmp_path / "README.md"
@@ -177,10 +177,30 @@ def test_the_table_has_means_and_ranges_over_seeds():
     assert last == "| mnist | `r90-mnist` | zca | 30 | 2 | 9,370 | 17,050 | 98.50 % (98.00 to 99.00) | 99.12 % |"
 
 
-def test_the_readme_has_the_records_of_model_cards():
+def test_the_headlines_are_of_the_longest_trainings():
+    row = dict.fromkeys(records.COLUMNS, "")
+    row |= {"dataset": "mnist", "task": "classification", "whitening": "zca"}
+    rows = [
+        {**row, "model": model, "epochs": epochs, "seed": seed, "test_accuracy": accuracy}
+        for model, epochs, seed, accuracy in (
+            ("lgn-mnist", "12", "0", "0.5"),
+            ("lgn-mnist", "100", "0", "0.97"),
+            ("lgn-mnist", "100", "1", "0.98"),
+            ("r90-rotmnist", "30", "0", "0.9"),
+            ("other-mnist", "30", "0", "0.9"),
+        )
+    ]
+    assert records.headlines(rows).splitlines()[2:] == [
+        "| LGN: learned actions | 97.50 % (2 seeds, 100 epochs) |  |  |",
+        "| rotations by multiples of 90 degrees |  | 90.00 % (30 epochs; paper 86.62 %) |  |",
+    ]
+
+
+@pytest.mark.parametrize(("folder", "table"), [("model_cards", records.render), (".", records.headlines)])
+def test_the_pages_have_the_records_of_model_cards(folder, table):
     """Else: `python training/records.py`."""
-    page = (ROOT / "README.md").read_text()
-    assert page == records.insert(page, records.render(records.read(ROOT / "model_cards" / records.RECORDS)))
+    page = (ROOT / folder / "README.md").read_text()
+    assert page == records.insert(page, table(records.read(ROOT / "model_cards" / records.RECORDS)))
 
 
 def test_a_page_without_marks_is_refused():

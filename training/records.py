@@ -1,4 +1,5 @@
-"""`model_cards/results.csv`, a row a run, and the table that is rendered from it."""
+"""`model_cards/results.csv`, a row a run, and the tables that are rendered from it: of all runs in `model_cards/README.md`,
+of the networks that are compared most in `README.md`."""
 
 from __future__ import annotations
 
@@ -37,6 +38,16 @@ PAPER = {  # "Learning unfolded networks with a cyclic group structure", tables 
     "dense-r60-mnist_on_rotated:mnist": "37.4 %",
     "lgn-cifar10": "about 65 %",  # from the authors' published code
 }  # fmt: skip
+NETWORKS = {  # model -> what it is, for the README
+    "lgn-{}": "LGN: learned actions",
+    "cyclic-{}": "the same, cyclic by construction",
+    "free-{}": "free filters, as many",
+    "r90-{}": "rotations by multiples of 90 degrees",
+    "r60-{}": "rotations by multiples of 60 degrees",
+    "baseline-{}": "free filters, as many as of R_90",
+    "lgn-{}-plus": "**LGN plus**: one action for the whole network",
+}
+DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
 KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening")
 
 Row = dict[str, Any]
@@ -116,11 +127,39 @@ def record(run: Path, path: Path, *, model: str | None = None) -> None:
         atomic_write(path, text.getvalue())
 
 
-def render(rows: list[dict[str, str]]) -> str:
-    """The table of all runs: mean over seeds, and the smallest and largest, beside the papers' numbers."""
+def grouped(rows: list[dict[str, str]]) -> dict[tuple[str, ...], list[dict[str, str]]]:
+    """Runs that differ in their seed alone: (dataset, task, model, whitening, epochs) -> rows."""
     groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
     for row in rows:
         groups[row["dataset"], row["task"], row["model"], row["whitening"], row["epochs"]].append(row)
+    return groups
+
+
+def headlines(rows: list[dict[str, str]]) -> str:
+    """The table of NETWORKS: mean test accuracy over seeds of the longest training, beside the papers' numbers."""
+    lines = ["| |" + "".join(f" {name} |" for name in DATA.values()), "|---|" + "--:|" * len(DATA)]
+    groups = grouped(rows)
+
+    def cell(model: str) -> str:
+        found = {key: runs for key, runs in groups.items() if key[2] == model}
+        if not found:
+            return ""
+        (*_, epochs), runs = max(found.items(), key=lambda item: (int(item[0][-1]), len(item[1])))
+        mean = statistics.mean(100 * float(run["test_accuracy"]) for run in runs)
+        seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
+        paper = f"; paper {PAPER[model]}" if model in PAPER else ""
+        return f"{mean:.2f} % ({seeds}{epochs} epochs{paper})"
+
+    for pattern, words in NETWORKS.items():
+        cells = [cell(pattern.format(data)) for data in DATA]
+        if any(cells):
+            lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def render(rows: list[dict[str, str]]) -> str:
+    """The table of all runs: mean over seeds, and the smallest and largest, beside the papers' numbers."""
+    groups = grouped(rows)
     lines = [
         "| data | model | whitening | epochs | seeds | parameters | with free filters | test | papers |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|",
@@ -157,23 +196,24 @@ def insert(page: str, table: str) -> str:
     return f"{before}{BEGIN}\n{table}{END}{after}"
 
 
-def update(page: Path, records: Path) -> None:
-    """Render the table of a page anew."""
+def update(records: Path) -> None:
+    """Render the tables anew, on the page beside the records and on the one above, where these are."""
     with locked(records):
-        atomic_write(page, insert(page.read_text(), render(read(records))))
+        for folder, table in ((records.parent, render), (records.parent.parent, headlines)):
+            if (page := folder / "README.md").is_file():
+                atomic_write(page, insert(page.read_text(), table(read(records))))
 
 
 def main(argv: list[str]) -> int:
     root = Path(__file__).parent.parent
-    parser = argparse.ArgumentParser(prog="records.py", description="Record runs, and render the README's table.")
+    parser = argparse.ArgumentParser(prog="records.py", description="Record runs, and render the tables.")
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folders of runs to record")
     parser.add_argument("--records", type=Path, default=root / "model_cards" / RECORDS)
-    parser.add_argument("--page", type=Path, default=root / "README.md")
     args = parser.parse_args(argv)
     try:
         for run in args.runs:
             record(run, args.records)
-        update(args.page, args.records)
+        update(args.records)
     except (ValueError, KeyError, OSError) as error:
         print(f"records.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

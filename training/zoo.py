@@ -122,10 +122,9 @@ def train(command: list[str]) -> None:
 
 
 def note(run: Run, cards: Path) -> None:
-    """Record a complete run, in the table of the README too."""
+    """Record a complete run, in the tables too."""
     record(run.folder, cards / RECORDS, model=run.name)
-    if (page := cards.parent / "README.md").is_file():
-        update(page, cards / RECORDS)
+    update(cards / RECORDS)
 
 
 def finish(run: Run, queue: list[Run], cards: Path) -> None:
