@@ -23,11 +23,8 @@ from transforms import rotate, rotation_angles, seeded_generator
 logger = logging.getLogger("lgn_hf.training")
 
 ROT_MNIST, ROTATED = "rot-mnist:", "rotated:"  # what may precede the name of a data set
-ROT_MNIST_TRAIN, ROT_MNIST_VALIDATION, ROT_MNIST_TEST = (
-    12_000,
-    2_000,
-    50_000,
-)  # the training images include the validation
+ROT_MNIST_TRAIN, ROT_MNIST_TEST = 12_000, 50_000
+ROT_MNIST_VALIDATION = 2_000  # of the training images
 TEST_FRACTION = 0.2
 VALIDATION_FRACTION = 0.1
 HUB_TIMEOUT = 10  # seconds
