@@ -99,6 +99,32 @@ def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
     assert table(tmp_path / "cards") == rows
 
 
+def test_a_folder_is_built_for_a_new_run_and_for_a_new_baseline(tmp_path, monkeypatch):
+    built = []
+
+    def build(run, card, *, baseline, **_):
+        built.append(baseline)
+        save_run(card, run.name, **records.read_results(run))
+        if baseline:
+            (card / zoo.BASELINE_NAME).touch()
+
+    monkeypatch.setattr(zoo, "build", build)
+    monkeypatch.setattr(zoo, "is_built", lambda card: (card / "all_results.json").is_file())
+    run = zoo.Run("lgn-mnist", "lgn-mnist", 1, 0, tmp_path / "lgn-mnist-0", baseline="free-mnist", publish=True)
+    free = zoo.Run("free-mnist", "free-mnist", 1, 0, tmp_path / "free-mnist-0")
+    save_run(run.folder, "lgn-mnist", steps=2, train_seconds=1.0)
+    for _ in range(2):
+        zoo.finish(run, [free, run], tmp_path / "cards")
+    assert built == [None]
+    save_run(run.folder, "lgn-mnist", steps=4, train_seconds=2.0)
+    zoo.finish(run, [free, run], tmp_path / "cards")
+    assert built == [None, None]
+    save_run(free.folder, "free-mnist")
+    for _ in range(2):
+        zoo.finish(free, [free, run], tmp_path / "cards")
+    assert built == [None, None, free.folder]
+
+
 def save_run(folder: Path, model: str, seed: int = 0, **results) -> Path:
     """A complete run, as far as it is recorded."""
     LGNConfig(image_size=8).save_pretrained(folder)

@@ -45,7 +45,9 @@ NETWORKS = {  # model -> what it is, for the README
     "r90-{}": "rotations by multiples of 90 degrees",
     "r60-{}": "rotations by multiples of 60 degrees",
     "baseline-{}": "free filters, as many as of R_90",
-    "lgn-{}-plus": "**LGN plus**: one action for the whole network",
+    "lgn-{}-plus": "**LGN plus**: one cyclic action for the whole network",
+    "free-{}-plus": "the same with free filters, as many",
+    "few-{}-plus": "the same with free filters, as many parameters",
 }
 DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
 KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening")

@@ -17,11 +17,12 @@ from typing import Any
 import yaml
 from arguments import as_options
 from output import RESULTS_FILE
-from records import RECORDS, read_results, record, update
+from records import RECORDS, locked, read_results, record, update
 from rich.console import Console
 from rich.table import Table
 
-from lgn_hf.publication import build
+from lgn_hf.cards import BASELINE_NAME
+from lgn_hf.publication import build, is_built
 
 HERE = Path(__file__).parent
 FOLDERS = {"ylecun/mnist": "mnist", "uoft-cs/cifar10": "cifar10"}  # in --data
@@ -121,27 +122,32 @@ def train(command: list[str]) -> None:
         raise subprocess.CalledProcessError(code, command)
 
 
-def note(run: Run, cards: Path) -> None:
-    """Record a complete run, in the tables too."""
+def finish(run: Run, queue: list[Run], cards: Path) -> None:
+    """Record a complete run, in the tables too, and build what is published of it, and of those that are compared with it."""
     record(run.folder, cards / RECORDS, model=run.name)
     update(cards / RECORDS)
+    with locked(cards / "folders"):
+        for other in queue:
+            if other.publish and other.is_done and run.name in (other.name, other.baseline):
+                publish(other, queue, cards / other.name)
 
 
-def finish(run: Run, queue: list[Run], cards: Path) -> None:
-    """Record a complete run and build the folder that is published."""
-    note(run, cards)
-    if run.publish:
-        data = yaml.safe_load((HERE / "recipes" / f"{run.recipe}.yaml").read_text())["dataset"]
-        name = data.rpartition(":")[2]
-        others = [other for other in queue if other.name == run.baseline and other.seed == run.seed and other.is_done]
-        build(
-            run.folder,
-            cards / run.name,
-            repo_id=f"lgn-hf/{run.name}",
-            dataset=name,
-            dataset_note=NOTES.get(name),
-            baseline=others[0].folder if others else None,
-        )
+def publish(run: Run, queue: list[Run], card: Path) -> None:
+    """Build the folder that is published, unless it is there and of this run and has its baseline."""
+    baseline = next((r for r in queue if r.name == run.baseline and r.seed == run.seed and r.is_done), None)
+    if is_built(card) and (baseline is None or (card / BASELINE_NAME).is_file()):
+        there, here = read_results(card), read_results(run.folder)
+        if all(there[name] == here[name] for name in ("steps", "train_seconds")):
+            return
+    dataset = yaml.safe_load((HERE / "recipes" / f"{run.recipe}.yaml").read_text())["dataset"].rpartition(":")[2]
+    build(
+        run.folder,
+        card,
+        repo_id=f"lgn-hf/{run.name}",
+        dataset=dataset,
+        dataset_note=NOTES.get(dataset),
+        baseline=baseline.folder if baseline else None,
+    )
 
 
 def print_queue(queue: list[Run], console: Console) -> None:
@@ -169,12 +175,10 @@ def main(argv: list[str]) -> int:
         wanted = [run for run in queue if not args.only or run.name in args.only]
         if not args.list:
             for run in wanted:
-                if run.is_done:
-                    note(run, args.cards)  # it may have been stopped before it did
-                    continue
-                print(f"{run.name}, seed {run.seed}", flush=True)
-                train(run.command(args.data))
-                finish(run, queue, args.cards)
+                if not run.is_done:
+                    print(f"{run.name}, seed {run.seed}", flush=True)
+                    train(run.command(args.data))
+                finish(run, queue, args.cards)  # of one that was done, too: it may have been stopped before it did
         print_queue(wanted, Console())
     except (ValueError, OSError) as error:
         print(f"zoo.py: {' '.join(str(error).split())}", file=sys.stderr)
