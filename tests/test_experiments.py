@@ -7,6 +7,7 @@ import experiments
 import planted
 import pytest
 import torch
+import trained
 from fitting import fit
 from torch import Tensor
 
@@ -132,10 +133,10 @@ def test_proposition_1_in_numbers(tmp_path, monkeypatch):
 def test_the_fourier_basis_makes_circulants_diagonal():
     first = torch.randn(9, dtype=torch.float64)
     circulant = torch.stack([first.roll(i) for i in range(9)], dim=1)
-    assert experiments.dft_shares(circulant)["on the diagonal"] == pytest.approx(1)
+    assert trained.dft_shares(circulant)["on the diagonal"] == pytest.approx(1)
     anti = circulant.flip(0)
-    assert experiments.dft_shares(anti)["on the diagonal"] < 0.5
-    assert experiments.dft_shares(anti)["in the d largest"] == pytest.approx(1)
+    assert trained.dft_shares(anti)["on the diagonal"] < 0.5
+    assert trained.dft_shares(anti)["in the d largest"] == pytest.approx(1)
 
 
 def test_dft_of_references_and_learned_actions(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,13 @@ from lgn_hf.drawing import (
     text_style,
     tick_style,
 )
+from lgn_hf.plots import save_figure
+
+
+def draw(args: argparse.Namespace, name: str, figure: Figure) -> str:
+    """Save the figure of an experiment in its --output_dir; returns the name of the file."""
+    save_figure(figure, args.output_dir / f"{name}.png", dpi=50 if args.quick else 200)
+    return f"{name}.png"
 
 
 @dataclass(frozen=True)

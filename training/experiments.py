@@ -6,8 +6,6 @@ Each leaves `result.json` and its figures in --output_dir; --quick does the same
 from __future__ import annotations
 
 import argparse
-import hashlib
-import itertools
 import json
 import statistics
 import sys
@@ -21,7 +19,7 @@ import torch
 from accelerate import Accelerator
 from arguments import RunArguments
 from benchmark import Contender, alternate, print_table, ratio
-from charts import Panel, range_chart
+from charts import Panel, draw, range_chart
 from checkpoint import atomic_write
 from data import Data, load_data
 from evaluation import evaluate_split
@@ -34,28 +32,21 @@ from results import machine, today, versions
 from rich.console import Console
 from torch import Tensor
 from tqdm.auto import tqdm
+from trained import dft, structures
 from transformers.utils import logging
 from transforms import epoch_indices, seeded_generator
 
 from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor
-from lgn_hf.actions import Actions
 from lgn_hf.configuration_lgn import REGULARIZERS
-from lgn_hf.diagnostics import MAX_ORDER, action_distance, diagnose, permutation_test, scores
+from lgn_hf.diagnostics import diagnose
 from lgn_hf.filters import rotation_matrix, unit_norm, unvec, vec
 from lgn_hf.operations import average_pooling, corner_swap, transposition
-from lgn_hf.plots import action_gallery, dft_plot, save_figure
-from lgn_hf.portraits import STRUCTURES, portraits, summary, z_score
-from lgn_hf.sources import Source, open_source
+from lgn_hf.plots import action_gallery
 
 SIZE = 6  # pixels, the side of the papers' filters and patches
 RADII, ANGLES, COMPOSED_RADII, COMPOSED_ANGLE = (3, 4, 5, 6), (30, 45, 60, 90), (4, 5, 6), 60
 
 Row = dict[str, Any]
-
-
-def draw(args: argparse.Namespace, name: str, figure: Figure) -> str:
-    save_figure(figure, args.output_dir / f"{name}.png", dpi=50 if args.quick else 200)
-    return f"{name}.png"
 
 
 def facts_of(data: Data) -> Row:
@@ -256,128 +247,6 @@ def limits(args: argparse.Namespace) -> Row:
     shown = torch.stack([each[i] for i in range(2) for each in (true, left, free)])
     gallery = action_gallery(shown, titles, None, SIZE)
     return {"rows": rows, "filters": len(inputs), "figures": [draw(args, "limits", gallery)]}
-
-
-# Trained models: structures (figures 1, 2, 6, 7) and dft (figures 10, 11)
-
-
-def sources(args: argparse.Namespace) -> dict[str, Source]:
-    """Every --source, by folder name (as it was given where names repeat)."""
-    opened = [open_source(source) for source in args.source]
-    names = [source.name for source in opened]
-    names = [name if names.count(name) == 1 else given for name, given in zip(names, args.source, strict=True)]
-    return dict(zip(names, opened, strict=True))
-
-
-def facts_of_sources(found: dict[str, Source]) -> Row:
-    digests = {
-        name: hashlib.sha256(flat(source).contiguous().numpy().data).hexdigest() for name, source in found.items()
-    }
-    return {"source": list(digests), "fingerprint": digests}
-
-
-def flat(source: Source) -> Tensor:
-    """(L*K*C, d, d), in the order of `Actions.diagnose`."""
-    return source.actions.matrices.flatten(0, 2)
-
-
-def structures(args: argparse.Namespace) -> Row:
-    """Actions of trained models (figures 1, 2, 6, 7): labels, and medians of conditions, z-scores and correlations"""
-    if not args.source:
-        raise ValueError("structures looks at trained models: name their folders with --source")
-    found = sources(args)
-    drawn = []
-    for name, source in found.items():
-        prefix = name.replace("/", "-").strip("-")
-        drawn += [draw(args, f"{prefix}-{kind}", figure) for kind, figure in portraits(source.actions).items()]
-    comparable = len({source.actions.size for source in found.values()}) == 1
-    groups = [source.data_and_task for source in found.values()]
-    repeated = 1 < len(set(groups)) < len(groups)
-    return {
-        "rows": [{"model": name, **summary(source.actions)} for name, source in found.items()],
-        "distances": [
-            {"model": a, "other": b, "distance": action_distance(flat(found[a]), flat(found[b]))}
-            for a, b in itertools.combinations(found, 2)
-            if comparable
-        ],
-        # Do actions depend on data and task? That takes several, and at least one of them trained more than once.
-        "permutation test": permutation_test([flat(source) for source in found.values()], groups)
-        if comparable and repeated
-        else None,
-        "actions": {name: source.actions.diagnose() for name, source in found.items()},
-        "data": facts_of_sources(found),
-        "figures": [
-            draw(args, "structures", _structure_chart({n: source.actions for n, source in found.items()})),
-            *drawn,
-        ],
-    }
-
-
-def _structure_chart(found: dict[str, Actions]) -> Figure:
-    """Models by rows: how far beyond chance each structure is over all actions, and how far A^p is from the identity."""
-    records = {name: actions.distinct().diagnose() for name, actions in found.items()}
-
-    def span(values: list[float]) -> tuple[float, float, float]:
-        return min(values), statistics.median(values), max(values)
-
-    panels = [
-        Panel(
-            structure.replace("_", " "),
-            [span([z_score(record, structure) for record in records[name]]) for name in found],
-            references=[0.0] * len(found),
-        )
-        for structure in STRUCTURES
-    ]
-    residuals = [
-        span([record["cyclic_residuals"][actions.order - 1] for record in records[name]])
-        if actions.order <= MAX_ORDER
-        else None
-        for name, actions in found.items()
-    ]
-    panels.append(Panel("A^p from cI", residuals, limits=(-0.05, 1.05)))
-    return range_chart(list(found), panels, measured="z of the median action, from the smallest to the largest")
-
-
-def dft(args: argparse.Namespace) -> Row:
-    """How far the Fourier basis makes A diagonal (appendix D): share of the energy of F A F^-1 on its diagonal"""
-    generator, dim = seeded_generator(args.seed), SIZE**2
-    first = torch.randn(dim, dtype=torch.float64, generator=generator)
-    band = torch.randn(2 * dim - 1, dtype=torch.float64, generator=generator)
-    offsets = torch.arange(dim)[:, None] - torch.arange(dim)
-    shown = {
-        "circulant": first[offsets % dim],
-        "Toeplitz": band[offsets + dim - 1],
-        "random": torch.randn(dim, dim, dtype=torch.float64, generator=generator),
-    }
-    references, found = len(shown), sources(args)
-    for name, source in found.items():
-        best = flat(source)[scores(flat(source))["toeplitz"].argmax()]  # figure 11: that of figure 1b
-        shown[f"{name}, most Toeplitz"] = best.double()
-    rows = [{"matrix": name, **dft_shares(matrix)} for name, matrix in shown.items()]
-    for name, source in found.items():
-        shares = [dft_shares(matrix) for matrix in flat(source).double()]
-        means = {key: statistics.mean(share[key] for share in shares) for key in shares[0]}
-        rows.append({"matrix": f"{name}, mean of {len(shares)}", **means})
-    drawn = [draw(args, "dft", _dft_figure(shown, slice(references)))]
-    if found:
-        drawn.append(draw(args, "dft-learned", _dft_figure(shown, slice(references, None))))
-    return {"rows": rows, "data": facts_of_sources(found), "figures": drawn}
-
-
-def dft_shares(matrix: Tensor) -> dict[str, float]:
-    """Of the energy of F A F^-1: what is on the diagonal, and what is in the d largest of its d^2 entries."""
-    dim = len(matrix)
-    fourier = torch.fft.fft(torch.eye(dim, dtype=torch.complex128), norm="ortho")
-    energy = (fourier @ matrix.to(fourier.dtype) @ fourier.mH).abs().square()
-    largest = energy.flatten().topk(dim).values
-    return {
-        "on the diagonal": float(energy.diagonal().sum() / energy.sum()),
-        "in the d largest": float(largest.sum() / energy.sum()),
-    }
-
-
-def _dft_figure(shown: dict[str, Tensor], which: slice) -> Figure:
-    return dft_plot(torch.stack([*shown.values()][which]), [*shown][which])
 
 
 # regularizers: figure 8 and appendix B

@@ -1,0 +1,152 @@
+"""What trained models learned: the structures of their actions, and what the Fourier basis makes of them."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import statistics
+from typing import Any
+
+import torch
+from charts import Panel, draw, range_chart
+from matplotlib.figure import Figure
+from torch import Tensor
+from transforms import seeded_generator
+
+from lgn_hf.actions import Actions
+from lgn_hf.diagnostics import MAX_ORDER, action_distance, permutation_test, scores
+from lgn_hf.plots import dft_plot
+from lgn_hf.portraits import STRUCTURES, portraits, summary
+from lgn_hf.sources import Source, open_source
+
+SIZE = 6  # pixels, the side of the papers' filters
+
+Row = dict[str, Any]
+
+
+def sources(args: argparse.Namespace) -> dict[str, Source]:
+    """Every --source, by folder name (as it was given where names repeat)."""
+    opened = [open_source(source) for source in args.source]
+    names = [source.name for source in opened]
+    names = [name if names.count(name) == 1 else given for name, given in zip(names, args.source, strict=True)]
+    return dict(zip(names, opened, strict=True))
+
+
+def facts_of_sources(found: dict[str, Source]) -> Row:
+    digests = {
+        name: hashlib.sha256(flat(source).contiguous().numpy().data).hexdigest() for name, source in found.items()
+    }
+    return {"source": list(digests), "fingerprint": digests}
+
+
+def flat(source: Source) -> Tensor:
+    """(L*K*C, d, d), in the order of `Actions.diagnose`."""
+    return source.actions.matrices.flatten(0, 2)
+
+
+def structures(args: argparse.Namespace) -> Row:
+    """Actions of trained models (figures 1, 2, 6, 7): labels, and medians of conditions, z-scores and correlations"""
+    if not args.source:
+        raise ValueError("structures looks at trained models: name their folders with --source")
+    found = sources(args)
+    drawn = []
+    for name, source in found.items():
+        prefix = name.replace("/", "-").strip("-")
+        drawn += [draw(args, f"{prefix}-{kind}", figure) for kind, figure in portraits(source.actions).items()]
+    actions = {name: beyond_chance(source.actions) for name, source in found.items()}
+    comparable = len({source.actions.size for source in found.values()}) == 1
+    groups = [source.data_and_task for source in found.values()]
+    repeated = 1 < len(set(groups)) < len(groups)
+    return {
+        "rows": [{"model": name, **summary(source.actions)} for name, source in found.items()],
+        "distances": [
+            {"model": a, "other": b, "distance": action_distance(flat(found[a]), flat(found[b]))}
+            for a, b in itertools.combinations(found, 2)
+            if comparable
+        ],
+        # Do actions depend on data and task? That takes several, and at least one of them trained more than once.
+        "permutation test": permutation_test([flat(source) for source in found.values()], groups)
+        if comparable and repeated
+        else None,
+        "actions": actions,
+        "data": facts_of_sources(found),
+        "figures": [draw(args, "structures", _structure_chart(actions)), *drawn],
+    }
+
+
+def beyond_chance(actions: Actions) -> list[Row]:
+    """Of each distinct action its label, all z-scores, and how far A^p is from a multiple of the identity (None for orders
+    beyond those diagnosed)."""
+    order = actions.order
+    return [
+        {
+            "key": record["key"],
+            "label": record["label"],
+            "z": {name: score["z"] for name, score in record["scores"].items()},
+            "residual of A^p": record["cyclic_residuals"][order - 1] if order <= MAX_ORDER else None,
+        }
+        for record in actions.distinct().diagnose()
+    ]
+
+
+def _structure_chart(actions: dict[str, list[Row]]) -> Figure:
+    """Models by rows: how far beyond chance each structure is over all actions, and how far A^p is from the identity."""
+
+    def span(found: list[float | None]) -> tuple[float, float, float] | None:
+        values = [value for value in found if value is not None]
+        return (min(values), statistics.median(values), max(values)) if values else None
+
+    panels = [
+        Panel(
+            structure.replace("_", " "),
+            [span([row["z"][structure] for row in rows]) for rows in actions.values()],
+            references=[0.0] * len(actions),
+        )
+        for structure in STRUCTURES
+    ]
+    residuals = [span([row["residual of A^p"] for row in rows]) for rows in actions.values()]
+    panels.append(Panel("A^p from cI", residuals, limits=(-0.05, 1.05)))
+    return range_chart(list(actions), panels, measured="z of the median action, from the smallest to the largest")
+
+
+def dft(args: argparse.Namespace) -> Row:
+    """How far the Fourier basis makes A diagonal (appendix D): share of the energy of F A F^-1 on its diagonal"""
+    generator, dim = seeded_generator(args.seed), SIZE**2
+    first = torch.randn(dim, dtype=torch.float64, generator=generator)
+    band = torch.randn(2 * dim - 1, dtype=torch.float64, generator=generator)
+    offsets = torch.arange(dim)[:, None] - torch.arange(dim)
+    shown = {
+        "circulant": first[offsets % dim],
+        "Toeplitz": band[offsets + dim - 1],
+        "random": torch.randn(dim, dim, dtype=torch.float64, generator=generator),
+    }
+    references, found = len(shown), sources(args)
+    for name, source in found.items():
+        best = flat(source)[scores(flat(source))["toeplitz"].argmax()]  # figure 11: that of figure 1b
+        shown[f"{name}, most Toeplitz"] = best.double()
+    rows = [{"matrix": name, **dft_shares(matrix)} for name, matrix in shown.items()]
+    for name, source in found.items():
+        shares = [dft_shares(matrix) for matrix in flat(source).double()]
+        means = {key: statistics.mean(share[key] for share in shares) for key in shares[0]}
+        rows.append({"matrix": f"{name}, mean of {len(shares)}", **means})
+    drawn = [draw(args, "dft", _dft_figure(shown, slice(references)))]
+    if found:
+        drawn.append(draw(args, "dft-learned", _dft_figure(shown, slice(references, None))))
+    return {"rows": rows, "data": facts_of_sources(found), "figures": drawn}
+
+
+def dft_shares(matrix: Tensor) -> dict[str, float]:
+    """Of the energy of F A F^-1: what is on the diagonal, and what is in the d largest of its d^2 entries."""
+    dim = len(matrix)
+    fourier = torch.fft.fft(torch.eye(dim, dtype=torch.complex128), norm="ortho")
+    energy = (fourier @ matrix.to(fourier.dtype) @ fourier.mH).abs().square()
+    largest = energy.flatten().topk(dim).values
+    return {
+        "on the diagonal": float(energy.diagonal().sum() / energy.sum()),
+        "in the d largest": float(largest.sum() / energy.sum()),
+    }
+
+
+def _dft_figure(shown: dict[str, Tensor], which: slice) -> Figure:
+    return dft_plot(torch.stack([*shown.values()][which]), [*shown][which])
