@@ -290,9 +290,9 @@ def test_real_images(mnist, tmp_path):
 
 
 def test_the_trained_model_is_tested_on_further_data_sets_too(tmp_path):
-    """With the preprocessing that was fitted on the training images, the same after a resumption."""
+    """With the preprocessing that was fitted on the training images, in full precision, the same after a resumption."""
     folder, source = tmp_path / "run", "rotated:digits"
-    arguments = [*TINY, "--whitening", "zca", "--also_test_on", source, "--output_dir", str(folder)]
+    arguments = [*TINY, "--bf16", "--whitening", "zca", "--also_test_on", source, "--output_dir", str(folder)]
     done = run(*arguments)
     results = json.loads((folder / "all_results.json").read_text())
     images = load_data(source, seed=7, progress=False).test

@@ -41,8 +41,7 @@ def evaluate_split(
         pixel_values = to_pixels(images.images[indices])
         if channels_last:
             pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)
-        with accelerator.autocast():
-            outputs = model(pixel_values)
+        outputs = model(pixel_values)
         if task == "classification":
             logits = outputs.logits.float()
             labels = images.labels[indices]  # pyright: ignore[reportOptionalSubscript]

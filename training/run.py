@@ -164,6 +164,7 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
     chosen = progress.best_step if args.load_best_model_at_end and progress.best_step else progress.step
     if chosen != progress.step:
         load_model(folder / f"checkpoint-{chosen:08d}", network)
+    accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # tested in full precision, as whoever loads it has it
     test_metrics = measure(data.test)
     also_tested_on = {
         source: {**measure(images), "images": len(images), "fingerprint": fingerprint(images)}
