@@ -156,6 +156,8 @@ def headlines(rows: list[dict[str, str]]) -> str:
         cells = [cell(pattern.format(data)) for data in DATA]
         if any(cells):
             lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    best = [max(PAPER[f"{network}-{data}"] for network in ("baseline", "r90", "r60")) for data in DATA]
+    lines.append("| the papers' best | " + " | ".join(best) + " |")
     return "\n".join(lines) + "\n"
 
 
