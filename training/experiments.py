@@ -32,7 +32,7 @@ from results import machine, today, versions
 from rich.console import Console
 from torch import Tensor
 from tqdm.auto import tqdm
-from trained import dft, structures
+from trained import SIZE, Row, dft, structures
 from transformers.utils import logging
 from transforms import epoch_indices, seeded_generator
 
@@ -43,10 +43,7 @@ from lgn_hf.filters import rotation_matrix, unit_norm, unvec, vec
 from lgn_hf.operations import average_pooling, corner_swap, transposition
 from lgn_hf.plots import action_gallery
 
-SIZE = 6  # pixels, the side of the papers' filters and patches
 RADII, ANGLES, COMPOSED_RADII, COMPOSED_ANGLE = (3, 4, 5, 6), (30, 45, 60, 90), (4, 5, 6), 60
-
-Row = dict[str, Any]
 
 
 def facts_of(data: Data) -> Row:

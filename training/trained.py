@@ -20,7 +20,7 @@ from lgn_hf.plots import dft_plot
 from lgn_hf.portraits import STRUCTURES, portraits, summary
 from lgn_hf.sources import Source, open_source
 
-SIZE = 6  # pixels, the side of the papers' filters
+SIZE = 6  # pixels, the side of the papers' filters and patches
 
 Row = dict[str, Any]
 

@@ -29,7 +29,6 @@ FOLDERS = {"ylecun/mnist": "mnist", "uoft-cs/cifar10": "cifar10"}  # in --data
 NOTES = {  # what a reader must know of the data there
     "uoft-cs/cifar10": "a copy of CIFAR-10 that is JPEG-compressed (quality 75), training and test images alike"
 }
-
 PUBLISHED_OTHERWISE = {"recipe", "data", "also_tested_on"}  # results that name folders of this machine
 
 
