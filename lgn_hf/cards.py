@@ -28,7 +28,7 @@ from .drawing import SUPERSCRIPTS, number_text
 from .files import check_schema
 from .plots import action_gallery, effect_plot, filter_plot, save_figure, spectrum_plot
 from .portraits import AXES, STRUCTURES, portraits
-from .sources import CONFIG_NAME, RESULTS_NAME, open_source
+from .sources import CONFIG_NAME, DATASET_KINDS, RESULTS_NAME, open_source
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME, FIGURES_NAME = "README.md", "recipe.yaml", "baseline_results.json", "figures"
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
@@ -38,7 +38,6 @@ METRICS = {
     "classification": {"accuracy": ("accuracy", "accuracy")},
     "reconstruction": {"mse": ("mse", "mean squared error"), "relative_error": ("relative_error", "energy missed")},
 }
-DATASET_KINDS = {"rot-mnist": "rot-", "rotated": "rotated "}  # what may precede the name of a data set, and its words
 DATASETS = {"mnist": "MNIST", "cifar10": "CIFAR-10", "digits": "scikit-learn's digits"}
 LAUNCH = {  # device and whether there are several processes
     ("cpu", False): "training/accelerate/cpu.yaml",

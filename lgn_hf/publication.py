@@ -26,11 +26,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .actions import RECORDS_NAME, TENSORS_NAME, load_actions
-from .cards import BASELINE_NAME, CARD_NAME, DATASET_KINDS, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
+from .cards import BASELINE_NAME, CARD_NAME, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
 from .configuration_lgn import LGNConfig
 from .image_processing_lgn import WHITENING_NAME, LGNImageProcessor
 from .modeling_lgn import LGNForImageClassification, LGNForImageReconstruction
-from .sources import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
+from .sources import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME, kind_and_place
 
 PROCESSOR_NAME = "preprocessor_config.json"
 RUN_FILES = (CONFIG_NAME, WEIGHTS_NAME, PROCESSOR_NAME, RECIPE_NAME)  # and RESULTS_NAME, which a run writes last
@@ -222,16 +222,10 @@ def _read_baseline(run: Path, baseline: str | os.PathLike | None, results: dict[
 # What a run says of itself, without what it says of the machine's folders
 
 
-def _kind_and_place(source: str) -> tuple[str, str]:
-    """`rot-mnist:`, `rotated:` or nothing, and the data set that it precedes."""
-    kind = next((f"{kind}:" for kind in DATASET_KINDS if source.startswith(f"{kind}:")), "")
-    return kind, source.removeprefix(kind)
-
-
 def _public_dataset(recorded: str, dataset: str | None) -> str:
     """The name of a run's data that means something elsewhere."""
-    prefix, source = _kind_and_place(recorded)
-    given = None if dataset is None else _kind_and_place(dataset)[1]
+    prefix, source = kind_and_place(recorded)
+    given = None if dataset is None else kind_and_place(dataset)[1]
     if given == "" or (given and (given.startswith((".", "/", "~")) or not is_repo_id(given))):
         raise ValueError(f"dataset={dataset!r}: must be the id of a data set on the Hub, such as ylecun/mnist")
     is_path = not is_repo_id(source) or Path(source).exists()
@@ -245,7 +239,7 @@ def _public_dataset(recorded: str, dataset: str | None) -> str:
 
 def _public_test(source: str, trained_on: str, dataset: str | None) -> str:
     """The same for further data that a run was tested on; `dataset` names them too where they are the same."""
-    is_same = _kind_and_place(source)[1] == _kind_and_place(trained_on)[1]
+    is_same = kind_and_place(source)[1] == kind_and_place(trained_on)[1]
     return _public_dataset(source, dataset if is_same else None)
 
 

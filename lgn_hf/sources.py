@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from .actions import RECORDS_NAME, TENSORS_NAME, Actions, load_actions
 
 CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME = "config.json", "model.safetensors", "all_results.json"
+DATASET_KINDS = {"rot-mnist": "rot-", "rotated": "rotated "}  # what may precede the name of a data set, and its words
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class Source:
         if not isinstance(recipe, dict) or not {"task", "dataset"} <= recipe.keys():
             return self.name
         return f"{recipe['task']} of {recipe['dataset']}"
+
+
+def kind_and_place(dataset: str) -> tuple[str, str]:
+    """`rot-mnist:`, `rotated:` or nothing, and the data set that it precedes."""
+    kind = next((f"{kind}:" for kind in DATASET_KINDS if dataset.startswith(f"{kind}:")), "")
+    return kind, dataset.removeprefix(kind)
 
 
 def open_source(repo_or_folder: str | os.PathLike, revision: str | None = None) -> Source:

@@ -20,6 +20,8 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 from transforms import rotate, rotation_angles, seeded_generator
 
+from lgn_hf.sources import kind_and_place
+
 logger = logging.getLogger("lgn_hf.training")
 
 ROT_MNIST, ROTATED = "rot-mnist:", "rotated:"  # what may precede the name of a data set
@@ -201,7 +203,7 @@ def load_tests(sources: Sequence[str], trained_on: Data, **options: Any) -> dict
     """
     tests = {}
     for source in sources:
-        (kind, place), (own_kind, own_place) = map(_kind_and_place, (source, trained_on.source))
+        (kind, place), (own_kind, own_place) = map(kind_and_place, (source, trained_on.source))
         if _is_same(place, own_place) and (kind == ROT_MNIST) != (own_kind == ROT_MNIST):
             raise DataError(
                 f"'{source}' tests on images that '{trained_on.source}' trains on, as they divide the same images "
@@ -221,12 +223,6 @@ def load_tests(sources: Sequence[str], trained_on: Data, **options: Any) -> dict
             )
         tests[source] = other.test
     return tests
-
-
-def _kind_and_place(dataset: str) -> tuple[str, str]:
-    """`rot-mnist:`, `rotated:` or nothing, and the data set that it precedes."""
-    kind = next((kind for kind in (ROT_MNIST, ROTATED) if dataset.startswith(kind)), "")
-    return kind, dataset.removeprefix(kind)
 
 
 def _is_same(place: str, other: str) -> bool:
@@ -254,7 +250,7 @@ def _default_fraction(dataset: str) -> float:
 
 def _open(dataset: str, config_name: str | None, data_seed: int) -> dict[str, _Rows]:
     """The splits `train` and `test`, and `validation` where the data set has all three."""
-    kind, place = _kind_and_place(dataset)
+    kind, place = kind_and_place(dataset)
     tables = _load_tables(place, config_name, data_seed)
     if kind == ROT_MNIST:
         return _rot_mnist(tables, data_seed)
