@@ -1,5 +1,7 @@
 """Group actions: generators, orbit operators and orbits of every kind, against the equations written out in loops."""
 
+import copy
+
 import numpy as np
 import pytest
 import reference
@@ -7,7 +9,9 @@ import torch
 from networks import CYCLIC, LEARNED, NETWORKS, check_gradients, make_model, make_used_model
 from scipy import ndimage
 
+from lgn_hf.configuration_lgn import LGNConfig
 from lgn_hf.filters import rotation_matrix, unit_norm, unvec, vec
+from lgn_hf.group_actions import make_action
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = [1, 2, 3, 5, 6, 8]
@@ -254,6 +258,27 @@ def test_rotations_have_the_accuracy_of_the_model_after_any_cast(cast):
     operators = model.orbit_operators()
     assert operators.dtype == torch.float64
     torch.testing.assert_close(operators[0, 0, 0, 1], rotation_matrix(4, 60), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("size", [15, 16, 28])
+def test_large_rotations_are_sparse_products_with_the_same_orbits(size):
+    config = LGNConfig(
+        image_size=size, filter_size=size, padding=0, pool_size=1, num_groups=2, action="rotation", group_order=6
+    )
+    action = make_action(config).double()
+    vectors = torch.randn(4, 2, 1, size**2, dtype=torch.float64, requires_grad=True)
+    orbits = action.orbit(vectors)
+    expected = (action.operators(vectors) @ vectors[..., None, :, None]).squeeze(-1)
+    torch.testing.assert_close(orbits, expected, **EXACT)
+    weights = torch.randn_like(orbits)
+    found, wanted = (torch.autograd.grad(images, vectors, weights)[0] for images in (orbits, expected))
+    torch.testing.assert_close(found, wanted, **EXACT)
+    torch.testing.assert_close(torch.func.vmap(action.orbit)(vectors), orbits, **EXACT)
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 0.05)):
+        cast = action.to(dtype).orbit(vectors.to(dtype))
+        assert cast.dtype == dtype
+        torch.testing.assert_close(cast.double(), orbits, rtol=0, atol=tolerance)
+    assert torch.equal(copy.deepcopy(action).orbit(vectors.float()), action.orbit(vectors.float()))
 
 
 # Left

@@ -3,7 +3,8 @@
 `torch.nn.functional` has both; its `conv_transpose2d`, and with it the gradient of `conv2d`, is slow on CPUs for the one
 or three channels that images have. There, synthesis is computed as an ordinary convolution: its output channels are
 the pixels of a block of BLOCK x BLOCK, its filters zero-padded shifted copies of the flipped dictionary, its stride the
-block's side, and a pixel shuffle puts the blocks in place.
+block's side, and a pixel shuffle puts the blocks in place. In dense networks, whose filters are as large as the image, both
+are matrix products.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ def analysis(residual: Tensor, filters: Tensor, padding: int, bias: Tensor | Non
     Shapes: (B, C, H, W), (K*p, C, n, m) and (K*p,) to a code
     (B, K*p, H + 2*padding - n + 1, W + 2*padding - m + 1).
     """
+    if padding == 0 and residual.shape[1:] == filters.shape[1:]:
+        return F.linear(residual.flatten(1), filters.flatten(1), bias)[:, :, None, None]
     if _is_fast(residual, filters, padding):
         return _Analysis.apply(residual, filters, padding, bias)
     return F.conv2d(residual, filters, bias, padding=padding)
@@ -34,9 +37,20 @@ def synthesis(code: Tensor, filters: Tensor, padding: int) -> Tensor:
 
     Shapes: (B, K*p, H', W') and (K*p, C, n, m) to (B, C, H' - 2*padding + n - 1, W' - 2*padding + m - 1).
     """
+    if padding == 0 and code.shape[2:] == (1, 1):
+        return (code.flatten(1) @ filters.flatten(1)).unflatten(1, filters.shape[1:])
     if _is_fast(code, filters, padding):
         return _Synthesis.apply(code, filters, padding)
     return F.conv_transpose2d(code, filters, padding=padding)
+
+
+def is_eager() -> bool:
+    """Whether operations run as they are called: nothing compiles, traces or transforms them."""
+    return not (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        or torch._C._are_functorch_transforms_active()
+    )
 
 
 def _is_fast(images: Tensor, filters: Tensor, padding: int) -> bool:
@@ -44,10 +58,8 @@ def _is_fast(images: Tensor, filters: Tensor, padding: int) -> bool:
         images.device.type == "cpu"
         and filters.shape[1] <= 4
         and padding < min(filters.shape[2:])
-        and min(images.shape[2:]) > 1  # dense networks: the code is one pixel, synthesis a matrix product
-        and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
+        and is_eager()
     )
 
 

@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from transformers import initialization as init
 
 from .configuration_lgn import LGNConfig
+from .convolutions import is_eager
 from .filters import rotation_matrix, unit_norm
+
+SPARSE_FROM = 256  # d from which rotations, four numbers a row, are multiplied as sparse matrices
 
 
 def random_unit_norm(like: Tensor, norm: float = 1.0) -> Tensor:
@@ -122,12 +125,14 @@ class RotationAction(GroupAction):
     structure", eq. 5 and 6), not the i-th power of one interpolated step."""
 
     rotations: Tensor
+    _sparse: Tensor | None  # of the rotations, (p * d, d)
 
     def __init__(self, config: LGNConfig):
         super().__init__(config)
         self.angle = cast(float, config.rotation_angle)  # the configuration has filled it in
         dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
         self.register_buffer("rotations", self._build().to(dtype), persistent=False)
+        self._sparse = None
 
     def _build(self) -> Tensor:
         return torch.stack([rotation_matrix(self.size, i * self.angle) for i in range(self.order)])
@@ -137,6 +142,7 @@ class RotationAction(GroupAction):
         if not self.rotations.is_meta:  # a cast would keep the rounding of the old dtype
             dtype = torch.promote_types(self.rotations.dtype, torch.float32)
             self.rotations = self._build().to(self.rotations.device, dtype)
+        self._sparse = None
         return self
 
     def generators(self, like: Tensor) -> Tensor:
@@ -147,7 +153,12 @@ class RotationAction(GroupAction):
         return self.rotations.to(like.dtype).expand(*self.batch_shape, self.order, self.dim, self.dim)
 
     def orbit(self, vectors: Tensor) -> Tensor:
-        return torch.einsum("pij,...j->...pi", self.rotations.to(vectors.dtype), vectors)
+        if self.dim < SPARSE_FROM or vectors.device.type not in ("cpu", "cuda") or not is_eager():
+            return torch.einsum("pij,...j->...pi", self.rotations.to(vectors.dtype), vectors)
+        if self._sparse is None:
+            self._sparse = self.rotations.flatten(0, 1).to_sparse()
+        images = torch.sparse.mm(self._sparse, vectors.reshape(-1, self.dim).mT.to(self._sparse.dtype))
+        return images.mT.reshape(*vectors.shape[:-1], self.order, self.dim).to(vectors.dtype)
 
     def reset_parameters(self) -> None:
         init.copy_(self.rotations, self._build())

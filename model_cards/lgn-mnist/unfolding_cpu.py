@@ -32,6 +32,7 @@ from huggingface_hub.constants import HF_HOME
 from torch import Tensor, nn
 from transformers.utils import logging
 
+from .convolutions import is_eager
 from .unfolding import unfold
 
 logger = logging.get_logger(__name__)
@@ -105,9 +106,7 @@ def suits(images: Tensor, filters: Tensor, norms: Sequence[nn.Module], padding: 
         and 3 * columns > width + 2 * padding  # dense networks are two matrix products a layer, and torch's
         and all(_is_plain(norm, images) for norm in norms)
         and (not torch.is_autocast_enabled("cpu") or _is_mixed(images.dtype))
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-        and not torch._C._are_functorch_transforms_active()
+        and is_eager()
         and library() is not None
     )
 
