@@ -1,6 +1,7 @@
 """The zoo is a queue that can be stopped anywhere, and its table says what its records say."""
 
 import csv
+import dataclasses
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +77,13 @@ def test_a_wrong_entry_is_one_line(tmp_path, capfd, entry, message):
         raise ValueError(lines[0])
 
 
+def test_one_run_of_a_model_can_be_chosen(queue, capfd):
+    assert zoo.main(["--queue", str(queue), "--list", "--only", "lgn-digits-reconstruction-3"]) == 0
+    assert "0 of 1 done" in capfd.readouterr().out
+    assert zoo.main(["--queue", str(queue), "--list", "--only", "lgn-digits", "lgn-digits-7"]) == 1
+    assert f"--only lgn-digits-7: {queue} has no such model" in capfd.readouterr().err
+
+
 @pytest.mark.slow
 def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
     options = ["--queue", str(queue), "--runs", str(tmp_path / "runs"), "--cards", str(tmp_path / "cards")]
@@ -120,6 +128,9 @@ def test_a_folder_is_built_for_a_new_run_and_for_a_new_baseline(tmp_path, monkey
     zoo.finish(run, [free, run], tmp_path / "cards")
     assert built == [None, None]
     save_run(free.folder, "free-mnist")
+    longer = dataclasses.replace(free, epochs=2)
+    zoo.finish(longer, [longer, run], tmp_path / "cards")
+    assert built == [None, None]
     for _ in range(2):
         zoo.finish(free, [free, run], tmp_path / "cards")
     assert built == [None, None, free.folder]

@@ -78,7 +78,7 @@ def read_queue(path: Path, runs: Path) -> list[Run]:
     """
     queue = []
     for entry in yaml.safe_load(path.read_text()):
-        unknown = entry.keys() - {"name", "recipe", "epochs", "seeds", "options", "baseline", "publish"}
+        unknown = entry.keys() - {"name", "recipe", "epochs", "seeds", "options", "baseline", "publish", "folder"}
         missing = {"recipe", "epochs", "seeds"} - entry.keys()
         if unknown or missing:
             raise ValueError(f"{path}: {entry} has unknown fields {sorted(unknown)}, or lacks {sorted(missing)}")
@@ -92,7 +92,7 @@ def read_queue(path: Path, runs: Path) -> list[Run]:
                     entry["recipe"],
                     entry["epochs"],
                     seed,
-                    runs / f"{name}-{seed}",
+                    runs / f"{entry.get('folder', name)}-{seed}",
                     entry.get("options", {}),
                     entry.get("baseline"),
                     entry.get("publish", True) and seed == entry["seeds"][0],
@@ -133,9 +133,14 @@ def finish(run: Run, queue: list[Run], cards: Path) -> None:
                 publish(other, queue, cards / other.name)
 
 
+def is_baseline(other: Run, run: Run) -> bool:
+    """Whether a run is of the model that the other's card compares with, trained alike."""
+    return (other.name, other.seed, other.epochs) == (run.baseline, run.seed, run.epochs)
+
+
 def publish(run: Run, queue: list[Run], card: Path) -> None:
     """Build the folder that is published, unless it is there and of this run and has its baseline."""
-    baseline = next((r for r in queue if r.name == run.baseline and r.seed == run.seed and r.is_done), None)
+    baseline = next((r for r in queue if r.is_done and is_baseline(r, run)), None)
     if is_built(card) and (baseline is None or (card / BASELINE_NAME).is_file()):
         there, here = read_results(card), read_results(run.folder)
         if all(there.get(name) == here[name] for name in here.keys() - PUBLISHED_OTHERWISE):
@@ -168,12 +173,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--queue", type=Path, default=HERE / "zoo.yaml", help="what to train")
     parser.add_argument("--runs", type=Path, default=Path("runs/zoo"), help="where the runs lie")
     parser.add_argument("--cards", type=Path, default=HERE.parent / "model_cards", help="where finished models go")
-    parser.add_argument("--only", nargs="+", metavar="MODEL", help="these alone")
+    parser.add_argument(
+        "--only", nargs="+", metavar="MODEL", default=[], help="these alone; MODEL-SEED for one of its runs"
+    )
     parser.add_argument("--list", action="store_true", help="show what is done and what remains")
     args = parser.parse_args(argv)
     try:
         queue = read_queue(args.queue, args.runs)
-        wanted = [run for run in queue if not args.only or run.name in args.only]
+        wanted = [run for run in queue if not args.only or {run.name, run.folder.name} & {*args.only}]
+        if unknown := {*args.only} - {name for run in wanted for name in (run.name, run.folder.name)}:
+            raise ValueError(f"--only {' '.join(sorted(unknown))}: {args.queue} has no such model")
         if not args.list:
             for run in wanted:
                 if not run.is_done:
