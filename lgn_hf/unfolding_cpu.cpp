@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -67,8 +69,24 @@ struct Shape {
 
 namespace {
 
-template <class Number> struct Layer {
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
+// Numbers as bfloat16: the upper halves of float32.
+inline __m512 widened(const uint16_t* p) {
+  return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16);
+}
+inline void narrow(uint16_t* p, __m512 v) { _mm256_storeu_si256((__m256i*)p, (__m256i)_mm512_cvtneps_pbh(v)); }
+inline float widened(uint16_t v) {
+  const uint32_t bits = uint32_t(v) << 16;
+  float number;
+  std::memcpy(&number, &bits, sizeof(number));
+  return number;
+}
+#endif
+
+// Number: of all arithmetic. Stored: of codes, and gradients of theirs, in memory.
+template <class Number, class Stored = Number> struct Layer {
   using T = Number;
+  using Code = Stored;
   using Int = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
   typedef T Vec __attribute__((vector_size(kBytes)));
   typedef T Loose __attribute__((vector_size(kBytes), aligned(sizeof(T)), may_alias));
@@ -96,6 +114,14 @@ template <class Number> struct Layer {
 
   static Vec load(const T* p) { return *reinterpret_cast<const Loose*>(p); }
   static void store(T* p, Vec v) { *reinterpret_cast<Loose*>(p) = v; }
+  static Vec load_code(const Code* p) {
+    if constexpr (std::is_same_v<T, Code>) return load(p);
+    else return (Vec)widened(p);
+  }
+  static void store_code(Code* p, Vec v) {
+    if constexpr (std::is_same_v<T, Code>) store(p, v);
+    else narrow(p, v);
+  }
   static Vec all(T value) { return value - Vec{}; }
   static T total(Vec v) {
     T sum = 0;
@@ -263,13 +289,13 @@ template <class Number> struct Layer {
   void end() const {}
 
   // u = z + momentum (z - before)
-  static Vec accelerated(const T* z, const T* before, T momentum, int64_t q) {
-    const Vec v = load(z + q);
-    return before ? v + momentum * (v - load(before + q)) : v;
+  static Vec accelerated(const Code* z, const Code* before, T momentum, int64_t q) {
+    const Vec v = load_code(z + q);
+    return before ? v + momentum * (v - load_code(before + q)) : v;
   }
 
   // y = scale u + shift
-  void estimate(const T* z, const T* before, T momentum, const T* scale, const T* shift, const Scratch& a) const {
+  void estimate(const Code* z, const Code* before, T momentum, const T* scale, const T* shift, const Scratch& a) const {
     for (int64_t f = 0; f < s.filters; ++f) {
       const int64_t at = f * s.code_plane;
       for (int64_t q = 0; q < s.positions; q += kLanes) {
@@ -289,81 +315,99 @@ template <class Number> struct Layer {
 
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__)
 
-// The same layer with its three products on matrix units (AMX): of bfloat16 numbers, summed in float32. All else is float32.
-// The units multiply tiles: 16 rows of 16 pairs of numbers by 16 pairs of 16 columns, to 16 x 16. A pair is one `uint32_t`.
-struct MixedLayer : Layer<float> {
-  static constexpr int64_t kTile = 16;
+// The same layer with its three products on matrix units (AMX): of bfloat16 numbers, summed in float32. Codes, most of what
+// goes to memory and comes back, are stored as bfloat16; all else is float32.
+// The units multiply tiles: up to 16 rows of 16 pairs of numbers by 16 pairs of 16 columns. A pair is one `uint32_t`. Tiles of
+// an image need no copy of it: with a pixel and its right neighbour as a pair, the next row or column is the next pixel.
+struct MixedLayer : Layer<float, uint16_t> {
+  using Base = Layer<float, uint16_t>;
+  static constexpr int64_t kMost = 16;
 
-  static int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+  // n rows, columns or pairs in as few tiles as possible, all of one size.
+  struct Split {
+    int64_t count, size;
+    explicit Split(int64_t n) : count((n + kMost - 1) / kMost), size((n + count - 1) / count) {}
+    int64_t total() const { return count * size; }
+  };
 
-  const int64_t line_pairs = (s.width + 1) / 2;                          // of a filter's line, the last maybe half empty
-  const int64_t tap_pairs = round_up(lines * line_pairs, kTile);
-  const int64_t filter_pairs = round_up((s.filters + 1) / 2, kTile);
-  const int64_t some_filters = round_up(s.filters, kTile);
-  const int64_t some_taps = round_up(taps, kTile);
+  const Split filters{s.filters}, filter_pairs{(s.filters + 1) / 2}, all_taps{taps};
+  const Split line_taps{s.width}, line_pairs{(s.width + 1) / 2};  // of a filter's line, the last pair maybe half empty
+  const int64_t steps = lines * line_pairs.count, gradient_row = lines * line_taps.total();
   const int64_t position_pairs = s.positions / 2;
-  const int64_t panel_size = larger(larger(tap_pairs * 2, filter_pairs * 4) * kTile, position_pairs * some_taps + kTile);
 
-  explicit MixedLayer(const Shape& shape) : Layer<float>(shape) {}
+  std::vector<int64_t> step_offsets;  // of an analysis: where in an image its pairs begin
 
-  static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+  explicit MixedLayer(const Shape& shape) : Base(shape), step_offsets(steps) {
+    for (int64_t i = 0; i < steps; ++i)
+      step_offsets[i] = offset(i / line_pairs.count) + i % line_pairs.count * 2 * line_pairs.size;
+  }
 
-  struct Scratch : Layer<float>::Scratch {
-    uint32_t *analysis_filters, *synthesis_filters;  // (filters, tap pairs) and (taps, filter pairs), tile by tile
-    uint32_t* image_pairs;                           // (C, image_plane), a pixel and its right neighbour
+  static int64_t whole_lines(int64_t size) { return (size + kLanes - 1) / kLanes * kLanes; }
+
+  struct Scratch : Base::Scratch {
+    uint32_t *analysis_filters, *synthesis_filters;  // tiles: (filters, lines), rows filters; (taps, filter pairs), rows taps
+    uint32_t* image_pairs;                           // (C, image_plane)
     uint32_t* code_pairs;                            // (filters, position pairs)
-    uint32_t* panel;                                 // the right factor of a product
-    float *all_columns, *products, *gradients;       // (taps, kStride), 2 x 2 tiles, (filters, taps)
+    uint32_t* block;                                 // (filter pairs, kBlock)
+    float *all_columns, *products, *gradients;       // (taps, kStride), two tiles of filters by two, (filters, taps by lines)
   };
 
   int64_t scratch_size() const {
-    return round_up(Layer<float>::scratch_size() + some_filters * tap_pairs + some_taps * filter_pairs + image_size +
-                        some_filters * position_pairs + panel_size + some_taps * kStride + 4 * kTile * kTile +
-                        some_filters * some_taps,
-                    kLanes);
+    return Base::scratch_size() + whole_lines(filters.total() * steps * line_pairs.size) +
+           whole_lines(all_taps.total() * filter_pairs.total()) + whole_lines(image_size) +
+           whole_lines(filters.total() * position_pairs) + filter_pairs.total() * kBlock +
+           whole_lines(all_taps.total() * kStride) + 4 * kMost * kMost + whole_lines(filters.total() * gradient_row);
   }
 
-  Scratch scratch(float* memory, const float* filters) const {
+  Scratch scratch(float* memory, const float* weights) const {
     Scratch a;
-    static_cast<Layer<float>::Scratch&>(a) = Layer<float>::scratch(memory, filters);
-    memory += Layer<float>::scratch_size();
-    const auto take = [&](int64_t size) { return (memory += size) - size; };
+    static_cast<Base::Scratch&>(a) = Base::scratch(memory, weights);
+    memory += Base::scratch_size();
+    const auto take = [&](int64_t size) { return std::exchange(memory, memory + whole_lines(size)); };
     const auto take_pairs = [&](int64_t size) { return reinterpret_cast<uint32_t*>(take(size)); };
-    a.analysis_filters = take_pairs(some_filters * tap_pairs);
-    a.synthesis_filters = take_pairs(some_taps * filter_pairs);
+    a.analysis_filters = take_pairs(filters.total() * steps * line_pairs.size);
+    a.synthesis_filters = take_pairs(all_taps.total() * filter_pairs.total());
     a.image_pairs = take_pairs(image_size);
-    a.code_pairs = take_pairs(some_filters * position_pairs);
-    a.panel = take_pairs(panel_size);
-    a.all_columns = take(some_taps * kStride);
-    a.products = take(4 * kTile * kTile);
-    a.gradients = take(some_filters * some_taps);
-    std::memset(a.all_columns, 0, sizeof(float) * some_taps * kStride);
+    a.code_pairs = take_pairs(filters.total() * position_pairs);
+    a.block = take_pairs(filter_pairs.total() * kBlock);
+    a.all_columns = take(all_taps.total() * kStride);
+    a.products = take(4 * kMost * kMost);
+    a.gradients = take(filters.total() * gradient_row);
+    std::memset(a.all_columns, 0, sizeof(float) * all_taps.total() * kStride);
+    std::memset(a.block, 0, sizeof(uint32_t) * filter_pairs.total() * kBlock);
     const auto weight = [&](int64_t f, int64_t line, int64_t j) {
-      return f < s.filters && line < lines && j < s.width ? filters[f * taps + line * s.width + j] : 0;
+      return f < s.filters && line < lines && j < s.width ? weights[f * taps + line * s.width + j] : 0;
     };
-    // Rows by tiles of 16, pairs by tiles of 16: element (row, pair) of a matrix of that many pairs.
-    const auto place = [](int64_t row, int64_t pair, int64_t pairs) {
-      return (row / kTile * pairs + pair / kTile * kTile) * kTile + row % kTile * kTile + pair % kTile;
-    };
-    for (int64_t f = 0; f < some_filters; ++f)
-      for (int64_t u = 0; u < tap_pairs; ++u) {
-        const int64_t line = u / line_pairs, j = u % line_pairs * 2;
-        a.analysis_filters[place(f, u, tap_pairs)] = pair(weight(f, line, j), weight(f, line, j + 1));
-      }
-    for (int64_t k = 0; k < some_taps; ++k)
-      for (int64_t u = 0; u < filter_pairs; ++u) {
-        const int64_t line = k / s.width, j = k % s.width;
-        a.synthesis_filters[place(k, u, filter_pairs)] = pair(weight(2 * u, line, j), weight(2 * u + 1, line, j));
-      }
+    uint32_t* out = a.analysis_filters;
+    for (int64_t f = 0; f < filters.total(); f += filters.size)
+      for (int64_t i = 0; i < steps; ++i)
+        for (int64_t y = f; y < f + filters.size; ++y)
+          for (int64_t u = 0; u < line_pairs.size; ++u) {
+            const int64_t line = i / line_pairs.count, j = 2 * (i % line_pairs.count * line_pairs.size + u);
+            *out++ = pair(weight(y, line, j), weight(y, line, j + 1));
+          }
+    out = a.synthesis_filters;
+    for (int64_t k = 0; k < all_taps.total(); k += all_taps.size)
+      for (int64_t f = 0; f < filter_pairs.total(); f += filter_pairs.size)
+        for (int64_t y = k; y < k + all_taps.size; ++y)
+          for (int64_t u = f; u < f + filter_pairs.size; ++u) {
+            const int64_t line = y / s.width, j = y % s.width;
+            *out++ = pair(weight(2 * u, line, j), weight(2 * u + 1, line, j));
+          }
     return a;
   }
 
-  void begin() const {
+  // Tiles 0 to 3 are sums (rows, columns), 4 and 5 left factors (rows, pairs), 6 and 7 right factors (pairs, columns).
+  static void configure(int64_t rows, int64_t pairs, int64_t columns) {
     struct alignas(64) {
       uint8_t palette = 1, start = 0, reserved[14] = {};
-      uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};  // of a row
-      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+      uint16_t bytes[16] = {};  // of a row
+      uint8_t rows[16] = {};
     } config;
+    for (int i = 0; i < 8; ++i) {
+      config.rows[i] = i < 6 ? rows : pairs;
+      config.bytes[i] = 4 * (i / 2 == 2 ? pairs : columns);
+    }
     _tile_loadconfig(&config);
   }
   void end() const { _tile_release(); }
@@ -375,23 +419,20 @@ struct MixedLayer : Layer<float> {
   static uint32_t pair(float first, float second) {
     return _mm512_cvtsi512_si32(pairs(all(first), all(second)));
   }
-  static void copy(uint32_t* to, const uint32_t* from) { _mm512_storeu_si512(to, _mm512_loadu_si512(from)); }
 
-  // Of a matrix of pairs: where it begins; from row to row, from tile to tile down (left factor), from tile to tile along
-  // the sum.
-  struct Factor {
-    const uint32_t* first;
-    int64_t row, tile, step;
+  // Where tiles lie in a matrix: from row to row, from tile to tile.
+  struct Step {
+    int64_t row, tile;
   };
 
-  // c (16 kRows, 16 kColumns) = or += a b, summed over `steps` tiles.
-  template <int kRows, int kColumns, bool add>
-  static void multiply(int64_t steps, Factor a, Factor b, float* c, int64_t row) {
-    float *const c1 = c + kTile, *const c2 = c + kTile * row, *const c3 = c2 + kTile;
-    const int64_t c_row = row * sizeof(float), a_row = a.row * sizeof(uint32_t), b_row = b.row * sizeof(uint32_t);
+  // sum (kRows tiles, kColumns tiles) = or += left(i) right(i) over all i: pointers to a tile, behind which the others lie.
+  template <int kRows, int kColumns, bool add, class Left, class Right>
+  static void multiply(int64_t count, Left&& left, Step a, Right&& right, Step b, float* sum, Step down, int64_t next) {
+    float *const c1 = sum + next, *const c2 = sum + down.tile, *const c3 = c2 + next;
+    const int64_t a_row = a.row * sizeof(uint32_t), b_row = b.row * sizeof(uint32_t), c_row = down.row * sizeof(float);
     asm volatile("" ::: "memory");  // compilers do not know that tiles read and write memory
     if constexpr (add) {
-      _tile_loadd(0, c, c_row);
+      _tile_loadd(0, sum, c_row);
       if constexpr (kColumns > 1) _tile_loadd(1, c1, c_row);
       if constexpr (kRows > 1) _tile_loadd(2, c2, c_row);
       if constexpr (kRows > 1 && kColumns > 1) _tile_loadd(3, c3, c_row);
@@ -401,13 +442,13 @@ struct MixedLayer : Layer<float> {
       _tile_zero(2);
       _tile_zero(3);
     }
-    const uint32_t *p = a.first, *q = b.first;
-    for (int64_t i = 0; i < steps; ++i, p += a.step, q += b.step) {
+    for (int64_t i = 0; i < count; ++i) {
+      const uint32_t *const p = left(i), *const q = right(i);
       _tile_loadd(4, p, a_row);
       _tile_loadd(6, q, b_row);
       _tile_dpbf16ps(0, 4, 6);
       if constexpr (kColumns > 1) {
-        _tile_loadd(7, q + kTile, b_row);
+        _tile_loadd(7, q + b.tile, b_row);
         _tile_dpbf16ps(1, 4, 7);
       }
       if constexpr (kRows > 1) {
@@ -416,26 +457,11 @@ struct MixedLayer : Layer<float> {
         if constexpr (kColumns > 1) _tile_dpbf16ps(3, 5, 7);
       }
     }
-    _tile_stored(0, c, c_row);
+    _tile_stored(0, sum, c_row);
     if constexpr (kColumns > 1) _tile_stored(1, c1, c_row);
     if constexpr (kRows > 1) _tile_stored(2, c2, c_row);
     if constexpr (kRows > 1 && kColumns > 1) _tile_stored(3, c3, c_row);
     asm volatile("" ::: "memory");
-  }
-
-  // A matrix (rows, columns), both multiples of 16, by blocks of 2 x 2 tiles.
-  template <bool add>
-  static void multiply_all(int64_t rows, int64_t columns, int64_t steps, Factor a, Factor b, float* c, int64_t row) {
-    for (int64_t i = 0; i < rows; i += 2 * kTile)
-      for (int64_t j = 0; j < columns; j += 2 * kTile)
-        as_constant(rows - i > kTile ? 2 : 1, [&](auto tall) {
-          as_constant(columns - j > kTile ? 2 : 1, [&](auto wide) {
-            const Factor left = {a.first + i / kTile * a.tile, a.row, a.tile, a.step};
-            const Factor right = {b.first + j, b.row, b.tile, b.step};
-            multiply<(decltype(tall)::value > 1) + 1, (decltype(wide)::value > 1) + 1, add>(
-                steps, left, right, c + i * row + j, row);
-          });
-        });
   }
 
   void pair_pixels(const float* image, const Scratch& a, bool negated = false) const {
@@ -446,46 +472,50 @@ struct MixedLayer : Layer<float> {
       }
   }
 
-  const uint32_t* pair_line(const Scratch& a, int64_t line) const {
-    return a.image_pairs + line / s.height * s.image_plane + line % s.height * s.pitch;
-  }
+  int64_t offset(int64_t line) const { return line / s.height * s.image_plane + line % s.height * s.pitch; }
 
   template <class Store> void analysis(const float* image, const Scratch& a, Store&& store) const {
-    constexpr int64_t kColumns = 2 * kTile;
+    constexpr int64_t kColumns = 2 * kMost;
     pair_pixels(image, a);
-    std::memset(a.panel + lines * line_pairs * kColumns, 0,
-                sizeof(uint32_t) * (tap_pairs - lines * line_pairs) * kColumns);
-    for (int64_t q = 0; q < s.positions; q += kColumns) {
-      uint32_t* row = a.panel;
-      for (int64_t i = 0; i < lines; ++i)
-        for (int64_t u = 0; u < line_pairs; ++u, row += kColumns) {
-          copy(row, pair_line(a, i) + q + 2 * u);
-          copy(row + kTile, pair_line(a, i) + q + 2 * u + kTile);
-        }
-      for (int64_t f = 0; f < some_filters; f += 2 * kTile) {
-        multiply_all<false>(smaller(some_filters - f, 2 * kTile), kColumns, tap_pairs / kTile,
-                            {a.analysis_filters + f * tap_pairs, kTile, kTile * tap_pairs, kTile * kTile},
-                            {a.panel, kColumns, kTile, kTile * kColumns}, a.products, kColumns);
-        for (int64_t y = 0; y < smaller(s.filters - f, 2 * kTile); ++y)
-          for (int64_t x = 0; x < kColumns; x += kTile) store(f + y, q + x, load(a.products + y * kColumns + x));
+    configure(filters.size, line_pairs.size, kMost);
+    const int64_t tile = filters.size * line_pairs.size;
+    for (int64_t q = 0; q < s.positions; q += kColumns)
+      for (int64_t f = 0; f < filters.count; f += 2) {
+        as_constant(smaller(filters.count - f, 2), [&](auto tall) {
+          constexpr int kRows = decltype(tall)::value < 2 ? 1 : 2;
+          multiply<kRows, 2, false>(
+              steps, [&](int64_t i) { return a.analysis_filters + (f * steps + i) * tile; },
+              {line_pairs.size, steps * tile},
+              [&](int64_t i) { return a.image_pairs + q + step_offsets[i]; }, {2, kMost},
+              a.products, {kColumns, filters.size * kColumns}, kMost);
+        });
+        for (int64_t y = 0; y < smaller(s.filters - f * filters.size, 2 * filters.size); ++y)
+          for (int64_t x = 0; x < kColumns; x += kLanes)
+            store(f * filters.size + y, q + x, load(a.products + y * kColumns + x));
       }
-    }
   }
 
   void synthesis(const float* code, const Scratch& a) const {
     std::memset(a.image, 0, sizeof(float) * image_size);
-    const int64_t whole = (s.filters + 1) / 2;
-    std::memset(a.panel + whole * kBlock, 0, sizeof(uint32_t) * (filter_pairs - whole) * kBlock);
+    configure(all_taps.size, filter_pairs.size, kMost);
+    const int64_t tile = all_taps.size * filter_pairs.size;
     for (int64_t q = 0; q < s.positions; q += kBlock) {
       for (int64_t f = 0; f < s.filters; f += 2)
         for (int64_t x = 0; x < kBlock; x += kLanes) {
           const float* p = code + f * s.code_plane + q + x;
-          _mm512_storeu_si512(a.panel + f / 2 * kBlock + x,
+          _mm512_storeu_si512(a.block + f / 2 * kBlock + x,
                               pairs(load(p), f + 1 < s.filters ? load(p + s.code_plane) : Vec{}));
         }
-      multiply_all<false>(some_taps, kBlock, filter_pairs / kTile,
-                          {a.synthesis_filters, kTile, kTile * filter_pairs, kTile * kTile},
-                          {a.panel, kBlock, kTile, kTile * kBlock}, a.all_columns + kMargin, kStride);
+      for (int64_t k = 0; k < all_taps.count; k += 2)
+        as_constant(smaller(all_taps.count - k, 2), [&](auto tall) {
+          constexpr int kRows = decltype(tall)::value < 2 ? 1 : 2;
+          for (int64_t x = 0; x < kBlock; x += 2 * kMost)
+            multiply<kRows, 2, false>(
+                filter_pairs.count, [&](int64_t i) { return a.synthesis_filters + (k * filter_pairs.count + i) * tile; },
+                {filter_pairs.size, filter_pairs.count * tile},
+                [&](int64_t i) { return a.block + i * filter_pairs.size * kBlock + x; }, {kBlock, kMost},
+                a.all_columns + k * all_taps.size * kStride + kMargin + x, {kStride, all_taps.size * kStride}, kMost);
+        });
       for (int64_t c = 0; c < s.channels; ++c)
         add_columns(a.all_columns + c * s.height * s.width * kStride, a.image + c * s.image_plane + q);
     }
@@ -494,27 +524,38 @@ struct MixedLayer : Layer<float> {
   template <bool subtract> void filter_gradient(const float* code, const float* image, const Scratch& a) const {
     pair_pixels(image, a, subtract);
     for (int64_t f = 0; f < s.filters; ++f)
-      for (int64_t q = 0; q < position_pairs; q += kTile) {
+      for (int64_t q = 0; q < position_pairs; q += kMost) {
         const float* p = code + f * s.code_plane + 2 * q;
         const __m512bh both = _mm512_cvtne2ps_pbh((__m512)load(p + kLanes), (__m512)load(p));
         _mm512_storeu_si512(a.code_pairs + f * position_pairs + q, (__m512i)both);
       }
-    uint32_t* row = a.panel;  // what is copied past a line is overwritten by the next
-    for (int64_t q = 0; q < position_pairs; ++q, row += some_taps)
-      for (int64_t i = 0; i < lines; ++i)
-        for (int64_t j = 0; j < s.width; j += kTile) copy(row + i * s.width + j, pair_line(a, i) + 2 * q + j);
-    multiply_all<true>(some_filters, some_taps, position_pairs / kTile,
-                       {a.code_pairs, position_pairs, kTile * position_pairs, kTile},
-                       {a.panel, some_taps, kTile, kTile * some_taps}, a.gradients, some_taps);
+    configure(filters.size, kMost, line_taps.size);
+    const int64_t tile = filters.size * position_pairs;
+    for (int64_t f = 0; f < filters.count; f += 2)
+      for (int64_t j = 0; j < line_taps.count; ++j)
+        for (int64_t i = 0; i < lines; i += 2)
+          as_constant(smaller(filters.count - f, 2), [&](auto tall) {
+            as_constant(smaller(lines - i, 2), [&](auto wide) {
+              constexpr int kRows = decltype(tall)::value < 2 ? 1 : 2, kColumns = decltype(wide)::value < 2 ? 1 : 2;
+              const uint32_t* pixels = a.image_pairs + offset(i) + j * line_taps.size;
+              multiply<kRows, kColumns, true>(
+                  position_pairs / kMost, [&](int64_t q) { return a.code_pairs + f * tile + q * kMost; },
+                  {position_pairs, tile}, [&](int64_t q) { return pixels + q * 2 * kMost; }, {2, offset(i + 1) - offset(i)},
+                  a.gradients + f * filters.size * gradient_row + i * line_taps.total() + j * line_taps.size,
+                  {gradient_row, filters.size * gradient_row}, line_taps.total());
+            });
+          });
   }
 
   void clear_gradient(const Scratch& a) const {
-    std::memset(a.gradients, 0, sizeof(float) * some_filters * some_taps);
+    std::memset(a.gradients, 0, sizeof(float) * filters.total() * gradient_row);
   }
 
   void write_gradient(const Scratch& a, float* out) const {
     for (int64_t f = 0; f < s.filters; ++f)
-      std::memcpy(out + f * taps, a.gradients + f * some_taps, sizeof(float) * taps);
+      for (int64_t i = 0; i < lines; ++i)
+        std::memcpy(out + f * taps + i * s.width, a.gradients + f * gradient_row + i * line_taps.total(),
+                    sizeof(float) * s.width);
   }
 };
 
@@ -523,22 +564,23 @@ struct MixedLayer : Layer<float> {
 }  // namespace
 
 // Codes are (B, F, code_plane) and images (B, C, image_plane), unless they say otherwise.
-template <class T> struct Forward {
+template <class T, class Code> struct Forward {
   T* scratch;
   const T *images, *filters, *bias;  // bias: -step lambda_l
   T step;
-  const T *previous, *before;        // z_{l-1}; z_{l-2} where u_{l-1} has momentum; or null
+  const Code *previous, *before;     // z_{l-1}; z_{l-2} where u_{l-1} has momentum; or null
   T momentum;                        // of u_{l-1}
   const T *scale, *shift;            // y_l = scale u_{l-1} + shift
   T* residuals;                      // out: r_l = x - W y_l, where there is a z_{l-1}
-  T* codes;                          // out: z_l
+  Code* codes;                       // out: z_l
   T next_momentum;                   // of u_l
   T* moments;                        // out: (B, F, 2), mean and centred sum of squares of u_l; or null
   T* unpadded;                       // out: (B, F, rows, columns), z_l; or null
 };
 
-template <class L> static void forward(const Shape& s, const Forward<typename L::T>& a) {
+template <class L> static void forward(const Shape& s, const Forward<typename L::T, typename L::Code>& a) {
   using T = typename L::T;
+  using Code = typename L::Code;
   using Vec = typename L::Vec;
   const L layer(s);
   constexpr int kLanes = L::kLanes;
@@ -549,8 +591,8 @@ template <class L> static void forward(const Shape& s, const Forward<typename L:
 #pragma omp for schedule(dynamic, s.part)
     for (int64_t b = 0; b < s.batch; ++b) {
       const T* r = a.images + b * layer.image_size;
-      T* z = a.codes + b * layer.code_size;
-      const T* z1 = a.previous ? a.previous + b * layer.code_size : nullptr;
+      Code* z = a.codes + b * layer.code_size;
+      const Code* z1 = a.previous ? a.previous + b * layer.code_size : nullptr;
       if (z1) {
         layer.estimate(z1, a.before ? a.before + b * layer.code_size : nullptr, a.momentum, a.scale, a.shift, scratch);
         layer.synthesis(scratch.estimate, scratch);
@@ -565,12 +607,12 @@ template <class L> static void forward(const Shape& s, const Forward<typename L:
         Vec v = a.step * sum + a.bias[f];
         if (z1) v += layer.load(scratch.estimate + f * s.code_plane + q);
         v = v < 0 ? Vec{} : v;  // lets a NaN through, as torch does
-        layer.store(z + f * s.code_plane + q, layer.keep(v, s.code_mask, q));
+        layer.store_code(z + f * s.code_plane + q, layer.keep(v, s.code_mask, q));
       });
       if (a.moments)
         for (int64_t f = 0; f < s.filters; ++f) {
           const int64_t at = f * s.code_plane;
-          const T* old = z1 && a.next_momentum != 0 ? z1 + at : nullptr;
+          const Code* old = z1 && a.next_momentum != 0 ? z1 + at : nullptr;
           Vec sum = {}, squares = {};
           for (int64_t q = 0; q < s.positions; q += kLanes) sum += layer.accelerated(z + at, old, a.next_momentum, q);
           const T mean = layer.total(sum) / (s.rows * s.columns);
@@ -583,35 +625,39 @@ template <class L> static void forward(const Shape& s, const Forward<typename L:
         }
       if (a.unpadded)
         layer.each_row(b, [&](int64_t to, int64_t from) {
-          std::memcpy(a.unpadded + to, z + from, sizeof(T) * s.columns);
+          if constexpr (std::is_same_v<T, Code>) std::memcpy(a.unpadded + to, z + from, sizeof(T) * s.columns);
+          else for (int64_t i = 0; i < s.columns; ++i) a.unpadded[to + i] = widened(z[from + i]);
         });
     }
     layer.end();
   }
 }
 
-template <class T> struct Backward {
+template <class T, class Code> struct Backward {
   T* scratch;
-  const T *residuals, *codes, *filters;    // r_l (x for the first layer), z_l
+  const T* residuals;                      // r_l (x for the first layer)
+  const Code* codes;                       // z_l
+  const T* filters;
   T step;
-  const T *previous, *before;              // as above
+  const Code *previous, *before;           // as above
   T momentum;
   const T *scale, *shift;
   const T *mean, *deviation;               // of u_{l-1}, deviation inverted; or null
   T next_momentum;                         // of u_l
-  T* flow;                                 // dL/dy_{l+1}, replaced by dL/du_l; null at the last layer
+  Code* flow;                              // dL/dy_{l+1}, replaced by dL/du_l; null at the last layer
   const T *flow_scale, *flow_slope, *flow_shift;  // dL/du_l = scale dL/dy_{l+1} + slope u_l + shift; slope may be null
-  const T* later_flow;                     // dL/du_{l+1}; or null
+  const Code* later_flow;                   // dL/du_{l+1}; or null
   T later_momentum;                        // of u_{l+1}
   const T* gradient;                       // (B, F, rows, columns), of z_l from outside; or null
-  T* previous_flow;                        // out: dL/dy_l, where there is a z_{l-1}
+  Code* previous_flow;                     // out: dL/dy_l, where there is a z_{l-1}
   T* image_gradient;                       // added to; or null
   T* filter_gradient;                      // out: (parts, filters, taps)
   T* sums;                                 // out: (B, F, 3), of dL/d(ReLU's input), dL/dy_l, dL/dy_l * normal u_{l-1}
 };
 
-template <class L> static void backward(const Shape& s, const Backward<typename L::T>& a) {
+template <class L> static void backward(const Shape& s, const Backward<typename L::T, typename L::Code>& a) {
   using T = typename L::T;
+  using Code = typename L::Code;
   using Vec = typename L::Vec;
   const L layer(s);
   constexpr int kLanes = L::kLanes;
@@ -624,9 +670,9 @@ template <class L> static void backward(const Shape& s, const Backward<typename 
     for (int64_t part = 0; part < s.batch; part += s.part) {
       layer.clear_gradient(scratch);
       for (int64_t b = part; b < smaller(part + s.part, s.batch); ++b) {
-        const T* z = a.codes + b * layer.code_size;
-        const T* z1 = a.previous ? a.previous + b * layer.code_size : nullptr;
-        const T* z2 = a.before ? a.before + b * layer.code_size : nullptr;
+        const Code* z = a.codes + b * layer.code_size;
+        const Code* z1 = a.previous ? a.previous + b * layer.code_size : nullptr;
+        const Code* z2 = a.before ? a.before + b * layer.code_size : nullptr;
         const T* r = a.residuals + b * layer.image_size;
         T* sums = a.sums + 3 * b * s.filters;
 
@@ -638,23 +684,23 @@ template <class L> static void backward(const Shape& s, const Backward<typename 
           });
         for (int64_t f = 0; f < s.filters; ++f) {
           const int64_t at = f * s.code_plane;
-          T* flow = a.flow ? a.flow + b * layer.code_size + at : nullptr;
-          const T* later = a.later_flow ? a.later_flow + b * layer.code_size + at : nullptr;
-          const T* old = z1 && a.next_momentum != 0 ? z1 + at : nullptr;
+          Code* flow = a.flow ? a.flow + b * layer.code_size + at : nullptr;
+          const Code* later = a.later_flow ? a.later_flow + b * layer.code_size + at : nullptr;
+          const Code* old = z1 && a.next_momentum != 0 ? z1 + at : nullptr;
           Vec sum = {};
           for (int64_t q = 0; q < s.positions; q += kLanes) {
             Vec v = layer.load(g + at + q);
             if (flow) {
-              Vec d = a.flow_scale[f] * layer.load(flow + q);
+              Vec d = a.flow_scale[f] * layer.load_code(flow + q);
               if (a.flow_slope) {
                 const Vec u = layer.accelerated(z + at, old, a.next_momentum, q);
                 d = layer.keep(d + a.flow_slope[f] * u + a.flow_shift[f], s.code_mask, q);
               }
-              layer.store(flow + q, d);
+              layer.store_code(flow + q, d);
               v += (1 + a.next_momentum) * d;
             }
-            if (later) v -= a.later_momentum * layer.load(later + q);
-            v = layer.load(z + at + q) <= 0 ? Vec{} : v;
+            if (later) v -= a.later_momentum * layer.load_code(later + q);
+            v = layer.load_code(z + at + q) <= 0 ? Vec{} : v;
             layer.store(g + at + q, v);
             sum += v;
           }
@@ -680,17 +726,17 @@ template <class L> static void backward(const Shape& s, const Backward<typename 
         // dL/dy_l = g - W^T dL/dr
         layer.estimate(z1, z2, a.momentum, a.scale, a.shift, scratch);
         layer.template filter_gradient<true>(scratch.estimate, scratch.image, scratch);
-        T* dy = a.previous_flow + b * layer.code_size;
+        Code* dy = a.previous_flow + b * layer.code_size;
         layer.analysis(scratch.image, scratch, [&](int64_t f, int64_t q, Vec sum) {
           const int64_t at = f * s.code_plane + q;
-          layer.store(dy + at, layer.keep(layer.load(g + at) - sum, s.code_mask, q));
+          layer.store_code(dy + at, layer.keep(layer.load(g + at) - sum, s.code_mask, q));
         });
         if (a.mean)
           for (int64_t f = 0; f < s.filters; ++f) {
             const int64_t at = f * s.code_plane;
             Vec sum = {}, product = {};
             for (int64_t q = 0; q < s.positions; q += kLanes) {
-              const Vec d = layer.load(dy + at + q);
+              const Vec d = layer.load_code(dy + at + q);
               sum += d;
               product += d * (layer.accelerated(z1 + at, z2 ? z2 + at : nullptr, a.momentum, q) - a.mean[f]);
             }
@@ -704,19 +750,19 @@ template <class L> static void backward(const Shape& s, const Backward<typename 
   }
 }
 
-#define LGN_EXPORT(name, layer, number)                                                                \
-  int64_t lanes_##name() { return layer::kLanes; }                                                     \
-  int64_t block_##name() { return layer::kBlock; }                                                     \
-  int64_t scratch_##name(const Shape* s) { return layer(*s).scratch_size(); }                          \
-  void forward_##name(const Shape* s, const Forward<number>* a) { forward<layer>(*s, *a); }            \
-  void backward_##name(const Shape* s, const Backward<number>* a) { backward<layer>(*s, *a); }
+#define LGN_EXPORT(name, layer)                                                                              \
+  int64_t lanes_##name() { return layer::kLanes; }                                                           \
+  int64_t block_##name() { return layer::kBlock; }                                                           \
+  int64_t scratch_##name(const Shape* s) { return layer(*s).scratch_size(); }                                \
+  void forward_##name(const Shape* s, const Forward<layer::T, layer::Code>* a) { forward<layer>(*s, *a); }   \
+  void backward_##name(const Shape* s, const Backward<layer::T, layer::Code>* a) { backward<layer>(*s, *a); }
 
 extern "C" {
-LGN_EXPORT(float, Layer<float>, float)
-LGN_EXPORT(double, Layer<double>, double)
+LGN_EXPORT(float, Layer<float>)
+LGN_EXPORT(double, Layer<double>)
 
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__)
-LGN_EXPORT(mixed, MixedLayer, float)
+LGN_EXPORT(mixed, MixedLayer)
 // Asks the system, which saves their state only for processes that do, for the matrix units.
 int64_t has_mixed() { return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18) == 0; }
 #else

@@ -32,6 +32,8 @@ CASES = {
     "tall-filters": {"image": (17, 11), "filter": (9, 2), "padding": 0},
     "much-padding": {"image": (4, 5), "filter": (3, 3), "padding": 4},
     "one-filter": {"filters": 1},
+    "many-filters": {"filters": 50, "image": (9, 9)},
+    "very-wide-filters": {"image": (40, 60), "filter": (3, 37), "padding": 0},
     "seven-filters": {"filters": 7, "channels": 2},
     "one-layer": {"layers": 1},
     "no-momentum": {"momentum": 0.0, "layers": 4},
@@ -140,9 +142,19 @@ def rounded(product):
     return function
 
 
+class RoundedCode(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, code):
+        return code.bfloat16().to(code)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
 @pytest.mark.skipif(not (library() and library().has_mixed()), reason="this processor has no matrix units (AMX)")
 class TestMixedPrecision:
-    """Under bfloat16 autocast products round their factors to bfloat16; sums, and everything else, are float32."""
+    """Under bfloat16 autocast the factors of products, and codes, are rounded to bfloat16; sums, and all else, are float32."""
 
     @pytest.fixture(autouse=True)
     def autocast(self):
@@ -158,10 +170,11 @@ class TestMixedPrecision:
         plain = error(found, run(unfold, inputs, training=training))
         monkeypatch.setattr(unfolding, "analysis", rounded(unfolding.analysis))
         monkeypatch.setattr(unfolding, "synthesis", rounded(unfolding.synthesis))
+        monkeypatch.setattr(unfolding.F, "relu", lambda codes: RoundedCode.apply(torch.relu(codes)))
         errors = error(found, run(unfold, inputs, training=training))
         # Numbers half way between two of bfloat16 may go either way.
-        assert errors["z0"] < 1e-6 < 1e-4 < plain["z0"]
-        assert max(errors.values()) < 0.02, errors
+        assert errors["z0"] < 3e-4 < 1e-3 < plain["z0"]
+        assert max(errors.values()) < 0.05, errors
 
     def test_a_network_uses_it(self):
         model = LGNModel(LGNConfig(image_size=8, num_groups=2, step_size=0.1))

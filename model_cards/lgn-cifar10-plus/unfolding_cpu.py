@@ -3,8 +3,8 @@
 What `unfold` computes, and its gradients, here are two compiled functions a layer (unfolding_cpu.cpp): each image passes
 through a layer while it is in the processor's cache, batch normalisation is a scale and a shift of what the next layer
 reads, and of every layer only its code and its residual are kept. Under bfloat16 autocast their products run on the matrix
-units (AMX) of processors that have them. The C++ compiler of the machine builds the functions on first use, once; without
-one, and wherever `suits` says no, `unfold` does the work.
+units (AMX) of processors that have them, and codes are kept as bfloat16. The C++ compiler of the machine builds the
+functions on first use, once; without one, and wherever `suits` says no, `unfold` does the work.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ class _Unfolding(torch.autograd.Function):
         for layer in range(layers):
             measured = layer < len(weights) and recipe.batch_statistics[layer]
             moments = images.new_empty(*planes.codes[:2], 2) if measured else None
-            code = pool.empty(planes.codes, images.dtype)
+            code = pool.empty(planes.codes, planes.type.codes)
             residual = images.new_empty(planes.images) if layer else None
             is_output = recipe.all_codes or layer == layers - 1
             unpadded = pool.empty(planes.unpadded_codes, images.dtype) if is_output else None
@@ -279,7 +279,7 @@ class _Unfolding(torch.autograd.Function):
         for layer in reversed(range(layers)):
             before = layer - 1
             normalised = 0 <= before < len(weights)
-            previous_flow = pool.empty(planes.codes, images.dtype) if layer else None
+            previous_flow = pool.empty(planes.codes, planes.type.codes) if layer else None
             later = later_flow if layer + 1 < layers and momentum[layer + 1] else None
             planes.backward(
                 residuals=residuals[layer],
@@ -513,15 +513,16 @@ _BACKWARD = (
 class _Type(NamedTuple):
     name: str
     mask: torch.dtype
+    codes: torch.dtype
     forward: type[ctypes.Structure]
     backward: type[ctypes.Structure]
 
 
 _TYPES = {
-    kind: _Type(name, mask, _structure("Forward", number, _FORWARD), _structure("Backward", number, _BACKWARD))
-    for kind, name, mask, number in (
-        ("torch.float32", "float", torch.int32, ctypes.c_float),
-        ("torch.float64", "double", torch.int64, ctypes.c_double),
-        ("mixed", "mixed", torch.int32, ctypes.c_float),  # float32 outside of the products
+    kind: _Type(name, mask, codes, _structure("Forward", number, _FORWARD), _structure("Backward", number, _BACKWARD))
+    for kind, name, mask, codes, number in (
+        ("torch.float32", "float", torch.int32, torch.float32, ctypes.c_float),
+        ("torch.float64", "double", torch.int64, torch.float64, ctypes.c_double),
+        ("mixed", "mixed", torch.int32, torch.bfloat16, ctypes.c_float),  # all but codes and products is float32
     )
 }
