@@ -77,7 +77,7 @@ def test_group_operations_do_not_grow_with_groups_channels_and_layers(action, re
 
 def test_the_program_prints_its_tables_and_writes_its_figures(tmp_path, monkeypatch, capsys):
     output = tmp_path / "figures.json"
-    parts = ["steps", "regularizers", "pipeline", "inference"]
+    parts = ["steps", "regularizers", "precision", "pipeline", "inference"]
     argv = ["--parts", *parts, "--data", "mnist", "--batch_sizes", "10", "--rounds", "2", "--output", str(output)]
     monkeypatch.setattr(sys, "argv", ["benchmark.py", *argv])
     benchmark.main()
@@ -91,6 +91,7 @@ def test_the_program_prints_its_tables_and_writes_its_figures(tmp_path, monkeypa
     assert row["textbook / ours"]["min"] <= row["textbook / ours"]["median"] <= row["textbook / ours"]["max"]
     assert row["images/s"] == pytest.approx(1e4 / row["ours ms"])
     assert [row["regularizer"] for row in figures["regularizers"]] == ["none", "inverse", "logdet", "nuclear"]
+    assert [(row["filters"], row["size"]) for row in figures["precision"]] == [(20, 6), (60, 8)]
     assert [row["batch"] for row in figures["inference"]] == [1, 128]
     assert list(tmp_path.iterdir()) == [output]
 

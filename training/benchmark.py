@@ -78,6 +78,11 @@ def our_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return network(images, labels=labels).loss
 
 
+def mixed_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    with torch.autocast(images.device.type, torch.bfloat16):
+        return our_loss(network, images, labels)
+
+
 def plain_loss(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(network(images), labels)
 
@@ -92,9 +97,9 @@ class Contender:
         self.project = getattr(getattr(network, "module", network), "project_", None)
 
     @classmethod
-    def ours(cls, config: LGNConfig, device: torch.device) -> Contender:
+    def ours(cls, config: LGNConfig, device: torch.device, loss: Callable = our_loss) -> Contender:
         torch.manual_seed(0)
-        return cls(on(device, LGNForImageClassification(config)))
+        return cls(on(device, LGNForImageClassification(config)), loss)
 
     @classmethod
     def textbook(cls, config: LGNConfig, device: torch.device) -> Contender:
@@ -285,6 +290,32 @@ def regularizers(args: argparse.Namespace, device: torch.device) -> list[Row]:
             }
             for kind, contender in contenders.items()
         ]
+    return rows
+
+
+def precision(args: argparse.Namespace, device: torch.device) -> list[Row]:
+    """Training step in float32 against bfloat16 autocast (batch 128): the default network, and one of more and larger filters"""
+    rows = []
+    for data in args.data:
+        batch = make_batch(data, 128, device)
+        for config in (make_config(data), make_config(data, num_groups=10, group_order=6, filter_size=8)):
+            losses = {"float32": our_loss, "bfloat16": mixed_loss}
+            contenders = {name: Contender.ours(config, device, loss) for name, loss in losses.items()}
+            times = alternate(
+                {name: partial(c.step, *batch) for name, c in contenders.items()},
+                device,
+                rounds=args.rounds,
+                seconds=9.0,
+            )
+            rows.append(
+                {
+                    "data": data,
+                    "filters": config.num_filters,
+                    "size": config.filter_size,
+                    **medians(times),
+                    **ratios(times, ("float32", "bfloat16")),
+                }
+            )
     return rows
 
 
@@ -516,7 +547,8 @@ def inference(args: argparse.Namespace, device: torch.device) -> list[Row]:
 
 
 PARTS = {
-    part.__name__: part for part in (steps, regularizers, growth, processes, pipeline, startup, whitening, inference)
+    part.__name__: part
+    for part in (steps, regularizers, precision, growth, processes, pipeline, startup, whitening, inference)
 }
 
 
