@@ -294,7 +294,7 @@ def regularizers(args: argparse.Namespace, device: torch.device) -> list[Row]:
 
 
 def precision(args: argparse.Namespace, device: torch.device) -> list[Row]:
-    """Training step in float32 against bfloat16 autocast (batch 128): the default network, and one of more and larger filters"""
+    """float32 against bfloat16 autocast, a training step of the default network and of one with more and larger filters"""
     rows = []
     for data in args.data:
         batch = make_batch(data, 128, device)
