@@ -331,21 +331,26 @@ struct MixedLayer : Layer<float, uint16_t> {
   };
 
   const Split filters{s.filters}, filter_pairs{(s.filters + 1) / 2}, all_taps{taps};
-  const Split line_taps{s.width}, line_pairs{(s.width + 1) / 2};  // of a filter's line, the last pair maybe half empty
-  const int64_t steps = lines * line_pairs.count, gradient_row = lines * line_taps.total();
-  const int64_t position_pairs = s.positions / 2;
+  const Split line_taps{s.width}, column_taps{s.height};
+  const int64_t gradient_row = lines * line_taps.total(), position_pairs = s.positions / 2;
 
-  std::vector<int64_t> step_offsets;  // of an analysis: where in an image its pairs begin
+  // An analysis sums over pairs of columns of a filter: where one begins in a filter, and in an image.
+  struct Column {
+    int64_t line, tap, offset;
+  };
+  std::vector<Column> columns;
 
-  explicit MixedLayer(const Shape& shape) : Base(shape), step_offsets(steps) {
-    for (int64_t i = 0; i < steps; ++i)
-      step_offsets[i] = offset(i / line_pairs.count) + i % line_pairs.count * 2 * line_pairs.size;
+  explicit MixedLayer(const Shape& shape) : Base(shape) {
+    for (int64_t c = 0; c < s.channels; ++c)
+      for (int64_t i = 0; i < column_taps.total(); i += column_taps.size)
+        for (int64_t j = 0; j < s.width; j += 2)
+          columns.push_back({c * s.height + i, j, c * s.image_plane + i * s.pitch + j});
   }
 
   static int64_t whole_lines(int64_t size) { return (size + kLanes - 1) / kLanes * kLanes; }
 
   struct Scratch : Base::Scratch {
-    uint32_t *analysis_filters, *synthesis_filters;  // tiles: (filters, lines), rows filters; (taps, filter pairs), rows taps
+    uint32_t *analysis_filters, *synthesis_filters;  // tiles: (filters, columns), rows filters; (taps, filter pairs), rows taps
     uint32_t* image_pairs;                           // (C, image_plane)
     uint32_t* code_pairs;                            // (filters, position pairs)
     uint32_t* block;                                 // (filter pairs, kBlock)
@@ -353,7 +358,7 @@ struct MixedLayer : Layer<float, uint16_t> {
   };
 
   int64_t scratch_size() const {
-    return Base::scratch_size() + whole_lines(filters.total() * steps * line_pairs.size) +
+    return Base::scratch_size() + whole_lines(filters.total() * int64_t(columns.size()) * column_taps.size) +
            whole_lines(all_taps.total() * filter_pairs.total()) + whole_lines(image_size) +
            whole_lines(filters.total() * position_pairs) + filter_pairs.total() * kBlock +
            whole_lines(all_taps.total() * kStride) + 4 * kMost * kMost + whole_lines(filters.total() * gradient_row);
@@ -365,7 +370,7 @@ struct MixedLayer : Layer<float, uint16_t> {
     memory += Base::scratch_size();
     const auto take = [&](int64_t size) { return std::exchange(memory, memory + whole_lines(size)); };
     const auto take_pairs = [&](int64_t size) { return reinterpret_cast<uint32_t*>(take(size)); };
-    a.analysis_filters = take_pairs(filters.total() * steps * line_pairs.size);
+    a.analysis_filters = take_pairs(filters.total() * int64_t(columns.size()) * column_taps.size);
     a.synthesis_filters = take_pairs(all_taps.total() * filter_pairs.total());
     a.image_pairs = take_pairs(image_size);
     a.code_pairs = take_pairs(filters.total() * position_pairs);
@@ -380,11 +385,11 @@ struct MixedLayer : Layer<float, uint16_t> {
     };
     uint32_t* out = a.analysis_filters;
     for (int64_t f = 0; f < filters.total(); f += filters.size)
-      for (int64_t i = 0; i < steps; ++i)
+      for (const Column& column : columns)
         for (int64_t y = f; y < f + filters.size; ++y)
-          for (int64_t u = 0; u < line_pairs.size; ++u) {
-            const int64_t line = i / line_pairs.count, j = 2 * (i % line_pairs.count * line_pairs.size + u);
-            *out++ = pair(weight(y, line, j), weight(y, line, j + 1));
+          for (int64_t i = 0; i < column_taps.size; ++i) {
+            const int64_t line = column.line % s.height + i < s.height ? column.line + i : lines;
+            *out++ = pair(weight(y, line, column.tap), weight(y, line, column.tap + 1));
           }
     out = a.synthesis_filters;
     for (int64_t k = 0; k < all_taps.total(); k += all_taps.size)
@@ -477,16 +482,16 @@ struct MixedLayer : Layer<float, uint16_t> {
   template <class Store> void analysis(const float* image, const Scratch& a, Store&& store) const {
     constexpr int64_t kColumns = 2 * kMost;
     pair_pixels(image, a);
-    configure(filters.size, line_pairs.size, kMost);
-    const int64_t tile = filters.size * line_pairs.size;
+    configure(filters.size, column_taps.size, kMost);
+    const int64_t steps = columns.size(), tile = filters.size * column_taps.size;
     for (int64_t q = 0; q < s.positions; q += kColumns)
       for (int64_t f = 0; f < filters.count; f += 2) {
         as_constant(smaller(filters.count - f, 2), [&](auto tall) {
           constexpr int kRows = decltype(tall)::value < 2 ? 1 : 2;
           multiply<kRows, 2, false>(
               steps, [&](int64_t i) { return a.analysis_filters + (f * steps + i) * tile; },
-              {line_pairs.size, steps * tile},
-              [&](int64_t i) { return a.image_pairs + q + step_offsets[i]; }, {2, kMost},
+              {column_taps.size, steps * tile},
+              [&](int64_t i) { return a.image_pairs + q + columns[i].offset; }, {s.pitch, kMost},
               a.products, {kColumns, filters.size * kColumns}, kMost);
         });
         for (int64_t y = 0; y < smaller(s.filters - f * filters.size, 2 * filters.size); ++y)

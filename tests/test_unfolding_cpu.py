@@ -172,9 +172,9 @@ class TestMixedPrecision:
         monkeypatch.setattr(unfolding, "synthesis", rounded(unfolding.synthesis))
         monkeypatch.setattr(unfolding.F, "relu", lambda codes: RoundedCode.apply(torch.relu(codes)))
         errors = error(found, run(unfold, inputs, training=training))
-        # Numbers half way between two of bfloat16 may go either way.
+        # Numbers half way between two of bfloat16 may go either way, and gradients are stored in it, too.
         assert errors["z0"] < 3e-4 < 1e-3 < plain["z0"]
-        assert max(errors.values()) < 0.05, errors
+        assert max(errors.values()) < 0.1, errors
 
     def test_a_network_uses_it(self):
         model = LGNModel(LGNConfig(image_size=8, num_groups=2, step_size=0.1))
