@@ -334,6 +334,8 @@ struct MixedLayer : Layer<float, uint16_t> {
   const Split line_taps{s.width}, column_taps{s.height};
   const int64_t gradient_row = lines * line_taps.total(), position_pairs = s.positions / 2;
 
+  const int64_t image_pairs_size = image_size + (column_taps.total() - s.height) * s.pitch;
+
   // An analysis sums over pairs of columns of a filter: where one begins in a filter, and in an image.
   struct Column {
     int64_t line, tap, offset;
@@ -350,8 +352,9 @@ struct MixedLayer : Layer<float, uint16_t> {
   static int64_t whole_lines(int64_t size) { return (size + kLanes - 1) / kLanes * kLanes; }
 
   struct Scratch : Base::Scratch {
-    uint32_t *analysis_filters, *synthesis_filters;  // tiles: (filters, columns), rows filters; (taps, filter pairs), rows taps
-    uint32_t* image_pairs;                           // (C, image_plane)
+    uint32_t *analysis_filters;                      // tiles (filters, columns) of filters by lines
+    uint32_t *synthesis_filters;                     // tiles (taps, filters) of taps by pairs of filters
+    uint32_t* image_pairs;                           // (C, image_plane), and lines behind
     uint32_t* code_pairs;                            // (filters, position pairs)
     uint32_t* block;                                 // (filter pairs, kBlock)
     float *all_columns, *products, *gradients;       // (taps, kStride), two tiles of filters by two, (filters, taps by lines)
@@ -359,7 +362,7 @@ struct MixedLayer : Layer<float, uint16_t> {
 
   int64_t scratch_size() const {
     return Base::scratch_size() + whole_lines(filters.total() * int64_t(columns.size()) * column_taps.size) +
-           whole_lines(all_taps.total() * filter_pairs.total()) + whole_lines(image_size) +
+           whole_lines(all_taps.total() * filter_pairs.total()) + whole_lines(image_pairs_size) +
            whole_lines(filters.total() * position_pairs) + filter_pairs.total() * kBlock +
            whole_lines(all_taps.total() * kStride) + 4 * kMost * kMost + whole_lines(filters.total() * gradient_row);
   }
@@ -372,7 +375,8 @@ struct MixedLayer : Layer<float, uint16_t> {
     const auto take_pairs = [&](int64_t size) { return reinterpret_cast<uint32_t*>(take(size)); };
     a.analysis_filters = take_pairs(filters.total() * int64_t(columns.size()) * column_taps.size);
     a.synthesis_filters = take_pairs(all_taps.total() * filter_pairs.total());
-    a.image_pairs = take_pairs(image_size);
+    a.image_pairs = take_pairs(image_pairs_size);
+    std::memset(a.image_pairs, 0, sizeof(uint32_t) * image_pairs_size);  // what is read past a filter meets weights of zero
     a.code_pairs = take_pairs(filters.total() * position_pairs);
     a.block = take_pairs(filter_pairs.total() * kBlock);
     a.all_columns = take(all_taps.total() * kStride);

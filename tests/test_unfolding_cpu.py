@@ -34,6 +34,7 @@ CASES = {
     "one-filter": {"filters": 1},
     "many-filters": {"filters": 50, "image": (9, 9)},
     "very-wide-filters": {"image": (40, 60), "filter": (3, 37), "padding": 0},
+    "very-tall-filters": {"image": (24, 150), "filter": (17, 3), "padding": 0},
     "seven-filters": {"filters": 7, "channels": 2},
     "one-layer": {"layers": 1},
     "no-momentum": {"momentum": 0.0, "layers": 4},
@@ -140,6 +141,25 @@ def rounded(product):
         return result if bias is None else result + bias[:, None, None]
 
     return function
+
+
+class Poisoned(unfolding_cpu.Planes):
+    """Fresh memory holds NaN."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.scratch.fill_(torch.nan)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_memory_that_nobody_wrote_is_not_read(case, mixed, monkeypatch):
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        plain = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
+        monkeypatch.setattr(unfolding_cpu, "Planes", Poisoned)
+        poisoned = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
+    for name, tensor in plain.items():
+        assert torch.equal(poisoned[name], tensor), name
 
 
 class RoundedCode(torch.autograd.Function):
