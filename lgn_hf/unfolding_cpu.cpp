@@ -330,8 +330,8 @@ struct MixedLayer : Layer<float, uint16_t> {
     int64_t total() const { return count * size; }
   };
 
-  const Split filters{s.filters}, filter_pairs{(s.filters + 1) / 2}, all_taps{taps};
-  const Split line_taps{s.width}, column_taps{s.height};
+  const Split filters{s.filters}, filter_pairs{(s.filters + 1) / 2};
+  const Split line_taps{s.width}, column_taps{s.height}, channel_taps{s.height * s.width};
   const int64_t gradient_row = lines * line_taps.total(), position_pairs = s.positions / 2;
 
   const int64_t image_pairs_size = image_size + (column_taps.total() - s.height) * s.pitch;
@@ -353,18 +353,19 @@ struct MixedLayer : Layer<float, uint16_t> {
 
   struct Scratch : Base::Scratch {
     uint32_t *analysis_filters;                      // tiles (filters, columns) of filters by lines
-    uint32_t *synthesis_filters;                     // tiles (taps, filters) of taps by pairs of filters
+    uint32_t *synthesis_filters;                     // tiles (C, taps, filters) of taps by pairs of filters
     uint32_t* image_pairs;                           // (C, image_plane), and lines behind
     uint32_t* code_pairs;                            // (filters, position pairs)
     uint32_t* block;                                 // (filter pairs, kBlock)
-    float *all_columns, *products, *gradients;       // (taps, kStride), two tiles of filters by two, (filters, taps by lines)
+    float* all_columns;                              // (taps of a channel, kStride)
+    float *products, *gradients;                     // two tiles of filters by two, (filters, taps by lines)
   };
 
   int64_t scratch_size() const {
     return Base::scratch_size() + whole_lines(filters.total() * int64_t(columns.size()) * column_taps.size) +
-           whole_lines(all_taps.total() * filter_pairs.total()) + whole_lines(image_pairs_size) +
+           whole_lines(s.channels * channel_taps.total() * filter_pairs.total()) + whole_lines(image_pairs_size) +
            whole_lines(filters.total() * position_pairs) + filter_pairs.total() * kBlock +
-           whole_lines(all_taps.total() * kStride) + 4 * kMost * kMost + whole_lines(filters.total() * gradient_row);
+           whole_lines(channel_taps.total() * kStride) + 4 * kMost * kMost + whole_lines(filters.total() * gradient_row);
   }
 
   Scratch scratch(float* memory, const float* weights) const {
@@ -374,15 +375,15 @@ struct MixedLayer : Layer<float, uint16_t> {
     const auto take = [&](int64_t size) { return std::exchange(memory, memory + whole_lines(size)); };
     const auto take_pairs = [&](int64_t size) { return reinterpret_cast<uint32_t*>(take(size)); };
     a.analysis_filters = take_pairs(filters.total() * int64_t(columns.size()) * column_taps.size);
-    a.synthesis_filters = take_pairs(all_taps.total() * filter_pairs.total());
+    a.synthesis_filters = take_pairs(s.channels * channel_taps.total() * filter_pairs.total());
     a.image_pairs = take_pairs(image_pairs_size);
     std::memset(a.image_pairs, 0, sizeof(uint32_t) * image_pairs_size);  // what is read past a filter meets weights of zero
     a.code_pairs = take_pairs(filters.total() * position_pairs);
     a.block = take_pairs(filter_pairs.total() * kBlock);
-    a.all_columns = take(all_taps.total() * kStride);
+    a.all_columns = take(channel_taps.total() * kStride);
     a.products = take(4 * kMost * kMost);
     a.gradients = take(filters.total() * gradient_row);
-    std::memset(a.all_columns, 0, sizeof(float) * all_taps.total() * kStride);
+    std::memset(a.all_columns, 0, sizeof(float) * channel_taps.total() * kStride);
     std::memset(a.block, 0, sizeof(uint32_t) * filter_pairs.total() * kBlock);
     const auto weight = [&](int64_t f, int64_t line, int64_t j) {
       return f < s.filters && line < lines && j < s.width ? weights[f * taps + line * s.width + j] : 0;
@@ -396,13 +397,14 @@ struct MixedLayer : Layer<float, uint16_t> {
             *out++ = pair(weight(y, line, column.tap), weight(y, line, column.tap + 1));
           }
     out = a.synthesis_filters;
-    for (int64_t k = 0; k < all_taps.total(); k += all_taps.size)
-      for (int64_t f = 0; f < filter_pairs.total(); f += filter_pairs.size)
-        for (int64_t y = k; y < k + all_taps.size; ++y)
-          for (int64_t u = f; u < f + filter_pairs.size; ++u) {
-            const int64_t line = y / s.width, j = y % s.width;
-            *out++ = pair(weight(2 * u, line, j), weight(2 * u + 1, line, j));
-          }
+    for (int64_t c = 0; c < s.channels; ++c)
+      for (int64_t k = 0; k < channel_taps.total(); k += channel_taps.size)
+        for (int64_t f = 0; f < filter_pairs.total(); f += filter_pairs.size)
+          for (int64_t y = k; y < k + channel_taps.size; ++y)
+            for (int64_t u = f; u < f + filter_pairs.size; ++u) {
+              const int64_t line = y < s.height * s.width ? c * s.height + y / s.width : lines, j = y % s.width;
+              *out++ = pair(weight(2 * u, line, j), weight(2 * u + 1, line, j));
+            }
     return a;
   }
 
@@ -506,8 +508,8 @@ struct MixedLayer : Layer<float, uint16_t> {
 
   void synthesis(const float* code, const Scratch& a) const {
     std::memset(a.image, 0, sizeof(float) * image_size);
-    configure(all_taps.size, filter_pairs.size, kMost);
-    const int64_t tile = all_taps.size * filter_pairs.size;
+    configure(channel_taps.size, filter_pairs.size, kMost);
+    const int64_t tile = channel_taps.size * filter_pairs.size, row = filter_pairs.count * tile;
     for (int64_t q = 0; q < s.positions; q += kBlock) {
       for (int64_t f = 0; f < s.filters; f += 2)
         for (int64_t x = 0; x < kBlock; x += kLanes) {
@@ -515,18 +517,20 @@ struct MixedLayer : Layer<float, uint16_t> {
           _mm512_storeu_si512(a.block + f / 2 * kBlock + x,
                               pairs(load(p), f + 1 < s.filters ? load(p + s.code_plane) : Vec{}));
         }
-      for (int64_t k = 0; k < all_taps.count; k += 2)
-        as_constant(smaller(all_taps.count - k, 2), [&](auto tall) {
-          constexpr int kRows = decltype(tall)::value < 2 ? 1 : 2;
-          for (int64_t x = 0; x < kBlock; x += 2 * kMost)
-            multiply<kRows, 2, false>(
-                filter_pairs.count, [&](int64_t i) { return a.synthesis_filters + (k * filter_pairs.count + i) * tile; },
-                {filter_pairs.size, filter_pairs.count * tile},
-                [&](int64_t i) { return a.block + i * filter_pairs.size * kBlock + x; }, {kBlock, kMost},
-                a.all_columns + k * all_taps.size * kStride + kMargin + x, {kStride, all_taps.size * kStride}, kMost);
-        });
-      for (int64_t c = 0; c < s.channels; ++c)
-        add_columns(a.all_columns + c * s.height * s.width * kStride, a.image + c * s.image_plane + q);
+      for (int64_t c = 0; c < s.channels; ++c) {
+        for (int64_t k = 0; k < channel_taps.count; k += 2)
+          as_constant(smaller(channel_taps.count - k, 2), [&](auto tall) {
+            constexpr int kRows = decltype(tall)::value < 2 ? 1 : 2;
+            const uint32_t* weights = a.synthesis_filters + (c * channel_taps.count + k) * row;
+            for (int64_t x = 0; x < kBlock; x += 2 * kMost)
+              multiply<kRows, 2, false>(
+                  filter_pairs.count, [&](int64_t i) { return weights + i * tile; }, {filter_pairs.size, row},
+                  [&](int64_t i) { return a.block + i * filter_pairs.size * kBlock + x; }, {kBlock, kMost},
+                  a.all_columns + k * channel_taps.size * kStride + kMargin + x,
+                  {kStride, channel_taps.size * kStride}, kMost);
+          });
+        add_columns(a.all_columns, a.image + c * s.image_plane + q);
+      }
     }
   }
 
