@@ -181,6 +181,12 @@ def test_a_further_test_adds_columns_and_leaves_the_rows_of_other_runs_as_they_a
     assert "tested on" not in records.render(table(tmp_path)[2:])
 
 
+def test_a_run_can_be_recorded_under_another_name_than_its_recipe_s(tmp_path):
+    run, path = save_run(tmp_path / "a", "lgn-mnist"), tmp_path / "results.csv"
+    assert records.main([str(run), "--records", str(path), "--model", "free-mnist"]) == 0
+    assert [row["model"] for row in table(tmp_path)] == ["free-mnist"]
+
+
 def test_runs_recorded_at_once_are_all_recorded(tmp_path, monkeypatch):
     """Each in the file and in the page, however long another holds the file that it has read."""
 

@@ -212,11 +212,12 @@ def main(argv: list[str]) -> int:
     root = Path(__file__).parent.parent
     parser = argparse.ArgumentParser(prog="records.py", description="Record runs, and render the tables.")
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="folders of runs to record")
+    parser.add_argument("--model", help="what these runs are called, if not as their recipe")
     parser.add_argument("--records", type=Path, default=root / "model_cards" / RECORDS)
     args = parser.parse_args(argv)
     try:
         for run in args.runs:
-            record(run, args.records)
+            record(run, args.records, model=args.model)
         update(args.records)
     except (ValueError, KeyError, OSError) as error:
         print(f"records.py: {' '.join(str(error).split())}", file=sys.stderr)
