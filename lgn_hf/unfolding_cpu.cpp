@@ -284,8 +284,7 @@ template <class Number, class Stored = Number> struct Layer {
         }
   }
 
-  // What a thread does before and after its images.
-  void begin() const {}
+  // What a thread does after its images.
   void end() const {}
 
   // u = z + momentum (z - before)
@@ -600,7 +599,6 @@ template <class L> static void forward(const Shape& s, const Forward<typename L:
 #pragma omp parallel num_threads(s.threads)
   {
     const auto scratch = layer.scratch(a.scratch + thread_number() * layer.scratch_size(), a.filters);
-    layer.begin();
 #pragma omp for schedule(dynamic, s.part)
     for (int64_t b = 0; b < s.batch; ++b) {
       const T* r = a.images + b * layer.image_size;
@@ -677,7 +675,6 @@ template <class L> static void backward(const Shape& s, const Backward<typename 
 #pragma omp parallel num_threads(s.threads)
   {
     const auto scratch = layer.scratch(a.scratch + thread_number() * layer.scratch_size(), a.filters);
-    layer.begin();
     T* g = scratch.code;
 #pragma omp for schedule(dynamic)
     for (int64_t part = 0; part < s.batch; part += s.part) {
