@@ -27,7 +27,7 @@ from .diagnostics import MIN_Z, power_separation
 from .drawing import SUPERSCRIPTS, number_text
 from .files import check_schema
 from .plots import action_gallery, effect_plot, filter_plot, save_figure, spectrum_plot
-from .portraits import AXES, STRUCTURES, portraits
+from .portraits import AXES, NEAREST, STRUCTURES, portraits, score_of, strongest
 from .sources import CONFIG_NAME, DATASET_KINDS, RESULTS_NAME, open_source
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME, FIGURES_NAME = "README.md", "recipe.yaml", "baseline_results.json", "figures"
@@ -109,7 +109,7 @@ def draw_figures(actions: Actions, folder: str | os.PathLike) -> list[Path]:
 def _rotation_figures(actions: Actions) -> dict[str, Figure]:
     one = actions[:1, :1, :1]
     rotations = [one.power(i)[0, 0, 0] for i in range(actions.order)]
-    angles = [f"{i * (actions.rotation_angle or 0):g}°" for i in range(actions.order)]
+    angles = _angles(actions)
     return {
         "gallery": action_gallery(torch.stack(rotations), angles, size=actions.size),
         "spectra": spectrum_plot(rotations[1], actions.order, angles[1:2]),
@@ -121,7 +121,14 @@ def _filter_figures(actions: Actions) -> dict[str, Figure]:
     if actions.basis is None:
         return {}
     banks = actions.orbit().transpose(2, 3)  # (L, K, p, C, n, n)
-    return {f"filters-{layer}": filter_plot(bank) for layer, bank in zip(actions.numbers[0], banks, strict=True)}
+    names = None if actions.rotation_angle is None else _angles(actions)
+    return {
+        f"filters-{layer}": filter_plot(bank, names) for layer, bank in zip(actions.numbers[0], banks, strict=True)
+    }
+
+
+def _angles(actions: Actions) -> list[str]:
+    return [f"{i * (actions.rotation_angle or 0):g}°" for i in range(actions.order)]
 
 
 def write_card(folder: str | os.PathLike, repo_id: str | None = None) -> Path:
@@ -389,10 +396,10 @@ def _describe(actions: Actions) -> dict[str, Any]:
     records = distinct.diagnose()
     fixed = actions.rotation_angle is not None
     labels = Counter(record["label"] for record in records if record["label"])
-    ranked = sorted(records, key=lambda record: (not record["label"], -_strongest(record)[1]["z"]))
+    ranked = sorted(records, key=lambda record: (not record["label"], -strongest(record)[1]["z"]))
     conditions = [record["condition_number"] for record in records]
     finite = [condition for condition in conditions if condition is not None]
-    scores = {name: [_score(record, name) for record in records] for name in [*records[0]["scores"], "nearest"]}
+    scores = {name: [score_of(record, name) for record in records] for name in [*records[0]["scores"], NEAREST]}
     return {
         "count": len(records),
         "few": len(records) <= len(STRUCTURES),
@@ -400,7 +407,7 @@ def _describe(actions: Actions) -> dict[str, Any]:
         "unstructured": sum(not record["label"] for record in records),
         "rows": [_row(record, actions.shared) for record in ranked[:ROWS]],
         "scores": [_summary(name, found) for name, found in scores.items()],
-        "above": sum(_strongest(record)[1]["z"] > MIN_Z for record in records),
+        "above": sum(strongest(record)[1]["z"] > MIN_Z for record in records),
         "singular": len(conditions) - len(finite),
         "nearly_singular": sum(condition > NEARLY_SINGULAR for condition in finite),
         "condition": _span(finite),
@@ -412,26 +419,8 @@ def _describe(actions: Actions) -> dict[str, Any]:
     }
 
 
-def _score(record: dict[str, Any], name: str) -> dict[str, float]:
-    """value and z of a score, or of the nearest operation; what is missing counts as nothing."""
-    if name != "nearest":
-        score = record["scores"][name]
-    elif record["nearest"]:
-        score = {"value": record["nearest"][0]["correlation"], "z": record["nearest"][0]["z"]}
-    else:
-        score = {}
-    return {key: score.get(key) or 0.0 for key in ("value", "z")}
-
-
-def _strongest(record: dict[str, Any]) -> tuple[str, dict[str, float]]:
-    """The score, or the nearest operation, that is furthest above chance."""
-    found = {name: _score(record, name) for name in [*record["scores"], "nearest"]}
-    return max(found.items(), key=lambda item: item[1]["z"])
-
-
 def _row(record: dict[str, Any], shared: tuple[bool, ...]) -> dict[str, Any]:
-    structures = {name: _score(record, name) for name in record["scores"]}
-    structure, score = max(structures.items(), key=lambda item: item[1]["z"])
+    structure, score = strongest(record, record["scores"])
     nearest = record["nearest"][0] if record["nearest"] else None
     parameters = ", ".join(f"{name} {value}" for name, value in nearest["parameters"].items()) if nearest else ""
     condition = record["condition_number"]
@@ -441,7 +430,7 @@ def _row(record: dict[str, Any], shared: tuple[bool, ...]) -> dict[str, Any]:
         "structure": _words(structure),
         "score": score,
         "operation": nearest and _words(nearest["operation"]) + (f" ({parameters})" if parameters else ""),
-        "nearest": _score(record, "nearest"),
+        "nearest": score_of(record, NEAREST),
         "condition": "singular" if condition is None else number_text(condition),
     }
 
@@ -449,7 +438,7 @@ def _row(record: dict[str, Any], shared: tuple[bool, ...]) -> dict[str, Any]:
 def _summary(name: str, found: list[dict[str, float]]) -> dict[str, Any]:
     best = max(found, key=lambda score: score["z"])
     return {
-        "name": "nearest known operation" if name == "nearest" else _words(name),
+        "name": "nearest known operation" if name == NEAREST else _words(name),
         "value": best["value"],
         "z": best["z"],
         "median": statistics.median(score["z"] for score in found),

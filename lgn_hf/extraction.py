@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from .actions import Actions
+from .portraits import strongest
 from .sources import Source
 
 TABLE_NAME = "actions.csv"
@@ -55,17 +55,10 @@ def most_structured(sources: Iterable[Source], count: int) -> list[dict[str, Any
         rows of `Actions.table`, with the name of the `model`, and in `structure` and `z` the score, or the nearest known
         operation, that is furthest above chance.
     """
-
-    def strength(z: float | None) -> float:
-        return -math.inf if z is None else z
-
     found = []
     for source in sources:
         actions = source.actions.distinct()
         for row, record in zip(actions.table(), actions.diagnose(), strict=True):
-            z_scores = {name: score["z"] for name, score in record["scores"].items()}
-            if record["nearest"]:
-                z_scores["nearest"] = record["nearest"][0]["z"]
-            structure, z = max(z_scores.items(), key=lambda item: strength(item[1]))
-            found.append({"model": source.name, **row, "structure": structure, "z": z})
-    return sorted(found, key=lambda row: (row["label"] is None, -strength(row["z"])))[:count]
+            structure, score = strongest(record)
+            found.append({"model": source.name, **row, "structure": structure, "z": score["z"]})
+    return sorted(found, key=lambda row: (row["label"] is None, -row["z"]))[:count]

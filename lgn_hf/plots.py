@@ -405,7 +405,7 @@ def code_plot(image: Tensor, codes: Sequence[Tensor], order: int | None = None) 
     return figure
 
 
-def filter_plot(filters: Tensor) -> Figure:
+def filter_plot(filters: Tensor, names: Sequence[str] | None = None) -> Figure:
     """The filters of one layer as in "Learning unfolded networks with a cyclic group structure", figures 2 to 4.
 
     A column is a group: its basis filter on top, the images under the action below. Three channels are shown as
@@ -413,9 +413,12 @@ def filter_plot(filters: Tensor) -> Figure:
 
     Args:
         filters: (K, p, C, n, m) with C = 1 or 3, such as `model.filter_bank()[l]`.
+        names: p texts, what each row shows; W, AW, ..., A^{p-1}W by default.
     """
     values = _checked("filters", filters, "(K, p, C, n, m) with C = 1 or 3", (5,))
     groups, order, channels = values.shape[:3]
+    labels = [power_name(i) for i in range(order)] if names is None else [*names]
+    expect_count("names", labels, order)
     if channels not in (1, 3):
         raise ValueError(f"filters of {channels} channels; 1 or 3 can be drawn: select some, as in filters[:, :, :1]")
     columns = columns_for(groups, 10)
@@ -447,7 +450,7 @@ def filter_plot(filters: Tensor) -> Figure:
             ax.imshow(colours.permute(1, 2, 0).numpy(), interpolation="nearest")
             hide_ticks(ax)
         if k % columns == 0 and order > 1:
-            ax.set_ylabel(power_name(i), rotation=0, ha="right", va="center", **text_style(INK, TITLE))
+            ax.set_ylabel(labels[i], rotation=0, ha="right", va="center", **text_style(INK, TITLE))
     if channels == 1:
         add_colour_key(figure)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from .actions import Actions
 from .plots import action_gallery, effect_plot, orbit_plot, spectrum_plot
 
 AXES = ("layer", "group", "channel")
+NEAREST = "nearest"
 STRUCTURES = ("skew_symmetry", "toeplitz", "multi_scale", "block_concentration")  # figures 1 and 7
 
 
@@ -27,10 +27,10 @@ def portraits(actions: Actions) -> dict[str, Figure]:
     every, records = list(actions), actions.diagnose()
     matrices = actions.matrices.flatten(0, 2)
     names = [", ".join(f"{axis} {getattr(action, axis)}" for axis in own_axes) or "every layer" for action in every]
-    captions = [f"{record['label'] or 'unstructured'}\n{_strongest(record)}" for record in records]
+    captions = [f"{record['label'] or 'unstructured'}\n{_strongest_text(record)}" for record in records]
     best = {name: i for i, name in enumerate(names)}
     if len(every) > len(STRUCTURES):
-        most = [max(range(len(every)), key=lambda i: z_score(records[i], structure)) for structure in STRUCTURES]
+        most = [max(range(len(every)), key=lambda i: score_of(records[i], structure)["z"]) for structure in STRUCTURES]
         best = {f"{text.replace('_', ' ')}: {names[i]}": i for text, i in zip(STRUCTURES, most, strict=True)}
     chosen, titles = [*best.values()], [*best]
     figures = {
@@ -57,17 +57,27 @@ def summary(actions: Actions) -> dict[str, Any]:
     }
 
 
-def _strongest(record: dict[str, Any]) -> str:
-    """The score that is furthest above chance, as text."""
-    name = max(record["scores"], key=lambda name: z_score(record, name))
-    score = record["scores"][name]
-    return f"{name.replace('_', ' ')}\n{score['value']:.2f}, z = {score['z'] or 0:.0f}"
+def _strongest_text(record: dict[str, Any]) -> str:
+    name, score = strongest(record, record["scores"])
+    return f"{name.replace('_', ' ')}\n{score['value']:.2f}, z = {score['z']:.0f}"
 
 
-def z_score(record: dict[str, Any], name: str) -> float:
-    """The z-score of a record of `actions.json`; minus infinity where it has none."""
-    z = record["scores"][name]["z"]
-    return -math.inf if z is None else z
+def strongest(record: dict[str, Any], names: Iterable[str] | None = None) -> tuple[str, dict[str, float]]:
+    """Of some scores of a record of `actions.json`, by default of all and of the `nearest` known operation, the one that is
+    furthest above chance: its name, and what `score_of` says."""
+    found = {name: score_of(record, name) for name in names or [*record["scores"], NEAREST]}
+    return max(found.items(), key=lambda item: item[1]["z"])
+
+
+def score_of(record: dict[str, Any], name: str) -> dict[str, float]:
+    """value and z of a score, or of the `nearest` known operation; what is missing counts as nothing."""
+    if name != NEAREST:
+        score = record["scores"][name]
+    elif record["nearest"]:
+        score = {"value": record["nearest"][0]["correlation"], "z": record["nearest"][0]["z"]}
+    else:
+        score = {}
+    return {key: score.get(key) or 0.0 for key in ("value", "z")}
 
 
 def median_of(values: Iterable[float | None]) -> float | None:

@@ -269,6 +269,12 @@ def test_a_column_of_filters_is_a_group():
     assert (np.diff(left[:3]) > 0).all()
 
 
+def test_rows_of_filters_have_the_names_of_what_made_them():
+    bank = random(3, 2, 1, SIZE, SIZE)
+    written = [image.axes.get_ylabel() for image in images(plots.filter_plot(bank, ["0°", "60°"]))]
+    assert written == ["0°", "", "", "60°", "", ""]
+
+
 def test_colour_filters_have_grey_at_zero():
     bank = random(1, 2, 3, SIZE, SIZE)
     for image, filters in zip(images(plots.filter_plot(bank)), bank[0], strict=True):

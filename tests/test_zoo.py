@@ -93,7 +93,7 @@ def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
     assert "2 of 2 done" in capfd.readouterr().out
     rows = table(tmp_path / "cards")
     assert [(row["model"], row["seed"]) for row in rows] == [("lgn-digits", "0"), ("lgn-digits-reconstruction", "3")]
-    assert "| `lgn-digits` | none | 1 | 1 |" in (tmp_path / "cards" / "README.md").read_text()
+    assert "| `lgn-digits` | none | float32 | 1 | 1 |" in (tmp_path / "cards" / "README.md").read_text()
     assert float(rows[0]["test_accuracy"]) == records.read_results(tmp_path / "runs" / "lgn-digits-0")["test_accuracy"]
     assert rows[0]["parameters"] == rows[0]["parameters_of_free_filters"]
     assert is_built(tmp_path / "cards" / "lgn-digits-reconstruction")
@@ -173,7 +173,7 @@ def test_a_further_test_adds_columns_and_leaves_the_rows_of_other_runs_as_they_a
     assert rows[2] == f"{before[1]},,,"
 
     parameters = table(tmp_path)[0]["parameters_of_free_filters"]
-    cells = f"`dense-r60-mnist` | zca | 30 | 2 | 30,000 | {int(parameters):,}"
+    cells = f"`dense-r60-mnist` | zca | float32 | 30 | 2 | 30,000 | {int(parameters):,}"
     assert records.render(table(tmp_path)).splitlines()[2:4] == [
         f"| mnist | {cells} | 97.00 % (97.00 to 97.00) | 97.73 % |",
         f"| mnist, tested on rotated mnist | {cells} | 37.00 % (36.00 to 38.00) | 37.4 % |",
@@ -211,13 +211,29 @@ def test_runs_recorded_at_once_are_all_recorded(tmp_path, monkeypatch):
     ]
 
 
+def test_runs_in_two_precisions_are_two(tmp_path):
+    run, path = save_run(tmp_path / "a", "lgn-mnist"), tmp_path / "results.csv"
+    records.record(run, path)
+    machine = {"mixed_precision": "bf16", "processor": "CPU", "threads_per_process": 1}
+    records.record(save_run(tmp_path / "a", "lgn-mnist", machine=machine), path)
+    records.record(run, path)
+    assert [row["mixed_precision"] for row in table(tmp_path)] == ["bf16", "no"]
+    assert [line.split(" | ")[3] for line in records.render(table(tmp_path)).splitlines()[2:]] == [
+        "bfloat16",
+        "float32",
+    ]
+
+
 def test_the_table_has_means_and_ranges_over_seeds():
     row = dict.fromkeys(records.COLUMNS, "")
     row |= {"model": "r90-mnist", "dataset": "mnist", "task": "classification", "whitening": "zca", "epochs": "30"}
-    row |= {"parameters": "9370", "parameters_of_free_filters": "17050"}
+    row |= {"mixed_precision": "bf16", "parameters": "9370", "parameters_of_free_filters": "17050"}
     rows = [{**row, "seed": str(seed), "test_accuracy": str(value)} for seed, value in enumerate((0.99, 0.98))]
     last = records.render(rows).splitlines()[-1]
-    assert last == "| mnist | `r90-mnist` | zca | 30 | 2 | 9,370 | 17,050 | 98.50 % (98.00 to 99.00) | 99.12 % |"
+    assert (
+        last
+        == "| mnist | `r90-mnist` | zca | bfloat16 | 30 | 2 | 9,370 | 17,050 | 98.50 % (98.00 to 99.00) | 99.12 % |"
+    )
 
 
 def test_the_headlines_are_of_the_longest_trainings():

@@ -50,7 +50,8 @@ NETWORKS = {  # model -> what it is, for the README
     "few-{}-plus": "the same with free filters, as many parameters",
 }
 DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
-KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening")
+PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
+KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening", "mixed_precision")
 
 Row = dict[str, Any]
 
@@ -130,10 +131,11 @@ def record(run: Path, path: Path, *, model: str | None = None) -> None:
 
 
 def grouped(rows: list[dict[str, str]]) -> dict[tuple[str, ...], list[dict[str, str]]]:
-    """Runs that differ in their seed alone: (dataset, task, model, whitening, epochs) -> rows."""
+    """Runs that differ in their seed alone: (dataset, task, model, whitening, mixed_precision, epochs) -> rows."""
     groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
     for row in rows:
-        groups[row["dataset"], row["task"], row["model"], row["whitening"], row["epochs"]].append(row)
+        key = ("dataset", "task", "model", "whitening", "mixed_precision", "epochs")
+        groups[tuple(row[name] for name in key)].append(row)
     return groups
 
 
@@ -165,10 +167,10 @@ def render(rows: list[dict[str, str]]) -> str:
     """The table of all runs: mean over seeds, and the smallest and largest, beside the papers' numbers."""
     groups = grouped(rows)
     lines = [
-        "| data | model | whitening | epochs | seeds | parameters | with free filters | test | papers |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+        "| data | model | whitening | trained in | epochs | seeds | parameters | with free filters | test | papers |",
+        "|---|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    for (dataset, task, model, whitening, epochs), runs in sorted(groups.items()):
+    for (dataset, task, model, whitening, mixed, epochs), runs in sorted(groups.items()):
         metric = "test_accuracy" if task == "classification" else "test_relative_error"
         unit = " %" if task == "classification" else " % missed"
         parameters, free = (f"{int(runs[0][name]):,}" for name in ("parameters", "parameters_of_free_filters"))
@@ -181,7 +183,7 @@ def render(rows: list[dict[str, str]]) -> str:
             data = data.replace("rot-mnist:mnist", "rot-mnist").replace(":", " ")
             spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
             lines.append(
-                f"| {data} | `{model}` | {whitening} | {epochs} | {len(values)} | {parameters} | {free} "
+                f"| {data} | `{model}` | {whitening} | {PRECISIONS[mixed]} | {epochs} | {len(values)} | {parameters} | {free} "
                 f"| {statistics.mean(values):.2f}{unit}{spread} | {PAPER.get(model + on, '')} |"
             )
     return "\n".join(lines) + "\n"
