@@ -23,11 +23,11 @@ from matplotlib.figure import Figure
 
 from .actions import RECORDS_NAME, TENSORS_NAME, Actions
 from .configuration_lgn import LGNConfig
-from .diagnostics import MIN_Z, power_separation
+from .diagnostics import MIN_Z, NEAREST, power_separation, score_of, strongest
 from .drawing import SUPERSCRIPTS, number_text
 from .files import check_schema
 from .plots import action_gallery, effect_plot, filter_plot, save_figure, spectrum_plot
-from .portraits import AXES, NEAREST, STRUCTURES, portraits, score_of, strongest
+from .portraits import AXES, STRUCTURES, portraits
 from .sources import CONFIG_NAME, DATASET_KINDS, RESULTS_NAME, open_source
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME, FIGURES_NAME = "README.md", "recipe.yaml", "baseline_results.json", "figures"

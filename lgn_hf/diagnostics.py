@@ -8,7 +8,7 @@ random matrices (`NULL`); d = n*n, and an n x n block relates one column of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from .operations import LARGEST_SIZE, Operation, known_operations
 
 MAX_ORDER = 24
+NEAREST = "nearest"  # among the names of scores, the nearest known operation
 NULL = {
     "scores": "the same score for U S V^T, with S the singular values of the action and U, V Haar orthogonal",
     "orthogonality": "which is the same for all those: here Gaussian matrices",
@@ -333,7 +334,7 @@ def _label(
         return score["z"] > MIN_Z and score["value"] > THRESHOLDS[name]
 
     for operation, record in neighbours[:1]:
-        if beats("nearest", {"value": abs(record["correlation"]), "z": record["z"]}):
+        if beats(NEAREST, {"value": abs(record["correlation"]), "z": record["z"]}):
             return ("negated " if record["correlation"] < 0 else "") + operation.describe()
 
     found = {name for name, score in scored.items() if beats(name, score)}
@@ -382,6 +383,24 @@ def _z(values: Tensor, null: Tensor, dim: int) -> Tensor:
     deviation = null.std(dim)
     varies = deviation > 1e-9
     return torch.where(varies, (values - null.mean(dim)) / torch.where(varies, deviation, 1.0), 0.0)
+
+
+def strongest(record: dict[str, Any], names: Iterable[str] | None = None) -> tuple[str, dict[str, float]]:
+    """Of some scores of a record of `actions.json`, by default of all and of the `nearest` known operation, the one that is
+    furthest above chance: its name, and what `score_of` says."""
+    found = {name: score_of(record, name) for name in names or [*record["scores"], NEAREST]}
+    return max(found.items(), key=lambda item: item[1]["z"])
+
+
+def score_of(record: dict[str, Any], name: str) -> dict[str, float]:
+    """value and z of a score, or of the `nearest` known operation; what is missing counts as nothing."""
+    if name != NEAREST:
+        score = record["scores"][name]
+    elif record["nearest"]:
+        score = {"value": record["nearest"][0]["correlation"], "z": record["nearest"][0]["z"]}
+    else:
+        score = {}
+    return {key: score.get(key) or 0.0 for key in ("value", "z")}
 
 
 # Sets of actions
@@ -451,17 +470,23 @@ def permutation_test(
     relabellings with a statistic as large, the given one counted among them.
 
     Arguments:
-        sets: actions of each model, (M, d, d) each.
+        sets: actions of each model, (M, d, d) each, as many of all: a larger set is nearer to any other, having more to
+            choose a match from, so that sets of different sizes cannot be relabelled.
         labels: one for each set; two different ones at least, and one of them twice.
 
     Returns:
         {statistic, p_value, permutations}
+
+    Raises:
+        ValueError: sets of different sizes, labels that leave nothing to compare, or no permutations.
     """
     names = list(dict.fromkeys(labels))
     if len(sets) != len(labels) or not 1 < len(names) < len(labels):
         raise ValueError(
             f"as many labels as sets, two of them different and two the same; got {len(sets)} sets labelled {list(labels)}"
         )
+    if len({len(actions) for actions in sets}) > 1:
+        raise ValueError(f"sets of as many actions are compared, got {', '.join(map(_of, sets))}")
     if permutations < 1:
         raise ValueError(f"permutations={permutations}: must be at least 1")
     first, second = torch.triu_indices(len(sets), len(sets), offset=1)

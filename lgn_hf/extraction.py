@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .actions import Actions
-from .portraits import strongest
+from .diagnostics import strongest
 from .sources import Source
 
 TABLE_NAME = "actions.csv"

@@ -11,10 +11,10 @@ import torch
 from matplotlib.figure import Figure
 
 from .actions import Actions
+from .diagnostics import score_of, strongest
 from .plots import action_gallery, effect_plot, orbit_plot, spectrum_plot
 
 AXES = ("layer", "group", "channel")
-NEAREST = "nearest"
 STRUCTURES = ("skew_symmetry", "toeplitz", "multi_scale", "block_concentration")  # figures 1 and 7
 
 
@@ -60,24 +60,6 @@ def summary(actions: Actions) -> dict[str, Any]:
 def _strongest_text(record: dict[str, Any]) -> str:
     name, score = strongest(record, record["scores"])
     return f"{name.replace('_', ' ')}\n{score['value']:.2f}, z = {score['z']:.0f}"
-
-
-def strongest(record: dict[str, Any], names: Iterable[str] | None = None) -> tuple[str, dict[str, float]]:
-    """Of some scores of a record of `actions.json`, by default of all and of the `nearest` known operation, the one that is
-    furthest above chance: its name, and what `score_of` says."""
-    found = {name: score_of(record, name) for name in names or [*record["scores"], NEAREST]}
-    return max(found.items(), key=lambda item: item[1]["z"])
-
-
-def score_of(record: dict[str, Any], name: str) -> dict[str, float]:
-    """value and z of a score, or of the `nearest` known operation; what is missing counts as nothing."""
-    if name != NEAREST:
-        score = record["scores"][name]
-    elif record["nearest"]:
-        score = {"value": record["nearest"][0]["correlation"], "z": record["nearest"][0]["z"]}
-    else:
-        score = {}
-    return {key: score.get(key) or 0.0 for key in ("value", "z")}
 
 
 def median_of(values: Iterable[float | None]) -> float | None:

@@ -77,7 +77,12 @@ class _RegisteringFinder(MetaPathFinder):
 
 
 def register() -> None:
-    """Register with the Auto classes: now where they are loaded, else at the end of their import."""
+    """Register with the Auto classes: now where they are loaded, else at the end of their import.
+
+    Again and again, as when the package is reloaded: the finder of before goes.
+    """
+    name = _RegisteringFinder.__qualname__
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__qualname__ != name]
     sys.meta_path.insert(0, _RegisteringFinder())
     for name, function in REGISTER.items():
         if name in sys.modules:

@@ -309,6 +309,13 @@ class TestDistance:
         assert 0.35 < np.mean(p) < 0.75
         assert min(p) >= 1 / 20
 
+    def test_permutation_test_is_of_sets_of_one_size(self):
+        """Unrelated actions are nearer to a larger set, whatever its label."""
+        few, more, many = (draw(count, 16, 16, seed=count) for count in (10, 11, 60))
+        assert action_distance(few, many) < action_distance(few, more[:10]) - 0.01
+        with pytest.raises(ValueError, match=r"as many actions are compared, got \(10, 16, 16\), .*, \(60, 16, 16\)"):
+            permutation_test([few, few, more, many], [*"aabb"])
+
     @pytest.mark.parametrize("labels", [["a", "a"], ["a", "b"], ["a", "b", "a"]])
     def test_permutation_test_needs_two_labels_and_one_twice(self, labels):
         with pytest.raises(ValueError, match="two of them different and two the same"):

@@ -171,6 +171,27 @@ class TestEveryKindOfImage:
         assert np.asarray(values).dtype == np.float32
 
 
+class TestAnotherSize:
+    @pytest.mark.parametrize("whitening", ["none", "patch"])
+    def test_can_be_asked_of_a_call(self, whitening):
+        processor = make_processor(1, whitening)
+        image = Image.linear_gradient("L").resize((11, 11))
+        values = pixels(processor, image, size=11)
+        assert values.shape == (1, 1, 11, 11)
+        assert processor.image_size != 11
+        if whitening == "none":
+            expected = torch.from_numpy(np.array(image)).float() / 255
+            torch.testing.assert_close(values[0, 0], (expected - processor.image_mean[0]) / processor.image_std[0])
+
+    @pytest.mark.parametrize(
+        ("size", "message"),
+        [(11, "does not fit whitening='zca'"), ({"height": 9, "width": 8}, "square height and width")],
+    )
+    def test_must_fit(self, size, message):
+        with pytest.raises(ValueError, match=message):
+            make_processor(1, "zca")(Image.new("L", (11, 11)), size=size)
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("images", "message"),
@@ -358,6 +379,11 @@ class TestFiles:
             make_processor(1, "zca").save_pretrained(tmp_path)
         assert (tmp_path / "whitening.safetensors").read_bytes() == before
         assert not list(tmp_path.glob("*.partial"))
+
+    def test_the_size_can_be_overridden_by_either_name(self, tmp_path):
+        make_processor(1).save_pretrained(tmp_path)
+        for name in ("size", "image_size"):
+            assert LGNImageProcessor.from_pretrained(tmp_path, **{name: 16}).image_size == 16
 
     def test_fields_can_be_overridden(self, tmp_path):
         make_processor(1, "zca").save_pretrained(tmp_path)

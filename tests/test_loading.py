@@ -224,8 +224,31 @@ def test_no_reconstruction_from_a_classifier(decoder, tmp_path):
 @pytest.mark.parametrize("head", ["base", "reconstruction"])
 def test_no_classifier_from_a_checkpoint_without_one(head, tmp_path):
     make_used_model("learned", head).save_pretrained(tmp_path)
-    with pytest.raises(OSError, match=r"classifier\.weight"):
+    with pytest.raises(OSError, match=r"classifier\.weight \(ignore_mismatched_sizes=True draws them anew"):
         LGNForImageClassification.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("head", ["base", "reconstruction"])
+def test_a_classifier_on_an_encoder_is_drawn_anew_when_asked(head, tmp_path):
+    encoder = make_used_model("learned", head).float()
+    encoder.save_pretrained(tmp_path)
+    options = {"ignore_mismatched_sizes": True, "num_labels": 5, "output_loading_info": True}
+    model, info = LGNForImageClassification.from_pretrained(tmp_path, **options)
+    assert set(info["missing_keys"]) == {"classifier.weight", "classifier.bias"}
+    assert model.classifier.weight.shape[0] == 5
+    kept = getattr(encoder, "lgn", encoder).state_dict()
+    assert_same({key: model.lgn.state_dict()[key] for key in kept if "auxiliary" not in key},
+                {key: tensor for key, tensor in kept.items() if "auxiliary" not in key})  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["basis", "action.weight"])
+def test_an_encoder_must_be_whole_even_so(key, tmp_path):
+    make_used_model("learned", "base").save_pretrained(tmp_path)
+    tensors = tensors_in(tmp_path)
+    del tensors[key]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(OSError, match=key):
+        LGNForImageClassification.from_pretrained(tmp_path, ignore_mismatched_sizes=True)
 
 
 # Auto classes
@@ -245,6 +268,21 @@ def test_auto_classes_build_and_load_their_model(auto, expected, tmp_path):
     assert type(model) is expected
     model.save_pretrained(tmp_path)
     assert type(auto.from_pretrained(tmp_path)) is expected
+
+
+def test_the_package_can_be_imported_again_before_transformers_is(tmp_path):
+    """As notebooks do, which reload what has changed."""
+    script = """
+        import importlib, sys
+        import lgn_hf
+        importlib.reload(lgn_hf)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "lgn_hf"]:
+            del sys.modules[name]
+        import lgn_hf
+        from transformers import AutoConfig, AutoModel
+        assert type(AutoModel.from_config(AutoConfig.for_model("lgn"))) is lgn_hf.LGNModel
+    """
+    run_python(script, tmp_path)
 
 
 # A fresh process

@@ -55,20 +55,20 @@ def structures(args: argparse.Namespace) -> Row:
         prefix = name.replace("/", "-").strip("-")
         drawn += [draw(args, f"{prefix}-{kind}", figure) for kind, figure in portraits(source.actions).items()]
     actions = {name: beyond_chance(source.actions) for name, source in found.items()}
-    comparable = len({source.actions.size for source in found.values()}) == 1
+    # Of one channel, so that networks of grey and of colour images have as many: more would be nearer to any others.
+    sets = {name: source.actions[:, :, :1].matrices.flatten(0, 2) for name, source in found.items()}
+    comparable = len({actions.shape for actions in sets.values()}) == 1
     groups = [source.data_and_task for source in found.values()]
     repeated = 1 < len(set(groups)) < len(groups)
     return {
         "rows": [{"model": name, **summary(source.actions)} for name, source in found.items()],
         "distances": [
-            {"model": a, "other": b, "distance": action_distance(flat(found[a]), flat(found[b]))}
+            {"model": a, "other": b, "distance": action_distance(sets[a], sets[b])}
             for a, b in itertools.combinations(found, 2)
             if comparable
         ],
         # Do actions depend on data and task? That takes several, and at least one of them trained more than once.
-        "permutation test": permutation_test([flat(source) for source in found.values()], groups)
-        if comparable and repeated
-        else None,
+        "permutation test": permutation_test([*sets.values()], groups) if comparable and repeated else None,
         "actions": actions,
         "data": facts_of_sources(found),
         "figures": [draw(args, "structures", _structure_chart(actions)), *drawn],

@@ -106,13 +106,15 @@ def without_autocast(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
 class LGNPreTrainedModel(PreTrainedModel):
     """Loading, saving, initialisation, and the accessors of filters and actions that all LGN models share.
 
-    Accessors always return L layers and K groups, whatever they share, in the dtype of the parameters or float32, whichever is wider.
+    Accessors always return L layers and K groups, whatever they share. What is computed, actions and orbits, is float32 at
+    least; the parameters themselves come in the dtype that they have.
     """
 
     config: LGNConfig
     config_class = LGNConfig
     base_model_prefix = "lgn"
     main_input_name = "pixel_values"
+    accepts_loss_kwargs = False  # or `Trainer` would leave the mean over accumulated batches to the loss
     input_modalities = ("image",)  # pyright: ignore[reportAssignmentType]  (transformers' own models do so)
     # The auxiliary matrices of the inverse regularizer: training only, inverted from the actions that were loaded.
     _keys_to_ignore_on_load_missing = [r"(^|\.)auxiliary_inverses$"]  # noqa: RUF012
@@ -136,7 +138,9 @@ class LGNPreTrainedModel(PreTrainedModel):
         safetensors are read.
 
         Raises:
-            OSError: the weights cannot be read, lack a tensor of this model, or hold NaN or infinity.
+            OSError: the weights cannot be read, lack a tensor of this model, or hold NaN or infinity. With
+                `ignore_mismatched_sizes` a model of another kind (`config.architectures`) may lack the head, which is
+                drawn anew: to fine-tune an encoder.
             ValueError: the configuration has a wrong value.
             RuntimeError: a tensor has another shape than the configuration says (unless `ignore_mismatched_sizes`,
                 which draws it anew, for instance a classifier for other labels).
@@ -152,10 +156,14 @@ class LGNPreTrainedModel(PreTrainedModel):
                 "download or save them again"
             ) from error
         model, info = loaded
-        if info["missing_keys"]:
+        missing = sorted(info["missing_keys"])
+        other = cls.__name__ not in (model.config.architectures or [cls.__name__])
+        only_head = other and not any(key.startswith(f"{cls.base_model_prefix}.") for key in missing)
+        if missing and not (only_head and kwargs.get("ignore_mismatched_sizes")):
             raise OSError(
                 f"{pretrained_model_name_or_path} is no complete {cls.__name__} checkpoint: it lacks "
-                + ", ".join(sorted(info["missing_keys"]))
+                + ", ".join(missing)
+                + (" (ignore_mismatched_sizes=True draws them anew, to fine-tune its encoder)" if only_head else "")
             )
         surplus = sorted(key for key in info["unexpected_keys"] if key.removeprefix("lgn.").startswith("norms."))
         if surplus:
@@ -395,6 +403,12 @@ class LGNForImageClassification(LGNPreTrainedModel):
             pixel_values: (B, C, H, W), floating.
             labels: (B,), class indices; or as `config.problem_type` says.
             output_hidden_states: also return the codes z_1..z_L.
+
+        Returns:
+            `logits`, (B, num_labels); with labels also `loss` and its parts.
+
+        Raises:
+            ValueError: `pixel_values` has another shape or an integer type.
         """
         outputs = self.lgn(pixel_values, output_hidden_states=output_hidden_states, return_dict=True)
         logits = self.classifier(self._pool(outputs.last_hidden_state))
@@ -453,6 +467,12 @@ class LGNForImageReconstruction(LGNPreTrainedModel):
         Args:
             pixel_values: (B, C, H, W), floating.
             output_hidden_states: also return the codes z_1..z_L.
+
+        Returns:
+            `reconstruction`, (B, C, H, W), `loss` and its parts.
+
+        Raises:
+            ValueError: `pixel_values` has another shape or an integer type.
         """
         outputs = self.lgn(pixel_values, output_hidden_states=output_hidden_states, return_dict=True)
         code = outputs.last_hidden_state

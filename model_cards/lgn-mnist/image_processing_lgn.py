@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from pathlib import Path
 from typing import Any, TypedDict
@@ -215,7 +216,11 @@ class LGNImageProcessor(BaseImageProcessor):
     # Any images: each becomes one 8-bit tensor
 
     def preprocess(  # type: ignore[override]
-        self, images: Any, return_tensors: str | None = None, input_data_format: str | None = None
+        self,
+        images: Any,
+        return_tensors: str | None = None,
+        input_data_format: str | None = None,
+        size: dict[str, int] | int | None = None,
     ) -> BatchFeature:
         """Prepare one image or a (nested) list or batch of them.
 
@@ -225,13 +230,16 @@ class LGNImageProcessor(BaseImageProcessor):
                 numbers 0..1.
             return_tensors: "pt", "np", or None for a list of arrays.
             input_data_format: "channels_first" or "channels_last", where the shape leaves it open.
+            size: another height and width than image_size, where the whitening is not tied to that (`zca` is).
 
         Returns:
             `pixel_values`, float32 (B, num_channels, image_size, image_size).
 
         Raises:
-            ValueError: an image that is none of these, or cannot be read, or no image at all.
+            ValueError: an image that is none of these, or cannot be read, or no image at all; a size that does not fit.
         """
+        if size is not None and _square(size) != self.size:
+            return self._resized(size).preprocess(images, return_tensors, input_data_format)
         if return_tensors not in ("pt", "np", None):
             raise ValueError(f"return_tensors={return_tensors!r}: must be one of pt, np, None")
         if input_data_format not in ("channels_first", "channels_last", None):
@@ -255,6 +263,14 @@ class LGNImageProcessor(BaseImageProcessor):
             return BatchFeature({"pixel_values": values})
         array = values.cpu().numpy()
         return BatchFeature({"pixel_values": array if return_tensors == "np" else list(array)})
+
+    def _resized(self, size: dict[str, int] | int) -> LGNImageProcessor:
+        """The same for images of another size."""
+        other = copy.copy(self)
+        other.size = _square(size)
+        if self._fitted is not None:
+            other._check_fitted(self._fitted)
+        return other
 
     def _convert(self, image: Any, input_data_format: str | None) -> Tensor:
         """One image as uint8 (num_channels, image_size, image_size)."""
@@ -331,6 +347,8 @@ class LGNImageProcessor(BaseImageProcessor):
         try:
             values, unused = super().get_image_processor_dict(pretrained_model_name_or_path, **kwargs)
             values = {name: value for name, value in values.items() if name in cls.valid_kwargs.__annotations__}
+            if "image_size" in unused:  # the constructor's word for it
+                values["size"] = unused.pop("image_size")
         except (AttributeError, TypeError, RecursionError, UnicodeDecodeError) as error:
             raise ValueError(f"{folder}: preprocessor_config.json is no object of JSON ({error!s:.200})") from error
         kind = kwargs.get("whitening", values.get("whitening", "none"))

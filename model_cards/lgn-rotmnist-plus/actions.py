@@ -352,6 +352,21 @@ class Actions(LinearMaps):
         write_whole(folder / RECORDS_NAME, text.encode())
 
 
+def download(repo_id: str, revision: str | None, names: list[str]) -> Path:
+    """Some files of a repository, all of one commit: the folder that they are in.
+
+    Raises:
+        OSError: the repository cannot be read.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repo_id, revision=revision, allow_patterns=names))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+        raise OSError(f"{repo_id} is neither a folder nor a repository that can be read: {error}") from error
+
+
 def load_actions(repo_or_folder: str | os.PathLike, revision: str | None = None) -> Actions:
     """The actions of a published model, from their two files alone.
 
@@ -361,6 +376,7 @@ def load_actions(repo_or_folder: str | os.PathLike, revision: str | None = None)
 
     Raises:
         FileNotFoundError: there is no `actions.safetensors` or `actions.json`.
+        OSError: the repository cannot be read.
         ValueError: a file is damaged, or the two do not belong together.
 
     Example:
@@ -370,10 +386,7 @@ def load_actions(repo_or_folder: str | os.PathLike, revision: str | None = None)
     """
     folder = Path(repo_or_folder)
     if not folder.is_dir():
-        from huggingface_hub import snapshot_download  # one commit for both files
-
-        names = [TENSORS_NAME, RECORDS_NAME]
-        folder = Path(snapshot_download(str(repo_or_folder), revision=revision, allow_patterns=names))
+        folder = download(str(repo_or_folder), revision, [TENSORS_NAME, RECORDS_NAME])
     for name in (TENSORS_NAME, RECORDS_NAME):
         if not (folder / name).is_file():
             raise FileNotFoundError(
