@@ -15,7 +15,8 @@ from torch import Tensor
 from transforms import seeded_generator
 
 from lgn_hf.actions import Actions
-from lgn_hf.diagnostics import MAX_ORDER, action_distance, permutation_test, scores
+from lgn_hf.comparison import compare
+from lgn_hf.diagnostics import MAX_ORDER, permutation_test, scores
 from lgn_hf.plots import dft_plot
 from lgn_hf.portraits import STRUCTURES, portraits, summary
 from lgn_hf.sources import Source, open_source
@@ -56,19 +57,21 @@ def structures(args: argparse.Namespace) -> Row:
         drawn += [draw(args, f"{prefix}-{kind}", figure) for kind, figure in portraits(source.actions).items()]
     actions = {name: beyond_chance(source.actions) for name, source in found.items()}
     # Of one channel, so that networks of grey and of colour images have as many: more would be nearer to any others.
-    sets = {name: source.actions[:, :, :1].matrices.flatten(0, 2) for name, source in found.items()}
-    comparable = len({actions.shape for actions in sets.values()}) == 1
+    sets = {name: source.actions[:, :, :1] for name, source in found.items()}
+    comparable = len({one.matrices.shape for one in sets.values()}) == 1
     groups = [source.data_and_task for source in found.values()]
     repeated = 1 < len(set(groups)) < len(groups)
     return {
         "rows": [{"model": name, **summary(source.actions)} for name, source in found.items()],
         "distances": [
-            {"model": a, "other": b, "distance": action_distance(sets[a], sets[b])}
+            {"model": a, "other": b, "distance": whole.value, "chance": whole.chance}
             for a, b in itertools.combinations(found, 2)
-            if comparable
+            if comparable and (whole := compare(sets[a], sets[b], seed=args.seed).whole)
         ],
         # Do actions depend on data and task? That takes several, and at least one of them trained more than once.
-        "permutation test": permutation_test([*sets.values()], groups) if comparable and repeated else None,
+        "permutation test": permutation_test([one.matrices.flatten(0, 2) for one in sets.values()], groups)
+        if comparable and repeated
+        else None,
         "actions": actions,
         "data": facts_of_sources(found),
         "figures": [draw(args, "structures", _structure_chart(actions)), *drawn],
