@@ -68,7 +68,8 @@ class LGNConfig(PreTrainedConfig):
     regularizer: str | None = _field(
         None,
         "what keeps the actions invertible: inverse (eq. 12), nuclear (eq. 14), logdet (appendix B) or none; default "
-        "inverse for learned and left actions, none for the others, which are invertible or fixed",
+        "inverse for learned and left actions, none for the others, which are invertible or fixed. nuclear and logdet fall "
+        "without bound as actions grow, and nuclear as a cyclic one grows ill-conditioned: they need a projection of actions",
     )
     regularizer_weight: float | None = _field(
         None, "weight mu of the regularizer; default 1e-3 for inverse and logdet, 1e-2 for nuclear"
