@@ -109,12 +109,11 @@ def actions_dataset(sources: Sequence[Source]) -> Dataset:
 
 
 def _rows(source: Source) -> Iterable[dict[str, Any]]:
-    actions, recipe = source.actions, source.results.get("recipe")
-    recipe = recipe if isinstance(recipe, dict) else {}
+    actions, task = source.actions, source.recipe.get("task")
     shared = {
         "model": source.name,
-        "dataset": _public_name(recipe.get("dataset")),
-        "task": None if recipe.get("task") is None else str(recipe["task"]),
+        "dataset": None if source.dataset is None else str(source.dataset),
+        "task": None if task is None else str(task),
         "order": actions.order,
         "size": actions.size,
         "config": json.dumps({**actions.config, "group_order": actions.order}),
@@ -140,16 +139,6 @@ def _rows(source: Source) -> Iterable[dict[str, Any]]:
             "matrix": action.matrix.numpy(),
             "basis": None if basis is None else basis.numpy(),
         }
-
-
-def _public_name(dataset: Any) -> str | None:
-    """The name of a run's data; of a folder of this machine, its last part."""
-    if dataset is None:
-        return None
-    prefix, colon, place = str(dataset).rpartition(":")
-    if os.path.isdir(place) or place.startswith((".", "/", "~")) or place.count("/") > 1:
-        place = Path(place).name
-    return prefix + colon + place
 
 
 def load_actions_dataset(dataset: str | os.PathLike | Dataset | DatasetDict) -> dict[str, Actions]:

@@ -132,7 +132,7 @@ def _operation(near: dict[str, Any]) -> str:
 
 def _facts(source: Source) -> list[list[str]]:
     """What is known of the model, as names and texts: what it is from its actions, how good from its results."""
-    actions, results, recipe = source.actions, source.results, _recipe(source)
+    actions, results = source.actions, source.results
     layers, groups = actions.matrices.shape[:2]
     network = f"{_count(layers, 'layer')} of {_count(groups, 'group')} of order {actions.order}, filters {actions.size} \N{MULTIPLICATION SIGN} {actions.size}"
     kind = actions.config.get("action", "learned")
@@ -143,7 +143,7 @@ def _facts(source: Source) -> list[list[str]]:
     note = note.get("note") if isinstance(note, dict) else None
     facts = {
         "Data set": _dataset(source),
-        "Task": recipe.get("task"),
+        "Task": source.recipe.get("task"),
         "Test accuracy": _percent(results.get("test_accuracy")),
         "Test error": _percent(results.get("test_relative_error"), " of the images' energy missed"),
         "Network": network,
@@ -156,20 +156,8 @@ def _facts(source: Source) -> list[list[str]]:
     return [[name, _text(text)] for name, text in facts.items() if isinstance(text, str) and text]
 
 
-def _recipe(source: Source) -> dict[str, Any]:
-    recipe = source.results.get("recipe")
-    return recipe if isinstance(recipe, dict) else {}
-
-
 def _dataset(source: Source) -> str | None:
-    """The data set's id on the Hub, or a folder's last name: where it lay on the trainer's machine is not told."""
-    dataset = _recipe(source).get("dataset")
-    if not isinstance(dataset, str) or not dataset:
-        return None
-    kind, colon, place = dataset.rpartition(":")
-    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", place):
-        place = re.split(r"[/\\]", place.rstrip("/\\"))[-1]
-    return _text(kind + colon + place)
+    return None if source.dataset is None else _text(source.dataset)
 
 
 def _unique_names(sources: Sequence[Source]) -> list[str]:

@@ -28,7 +28,7 @@ from .drawing import SUPERSCRIPTS, number_text
 from .files import check_schema
 from .plots import action_gallery, effect_plot, filter_plot, save_figure, spectrum_plot
 from .portraits import AXES, STRUCTURES, portraits
-from .sources import CONFIG_NAME, DATASET_KINDS, RESULTS_NAME, open_source
+from .sources import CONFIG_NAME, DATASET_KINDS, RESULTS_NAME, data_name, open_source
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME, FIGURES_NAME = "README.md", "recipe.yaml", "baseline_results.json", "figures"
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
@@ -50,6 +50,41 @@ ROWS = 10  # of the table of actions
 NEARLY_SINGULAR = 1e3  # condition number
 NEARLY_SAME = 0.1  # separation of two powers
 PAPER_EPOCHS = 100
+
+# Of the comparison with free filters, what its table always has, and the fields of a recipe that it leaves out: every other
+# field that both recipes have is compared.
+ALWAYS_COMPARED = ("layers", "filters per layer", "filter size", "whitening", "epochs", "batch size", "seed")
+NOT_COMPARED = {
+    # the groups
+    *("num_groups", "group_order", "action", "action_sharing", "rotation_angle", "projection"),
+    *("regularizer", "regularizer_weight"),
+    # said by the fingerprint of the data
+    *("dataset", "dataset_config_name", "image_column", "label_column", "image_size", "num_channels"),
+    *("train_val_split", "max_train_samples", "max_test_samples"),
+    # said by the results and the machine
+    *("task", "seed", "num_train_epochs", "gradient_accumulation_steps", "bf16", "fp16"),
+    # what the weights do not depend on, but for rounding
+    *("output_dir", "resume", "also_test_on", "per_device_eval_batch_size", "logging_steps", "save_steps"),
+    *("report_to", "disable_tqdm", "push_to_hub", "hub_model_id", "hub_private_repo"),
+    *("torch_compile", "channels_last", "use_cpu"),
+}
+FIELDS = {  # what the comparison calls a field, where not as it is written
+    "num_layers": "layers",
+    "random_crop": "shifts (pixels)",
+    "random_flip": "mirror images",
+    "tied": "tied layers",
+    "label_smoothing_factor": "label smoothing",
+    "lr_scheduler_type": "schedule",
+    "lr_milestones": "milestones of the schedule",
+    "lr_decay": "decay of the schedule",
+    "warmup_ratio": "warm-up",
+    "max_grad_norm": "gradient clipping",
+    "max_steps": "limit of steps",
+    "per_device_train_batch_size": "images that are normalised together",
+    "early_stopping_patience": "early stopping",
+    "load_best_model_at_end": "choice of the best epoch",
+}
+PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 _NUMBER = int | float
 _RESULTS = {
@@ -307,12 +342,10 @@ def _metadata(name: str, config: LGNConfig, results: dict[str, Any]) -> ModelCar
 
 
 def _dataset(source: str) -> dict[str, Any]:
-    """source: as the results have it. name: to read. id: on the Hub, None for data from elsewhere."""
-    prefix, _, place = source.rpartition(":")
-    last = place.rstrip("/").split("/")[-1]
-    name = DATASETS.get(last, last)
-    is_id = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", place, re.ASCII)
-    return {"source": source, "name": DATASET_KINDS.get(prefix, "") + name, "id": place if is_id else None}
+    """source: as a recipe names it. name: to read. id: on the Hub, None for data from elsewhere."""
+    found = data_name(source)
+    words = DATASET_KINDS.get(found.kind.rstrip(":"), "")
+    return {"source": str(found), "name": words + DATASETS.get(found.last, found.last), "id": found.id}
 
 
 def _test(results: dict[str, Any]) -> dict[str, Any]:
@@ -345,29 +378,46 @@ def _comparison(results: dict[str, Any], baseline: dict[str, Any]) -> dict[str, 
             f"must be of {recipe['task']} with group_order 1"
         )
 
-    def facts(results: dict[str, Any]) -> dict[str, Any]:
-        recipe = results["recipe"]
-        return {
-            "data": results["data"]["fingerprint"],
-            "layers": recipe["num_layers"],
-            "filters per layer": recipe["num_groups"] * recipe["group_order"],
-            "filter size": recipe["filter_size"],
-            "whitening": recipe["whitening"],
-            "epochs": results["epochs"],
-            "batch size": results["global_batch_size"],
-            "seed": results["seed"],
-        }
-
-    here, there = facts(results), facts(baseline)
+    here, there = _facts(results), _facts(baseline)
+    differences = [name for name in here if name in there and here[name] != there[name]]
     test, its_test = _test(results), _test(baseline)
     return {
         "test": its_test,
         "points": test["points"] - its_test["points"],
         "parameters": baseline["parameters"],
-        "here": here,
-        "there": there,
-        "differences": [name for name in here if here[name] != there[name]],
+        "rows": [
+            [name, _value_text(here[name]), _value_text(there[name])]
+            for name in here
+            if name in ALWAYS_COMPARED or (name in differences and name != "data")
+        ],
+        "differences": differences,
     }
+
+
+def _facts(results: dict[str, Any]) -> dict[str, Any]:
+    """What a run has that another must have for the two to differ in their groups alone, as one says it."""
+    recipe: dict[str, Any] = results["recipe"]
+    precision = results["machine"]["mixed_precision"]
+    return {
+        "data": results["data"]["fingerprint"],
+        "layers": recipe["num_layers"],
+        "filters per layer": recipe["num_groups"] * recipe["group_order"],
+        "filter size": recipe["filter_size"],
+        "whitening": recipe["whitening"],
+        "epochs": results["epochs"],
+        "batch size": results["global_batch_size"],
+        "seed": results["seed"],
+        "precision": PRECISIONS.get(precision, precision),
+        **{FIELDS.get(name, name.replace("_", " ")): recipe[name] for name in recipe if name not in NOT_COMPARED},
+    }
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_value_text, value))
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "by default"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _parts(config: LGNConfig) -> dict[str, int]:
@@ -378,15 +428,14 @@ def _parts(config: LGNConfig) -> dict[str, int]:
 
 def _command(name: str, results: dict[str, Any]) -> str:
     """The command that trains the model again, from the recipe beside it."""
-    machine, source = results["machine"], results["data"]["source"]
+    machine, data = results["machine"], data_name(results["data"]["source"])
     config = LAUNCH.get((machine["device"], machine["processes"] > 1))
     launch = ["accelerate", "launch", *(["--config_file", config] if config else [])]
     if machine["processes"] > 1:
         launch += ["--num_processes", str(machine["processes"])]
     options = ["--output_dir", f"runs/{one_line(name)}"]
-    if not _dataset(source)["id"] and source != "digits":
-        prefix, colon, place = one_line(source).rpartition(":")
-        options += ["--dataset", f"{prefix}{colon}path/to/{place}"]
+    if not data.id and data.name != "digits":
+        options += ["--dataset", f"{data.kind}path/to/{one_line(data.name)}"]
     return shlex.join([*launch, "training/run.py", RECIPE_NAME]) + " \\\n    " + shlex.join(options)
 
 

@@ -21,7 +21,16 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from .publication import OPTIONAL_FILES, check, check_repo_id, contents, matches, one_line
+from .publication import (
+    OPTIONAL_FILES,
+    PROCESSOR_NAME,
+    check,
+    check_repo_id,
+    contents,
+    matches,
+    one_line,
+    own_modules,
+)
 from .sources import CONFIG_NAME
 
 COLLECTION_SLUG = re.compile(r"[^/]+/.+-[0-9a-f]{24}")
@@ -56,7 +65,8 @@ def publish(
     """Upload a built folder in one commit: the repository is as before, or as the folder is.
 
     Running it again is harmless: only what differs is uploaded, and where nothing differs there is no commit. Files of
-    an older publication that are gone here go there too; files that publishing does not make are left alone.
+    an older publication that are gone here go there too, its modules among them; files that publishing does not make,
+    such as a `handler.py`, are left alone.
 
     Args:
         folder: what `build` made.
@@ -128,7 +138,7 @@ def _commit(api: HfApi, folder: Path, repo_id: str, private: bool, revision: str
         raise _Refusal(f"{repo_id} is public: make it private on the Hub first, or publish without private")
     _check_occupant(api, repo_id, info.sha, there)
     here = contents(folder)
-    gone = sorted(path for path in there - here.keys() if matches(path, OPTIONAL_FILES))
+    gone = sorted(_published_before(api, repo_id, info.sha, there - here.keys()))
     operations = [CommitOperationAdd(path, folder / path) for path in here]
     commit = api.create_commit(
         repo_id,
@@ -157,6 +167,15 @@ def _check_occupant(api: HfApi, repo_id: str, sha: str | None, there: set[str]) 
             return
     what = f"a model of type {kind!r:.40}" if kind else f"other files ({', '.join(sorted(there)[:3])}, ...)"
     raise _Refusal(f"{repo_id} is taken: it holds {what}, no LGN; choose another name, or empty it on the Hub first")
+
+
+def _published_before(api: HfApi, repo_id: str, sha: str | None, paths: set[str]) -> set[str]:
+    """Of these files of a repository, those that came with an older publication."""
+    found = {path for path in paths if matches(path, OPTIONAL_FILES)}
+    if any(matches(path, ("*.py",)) for path in paths):
+        wanted = ["*.py", CONFIG_NAME, PROCESSOR_NAME]
+        found |= paths & own_modules(api.snapshot_download(repo_id, revision=sha, allow_patterns=wanted))
+    return found
 
 
 def _collect(api: HfApi, repo_id: str, collection: str, private: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -19,18 +20,17 @@ from typing import Any
 import torch
 import yaml
 from huggingface_hub import get_token, metadata_load
-from huggingface_hub.errors import HFValidationError
 from huggingface_hub.repocard_data import model_index_to_eval_results
-from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from transformers.dynamic_module_utils import get_relative_imports
 
 from .actions import RECORDS_NAME, TENSORS_NAME, load_actions
 from .cards import BASELINE_NAME, CARD_NAME, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
 from .configuration_lgn import LGNConfig
 from .image_processing_lgn import WHITENING_NAME, LGNImageProcessor
 from .modeling_lgn import LGNForImageClassification, LGNForImageReconstruction
-from .sources import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME, kind_and_place
+from .sources import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME, data_name, is_repo_id, kind_and_place
 
 PROCESSOR_NAME = "preprocessor_config.json"
 RUN_FILES = (CONFIG_NAME, WEIGHTS_NAME, PROCESSOR_NAME, RECIPE_NAME)  # and RESULTS_NAME, which a run writes last
@@ -39,6 +39,7 @@ OPTIONAL_FILES = (WHITENING_NAME, BASELINE_NAME, f"{FIGURES_NAME}/*.png")
 MODULES = tuple(sorted(path.name for path in Path(__file__).parent.glob("*.py")))
 
 TASKS = {"classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
+REPLACED = "replaced"  # what a build calls the old folder until the new one has its place
 PIPELINE_TAGS = ("image-classification", "image-to-image", "image-feature-extraction")
 
 logger = logging.getLogger("lgn_hf.publication")
@@ -58,8 +59,10 @@ def build(
 ) -> Path:
     """Make the folder that is to be published, byte for byte the same whenever it is built from the same run.
 
-    It is built in a hidden folder beside `target`, checked, and then takes the place of `target` in one step. A built
-    folder is a complete run too, and can be built anew.
+    It is built in a hidden folder beside `target` and checked before it takes the place of `target`: the old folder moves
+    into the hidden one, the new one out of it, and only then is the old one removed. A build that fails or is interrupted
+    puts the old one back; one that is killed between the two moves leaves that to the next build, of the folder or from it.
+    A built folder is a complete run too, and can be built anew, also onto itself.
 
     Args:
         run_folder: what `training/run.py` left.
@@ -77,6 +80,8 @@ def build(
         OSError: a file cannot be read or written.
     """
     run, target = Path(run_folder), Path(target).resolve()
+    for folder in (run.resolve(), target):
+        _put_back(folder)
     if repo_id is not None:
         check_repo_id(repo_id)
     if target.exists() and not is_built(target) and not (target.is_dir() and not any(target.iterdir())):
@@ -90,8 +95,8 @@ def build(
         raise ValueError(f"{run}: {PROCESSOR_NAME} makes images {shape}, which {CONFIG_NAME} does not take")
     others = _read_baseline(run, baseline, results)
 
-    workshop = target.parent / f".{target.name}.partial"
-    partial = workshop / target.name
+    workshop = _workshop(target)
+    partial = workshop / "new" / target.name
     shutil.rmtree(workshop, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
@@ -108,19 +113,50 @@ def build(
         write_card(partial, repo_id)
         check(partial)
         if target.exists():
-            os.replace(target, workshop / "replaced")
+            os.replace(target, workshop / REPLACED)
         os.replace(partial, target)
     finally:
+        _put_back(target)
         shutil.rmtree(workshop, ignore_errors=True)
     return target
 
 
+def _workshop(target: Path) -> Path:
+    return target.parent / f".{target.name}.partial"
+
+
+def _put_back(folder: Path) -> None:
+    """Give a folder its place again that a build moved aside, if no other has taken it."""
+    replaced = _workshop(folder) / REPLACED
+    if replaced.exists() and not folder.exists():
+        os.replace(replaced, folder)
+
+
 def is_built(folder: str | os.PathLike) -> bool:
-    """Whether a folder holds what `build` makes, and nothing else."""
+    """Whether a folder holds what `build` makes or made in an older version, whose modules had other names, and nothing else."""
     folder = Path(folder)
     if not folder.is_dir() or not all((folder / name).is_file() for name in BUILT_FILES):
         return False
-    return all(matches(path, (*BUILT_FILES, *OPTIONAL_FILES, *MODULES)) for path in contents(folder))
+    known = (*BUILT_FILES, *OPTIONAL_FILES, *MODULES)
+    return all(matches(path, known) for path in contents(folder).keys() - own_modules(folder))
+
+
+def own_modules(folder: str | os.PathLike) -> set[str]:
+    """The Python files of a folder that `trust_remote_code` runs: those that its configuration and processor name, and those
+    that these import. Others, such as a `handler.py`, are somebody's own."""
+    folder, names, found = Path(folder), [], set()
+    for name in (CONFIG_NAME, PROCESSOR_NAME):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            classes = json.loads((folder / name).read_bytes())["auto_map"].values()
+            names += [value.rpartition("--")[2].partition(".")[0] for value in classes]
+    while names:
+        name = names.pop()
+        path = folder / f"{name}.py"
+        if name.isidentifier() and path.name not in found and path.is_file():
+            found.add(path.name)
+            with contextlib.suppress(UnicodeDecodeError):
+                names += get_relative_imports(path)
+    return found
 
 
 def contents(folder: str | os.PathLike) -> dict[str, int]:
@@ -223,18 +259,18 @@ def _read_baseline(run: Path, baseline: str | os.PathLike | None, results: dict[
 
 
 def _public_dataset(recorded: str, dataset: str | None) -> str:
-    """The name of a run's data that means something elsewhere."""
-    prefix, source = kind_and_place(recorded)
+    """The name of a run's data that means something elsewhere: `dataset` for a local folder, if it is given."""
+    name, place = data_name(recorded), kind_and_place(recorded)[1]
     given = None if dataset is None else kind_and_place(dataset)[1]
-    if given == "" or (given and (given.startswith((".", "/", "~")) or not is_repo_id(given))):
+    if given is not None and not (is_repo_id(given) and str(data_name(given)) == given):
         raise ValueError(f"dataset={dataset!r}: must be the id of a data set on the Hub, such as ylecun/mnist")
-    is_path = not is_repo_id(source) or Path(source).exists()
-    if not is_path and given not in (None, source):
+    is_folder = (name.id is None and place != "digits") or Path(place).exists()  # which a run prefers
+    if not is_folder and given not in (None, place):
         raise ValueError(
             f"dataset={dataset!r}: the run was trained on {recorded!r} (only a local folder can be renamed, from where "
             "its path leads to it)"
         )
-    return prefix + (given or (Path(source).resolve().name if is_path else source))
+    return name.kind + (given or (name.last if is_folder else name.name))
 
 
 def _public_test(source: str, trained_on: str, dataset: str | None) -> str:
@@ -437,14 +473,6 @@ def one_line(text: object) -> str:
     if token:
         line = line.replace(token, "hf_...")
     return re.sub(r"\bhf_[A-Za-z0-9]{20,}", "hf_...", line)[:500]
-
-
-def is_repo_id(name: str) -> bool:
-    try:
-        validate_repo_id(name)
-    except HFValidationError:
-        return False
-    return True
 
 
 def check_repo_id(repo_id: str) -> None:

@@ -4,16 +4,44 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
-from .actions import RECORDS_NAME, TENSORS_NAME, Actions, load_actions
+from .actions import RECORDS_NAME, TENSORS_NAME, Actions, download, load_actions
 
 CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME = "config.json", "model.safetensors", "all_results.json"
 DATASET_KINDS = {"rot-mnist": "rot-", "rotated": "rotated "}  # what may precede the name of a data set, and its words
+NO_USERS = ("data", "datasets")  # `data/mnist` is written like USER/NAME, and is a folder
+
+
+@dataclass(frozen=True)
+class DataName:
+    """What a data set is called wherever it is spoken of: nothing of where it lay on the machine that was trained on.
+
+    kind: `rot-mnist:`, `rotated:` or nothing. name: its id on the Hub, `digits`, or the last part of a local folder's path.
+    """
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.kind + self.name
+
+    @property
+    def id(self) -> str | None:
+        """On the Hub; None for data from elsewhere."""
+        return self.name if "/" in self.name else None
+
+    @property
+    def last(self) -> str:
+        """The name without the user."""
+        return self.name.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -27,12 +55,48 @@ class Source:
     folder: Path
 
     @property
+    def recipe(self) -> dict[str, Any]:
+        """The fields of the run, {} where the results have none."""
+        recipe = self.results.get("recipe")
+        return recipe if isinstance(recipe, dict) else {}
+
+    @property
+    def dataset(self) -> DataName | None:
+        """What the model was trained on, as its results say."""
+        recorded = self.recipe.get("dataset")
+        return data_name(recorded) if isinstance(recorded, str) and recorded else None
+
+    @property
     def data_and_task(self) -> str:
         """What the model was trained on and for, as its results say; else its own name."""
-        recipe = self.results.get("recipe")
-        if not isinstance(recipe, dict) or not {"task", "dataset"} <= recipe.keys():
+        if self.dataset is None or "task" not in self.recipe:
             return self.name
-        return f"{recipe['task']} of {recipe['dataset']}"
+        return f"{self.recipe['task']} of {self.dataset}"
+
+
+def data_name(recorded: str) -> DataName:
+    """The name of a data set that a run recorded as it was given. The text alone decides, so that it is the same from wherever
+    it is read: USER/NAME is an id on the Hub unless USER is one of `NO_USERS`, all else is a path.
+
+    Example:
+        >>> [str(data_name(given)) for given in ("rotated:ylecun/mnist", "../shared/mnist", "data/mnist")]
+        ['rotated:ylecun/mnist', 'mnist', 'mnist']
+    """
+    kind, place = kind_and_place(recorded)
+    user, slash, _ = place.partition("/")
+    if slash and user not in NO_USERS and place.isascii() and is_repo_id(place):
+        return DataName(kind, place)
+    parts = [part for part in re.split(r"[/\\]", place) if part not in ("", ".", "..", "~")]
+    return DataName(kind, parts[-1] if parts else "data")
+
+
+def is_repo_id(name: str) -> bool:
+    """Whether a repository of the Hub can be called that: USER/NAME, or NAME."""
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
 
 
 def kind_and_place(dataset: str) -> tuple[str, str]:
@@ -57,14 +121,8 @@ def open_source(repo_or_folder: str | os.PathLike, revision: str | None = None) 
     if folder.is_dir():
         name = folder.resolve().name
     else:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
         wanted = [TENSORS_NAME, RECORDS_NAME, CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME]
-        try:
-            folder = Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-            raise OSError(f"{name} is neither a folder nor a repository that can be read: {error}") from error
+        folder = download(name, revision, wanted)
     if (folder / TENSORS_NAME).is_file():
         actions = _with_basis(load_actions(folder), folder / WEIGHTS_NAME)
     elif (folder / CONFIG_NAME).is_file():

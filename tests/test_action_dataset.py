@@ -101,6 +101,16 @@ class TestRows:
             "bare": (None, None),
         }
 
+    def test_name_data_alike_from_wherever_they_are_read(self, tmp_path, monkeypatch):
+        (tmp_path / "user" / "mnist").mkdir(parents=True)
+        given = [source(name, dataset=name) for name in ("user/mnist", "data/mnist", "rotated:~/mnist/", "digits")]
+        found = [actions_dataset(given)["dataset"][:]]
+        monkeypatch.chdir(tmp_path)
+        found.append(actions_dataset(given)["dataset"][:])
+        assert [list(dict.fromkeys(names)) for names in found] == [
+            ["user/mnist", "mnist", "rotated:mnist", "digits"]
+        ] * 2
+
     def test_come_from_models_of_different_names(self, sources):
         for wrong in ([], [sources[0], sources[0]]):
             with pytest.raises(ValueError, match="each of another name"):

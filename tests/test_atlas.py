@@ -139,6 +139,15 @@ def test_where_the_data_lay_on_the_trainers_machine_is_not_told(folder):
         assert name in page
 
 
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [("data/mnist", "mnist"), ("rotated:~/mnist/", "rotated:mnist"), ("user/mnist", "user/mnist"), (None, None)],
+)
+def test_data_have_the_name_that_they_have_everywhere(recorded, shown):
+    facts = dict(atlas._facts(source("model", dataset=recorded)))
+    assert facts.get("Data set") == shown
+
+
 def test_matrices_that_are_the_same_are_stored_once(folder):
     document = atlas._document(SOURCES)
     sizes = {model["name"]: len(model["matrices"]) for model in document["models"]}

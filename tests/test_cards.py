@@ -230,6 +230,8 @@ def test_the_template_lies_in_the_package_and_is_seen_in_model_cards():
         ("data__source", "somebody/shapes", "https://huggingface.co/datasets/somebody/shapes"),
         ("data__source", "rot-mnist:ylecun/mnist", "[rot-MNIST](https://huggingface.co/datasets/ylecun/mnist)"),
         ("data__source", "rotated:ylecun/mnist", "[rotated MNIST](https://huggingface.co/datasets/ylecun/mnist)"),
+        ("data__source", "data/shapes", "--dataset path/to/shapes"),
+        ("data__source", "rotated:/home/me/shapes/", "--dataset rotated:path/to/shapes"),
         ("data__note", "all upside down", "The data: all upside down."),
         ("machine__processor", "Abacus", "Abacus"),
         ("date", "2031-01-02", "2031-01-02"),
@@ -243,6 +245,16 @@ def test_results_are_on_the_card(folder, field, value, text):
     edit_results(folder, **{field: value})
     assert text not in before
     assert text in render_card(folder)
+
+
+@pytest.mark.parametrize("source", ["data/shapes", "./shapes", "/home/me/shapes"])
+def test_a_local_folder_is_no_data_set_on_the_hub(folder, source):
+    edit_results(folder, data__source=source)
+    card = ModelCard(render_card(folder))
+    assert "datasets" not in card.data.to_dict()
+    assert "huggingface.co/datasets" not in card.text
+    assert "images of shapes" in card.text
+    assert source not in card.content
 
 
 def test_limitations_are_those_of_this_model(folder):
@@ -302,6 +314,56 @@ def test_the_baseline_is_beside_the_model(folder, trained):
     assert "the accuracy is 2.00 percentage points lower" in text
     assert "one standard error of this accuracy is 3.00" in text
     assert "differ in whitening" in text
+
+
+ALIKE = {"recipe__whitening": "zca"}  # what the two of these tests must have in common to differ in their groups alone
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "row"),
+    [
+        ("machine__mixed_precision", "bf16", "| precision | float32 | bfloat16 |"),
+        ("recipe__random_crop", 2, "| shifts (pixels) | 0 | 2 |"),
+        ("recipe__random_flip", True, "| mirror images | no | yes |"),
+        ("recipe__label_smoothing_factor", 0.1, "| label smoothing | 0 | 0.1 |"),
+        ("recipe__learning_rate", 0.02, "| learning rate | 0.01 | 0.02 |"),
+        ("recipe__lr_scheduler_type", "cosine", "| schedule | multistep | cosine |"),
+        ("recipe__lr_milestones", [0.9], "| milestones of the schedule | 0.5, 0.75, 0.875 | 0.9 |"),
+        ("recipe__max_grad_norm", 1.0, "| gradient clipping | 2 | 1 |"),
+        ("recipe__adam_beta2", 0.99, "| adam beta2 | 0.999 | 0.99 |"),
+        ("recipe__per_device_train_batch_size", 64, "| images that are normalised together | 128 | 64 |"),
+        ("recipe__algorithm", "ista", "| algorithm | fista | ista |"),
+    ],
+)
+def test_a_comparison_says_what_else_differs(folder, trained, field, value, row):
+    add_baseline(folder, trained("free"), **ALIKE)
+    alike = render_card(folder).splitlines()
+    add_baseline(folder, trained("free"), **ALIKE, **{field: value})
+    added = [line for line in render_card(folder).splitlines() if line not in alike]
+    name = row.split(" | ")[0].removeprefix("| ")
+    assert added[0] == row
+    assert f"The two runs also differ in {name}, so this is no clean comparison" in " ".join(added[1:])
+
+
+def test_a_comparison_is_clean_where_only_the_groups_differ_and_what_does_not_matter(folder, trained):
+    """An older run, whose recipe has fewer fields, is compared by those that it has."""
+    add_baseline(folder, trained("free"), **ALIKE)
+    text = render_card(folder)
+    assert "clean comparison" not in text
+    assert "| precision |" not in text
+    others = {"action_sharing": "layer", "projection": "rms", "regularizer_weight": 7.0, "rotation_angle": 3.0}
+    others |= {
+        "dataset": "data/digits",
+        "output_dir": "x",
+        "hub_model_id": "a/b",
+        "logging_steps": 99,
+        "use_cpu": True,
+    }
+    others |= {"train_val_split": 0.1, "gradient_accumulation_steps": 2, "report_to": "trackio", "num_train_epochs": 1}
+    add_baseline(folder, trained("free"), **ALIKE, **{f"recipe__{name}": value for name, value in others.items()})
+    assert render_card(folder) == text
+    edit(folder / "baseline_results.json", lambda results: [results["recipe"].pop(n) for n in ("algorithm", "tied")])
+    assert render_card(folder) == text
 
 
 # The page can be used

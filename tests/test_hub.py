@@ -39,15 +39,22 @@ def test_publishing_is_one_commit_and_the_same_again_is_none(folder, hub_here, c
 
 
 def test_only_what_differs_is_uploaded_and_only_what_is_ours_goes(folder, hub_here):
-    """An older publication had another figure and a baseline; its owner has added files."""
+    """An older publication had another figure, a baseline and other modules; its owner has added files."""
+    code = folder / "modeling_lgn.py"
+    newer = code.read_text()
+    code.write_text(f"from .older import f\n{newer}")
+    (folder / "older.py").write_text("from .oldest import f\n")
+    (folder / "oldest.py").write_text("f = 1\n")
     (folder / "figures" / "older.png").write_bytes(b"older")
     shutil.copy(folder / "all_results.json", folder / "baseline_results.json")
     publish(folder, NAME, pause=wait)
-    theirs = {"notes.md": b"mine", "handler.py": b"mine", "figures/nested/mine.png": b"mine", "LICENSE": b"mine"}
+    names = ("notes.md", "handler.py", "figures/nested/mine.png", "older/code.py", "LICENSE")
+    theirs = dict.fromkeys(names, b"mine")
     for path, content in theirs.items():
         HfApi().upload_file(path_or_fileobj=content, path_in_repo=path, repo_id=NAME)
-    (folder / "figures" / "older.png").unlink()
-    (folder / "baseline_results.json").unlink()
+    for name in ("figures/older.png", "baseline_results.json", "older.py", "oldest.py"):
+        (folder / name).unlink()
+    code.write_text(newer)
     (folder / "figures" / "gallery.png").write_bytes(b"newer")
     hub_here.forget()
     before = len(hub_here.commits(NAME))

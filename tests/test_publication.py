@@ -1,6 +1,7 @@
 """From a run to a folder: it is whole and true, and nothing else is touched."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from conftest import PUBLISHED_AS as NAME
 from safetensors.torch import load_file, save_file
 
 from lgn_hf import load_actions, publication
-from lgn_hf.publication import build, check, contents, is_built, validate
+from lgn_hf.publication import build, check, contents, is_built, own_modules, validate
 
 
 @pytest.fixture
@@ -88,17 +89,29 @@ def test_results_and_recipe_name_no_local_folder(run, tmp_path, monkeypatch):
         ("rot-mnist:../data/mnist", "ylecun/mnist", "rot-mnist:ylecun/mnist"),
         ("rot-mnist:../data/mnist", "rot-mnist:ylecun/mnist", "rot-mnist:ylecun/mnist"),
         ("rotated:../data/mnist", "ylecun/mnist", "rotated:ylecun/mnist"),
+        ("data/mnist", None, "mnist"),
+        ("rotated:data/mnist", "ylecun/mnist", "rotated:ylecun/mnist"),
+        ("mnist", "ylecun/mnist", "ylecun/mnist"),
     ],
 )
 def test_data_have_a_name_that_means_something_elsewhere(recorded, given, published):
     assert publication._public_dataset(recorded, given) == published
 
 
+def test_data_in_a_folder_that_is_there_are_known_by_its_name(tmp_path, monkeypatch):
+    (tmp_path / "images" / "cats").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert publication._public_dataset("images/cats", None) == "cats"
+    assert publication._public_dataset("images/cats", "user/cats") == "user/cats"
+
+
 @pytest.mark.parametrize(
     ("recorded", "given", "message"),
     [
         ("uoft-cs/cifar10", "ylecun/mnist", "the run was trained on 'uoft-cs/cifar10'"),
+        ("digits", "ylecun/mnist", "the run was trained on 'digits'"),
         ("../data/mnist", "../data/mnist", "must be the id of a data set on the Hub"),
+        ("../data/mnist", "data/mnist", "must be the id of a data set on the Hub"),
         ("../data/mnist", "", "must be the id of a data set on the Hub"),
     ],
 )
@@ -215,6 +228,59 @@ def test_a_build_that_fails_leaves_what_was_there(trained_run, folder, tmp_path,
         build(trained_run, folder)
     assert read_folder(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_build_that_is_interrupted_as_it_takes_its_place_leaves_what_was_there(folder, tmp_path, monkeypatch):
+    """Of a folder that is built onto itself there is no other copy."""
+
+    def interrupted(source, target, replace=os.replace):
+        if Path(target) == folder and Path(source).name == folder.name:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    before = read_folder(folder)
+    with pytest.raises(KeyboardInterrupt):
+        build(folder, folder, repo_id=NAME)
+    assert read_folder(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("target", ["folder", "other"])
+def test_after_a_build_that_was_killed_as_it_took_its_place_the_next_puts_back_what_was_there(
+    folder, tmp_path, target
+):
+    """Neither of its two moves was undone; the new folder may be there or not."""
+    before = read_folder(folder)
+    (tmp_path / ".folder.partial" / "new" / "folder").mkdir(parents=True)
+    folder.rename(tmp_path / ".folder.partial" / "replaced")
+    build(folder, tmp_path / target, repo_id=NAME)
+    assert read_folder(folder) == read_folder(tmp_path / target) == before
+
+
+def test_a_refused_build_puts_back_what_was_there_too(folder, tmp_path):
+    before = read_folder(folder)
+    (tmp_path / ".folder.partial").mkdir()
+    folder.rename(tmp_path / ".folder.partial" / "replaced")
+    with pytest.raises(ValueError, match="neither a complete run"):
+        build(folder, folder, baseline=tmp_path / "nowhere")
+    assert read_folder(folder) == before
+
+
+def test_a_folder_of_an_older_version_can_be_built_again(folder, tmp_path, published):
+    """Its modules had other names; a file that none of them imports is somebody's own."""
+    code = folder / "modeling_lgn.py"
+    code.write_text(f"from .older import f\n{code.read_text()}")
+    (folder / "older.py").write_text("from .oldest import f\n")
+    (folder / "oldest.py").write_text("from .older import f\n")
+    assert own_modules(folder) == own_modules(published) | {"older.py", "oldest.py"}
+    build(folder, folder, repo_id=NAME)
+    assert read_folder(folder) == read_folder(published)
+
+    (folder / "handler.py").write_text("mine")
+    with pytest.raises(ValueError, match="is not a folder made by publishing"):
+        build(published, folder)
+    assert (folder / "handler.py").read_text() == "mine"
 
 
 # Validation

@@ -155,6 +155,12 @@ def save_run(folder: Path, model: str, seed: int = 0, **results) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("source", ["ylecun/mnist", "data/mnist", "/data/mnist/", "mnist"])
+def test_the_same_data_from_the_hub_and_from_a_folder_are_one_data_set(source):
+    assert records.short_name(source) == "mnist"
+    assert records.short_name(f"rotated:{source}") == "rotated:mnist"
+
+
 def test_a_further_test_adds_columns_and_leaves_the_rows_of_other_runs_as_they_are(tmp_path):
     path = tmp_path / "results.csv"
     records.record(save_run(tmp_path / "a", "lgn-mnist"), path)

@@ -19,6 +19,8 @@ from filelock import FileLock
 from output import RESULTS_FILE
 
 from lgn_hf import LGNConfig
+from lgn_hf.cards import PRECISIONS
+from lgn_hf.sources import data_name
 
 RECORDS = "results.csv"
 BEGIN, END = "<!-- results: python training/records.py -->", "<!-- /results -->"
@@ -50,7 +52,6 @@ NETWORKS = {  # model -> what it is, for the README
     "few-{}-plus": "the same with free filters, as many parameters",
 }
 DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
-PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
 KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening", "mixed_precision")
 
 Row = dict[str, Any]
@@ -97,9 +98,9 @@ def row_of(results: Row, config: LGNConfig, model: str) -> Row:
 
 
 def short_name(source: str) -> str:
-    """A data set's name without the folder that it lies in: `rotated:mnist` of `rotated:../data/mnist`."""
-    prefix, colon, place = source.rpartition(":")
-    return prefix + colon + place.rstrip("/").rpartition("/")[2]
+    """A data set's name without the user or the folder that has it: `rotated:mnist` of `rotated:../data/mnist`."""
+    name = data_name(source)
+    return name.kind + name.last
 
 
 def locked(path: Path) -> FileLock:
