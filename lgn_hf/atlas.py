@@ -58,8 +58,8 @@ def build_atlas(sources: Sequence[Source], out_dir: str | os.PathLike) -> Path:
             f"at most {MAX_MEGABYTES} MB: choose fewer models, or models with smaller filters"
         )
     out_dir.mkdir(parents=True, exist_ok=True)
-    write_whole(out_dir / PAGE_NAME, page)
-    write_whole(out_dir / CARD_NAME, _card(sources).encode())
+    write_plain(out_dir / PAGE_NAME, page)
+    write_plain(out_dir / CARD_NAME, _card(sources).encode())
     return out_dir
 
 
@@ -149,8 +149,8 @@ def _facts(source: Source) -> list[list[str]]:
         "Network": network,
         "Actions": f"{kind}, {_count(len(actions.distinct()), 'matrix', 'matrices')} of {actions.dim} \N{MULTIPLICATION SIGN} {actions.dim}",
         "Regularizer": None if regularizer == "none" else regularizer,
-        "Parameters": _whole(results.get("parameters")),
-        "Epochs": _whole(results.get("epochs")),
+        "Parameters": _plain(results.get("parameters")),
+        "Epochs": _plain(results.get("epochs")),
         "Data": note,
     }
     return [[name, _text(text)] for name, text in facts.items() if isinstance(text, str) and text]
@@ -236,9 +236,9 @@ def _percent(value: Any, unit: str = "") -> str | None:
     return None if value is None else f"{100 * value:.2f} %{unit}"
 
 
-def _whole(value: Any) -> str | None:
+def _plain(value: Any) -> str | None:
     value = _number(value)
-    return None if value is None else f"{value:,.0f}"
+    return None if value is None else f"{value:,.10g}"
 
 
 def _text(value: Any) -> str:

@@ -89,9 +89,9 @@ PRECISIONS = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _NUMBER = int | float
 _RESULTS = {
     "parameters": int,
-    "epochs": int,
+    "epochs": _NUMBER,  # a fraction where a run ended within one
     "steps": int,
-    "best_epoch": int | None,
+    "best_epoch": _NUMBER | None,
     "selected_by": str,
     "global_batch_size": int,
     "train_seconds": _NUMBER,

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import output
 import pytest
+import torch
 import yaml
 from arguments import parse_arguments
+
+from lgn_hf import LGNImageProcessor
 
 
 def test_a_new_or_empty_folder_is_free(tmp_path):
@@ -54,3 +57,27 @@ def test_files_are_installed_whole_or_not_at_all(tmp_path):
     with pytest.raises(OSError, match="No space"):
         output.install(tmp_path, fail)
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a", "new")]
+
+
+@pytest.mark.parametrize("moves", [0, 1])
+def test_a_processor_that_is_there_has_its_whitening(tmp_path, monkeypatch, moves):
+    """Also where the run is killed while it is installed: a continuation then fits it again."""
+    processor = LGNImageProcessor(image_size=8, whitening="patch").fit(torch.randint(256, (50, 1, 8, 8)).byte())
+    left, replace = [None] * moves, output.os.replace
+
+    def replace_or_die(*paths):
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        replace(*paths)
+
+    def save(folder: Path) -> None:
+        processor.save_pretrained(folder)
+        monkeypatch.setattr("output.os.replace", replace_or_die)
+
+    with pytest.raises(KeyboardInterrupt):
+        output.install(tmp_path, save)
+    monkeypatch.undo()
+    assert not (tmp_path / output.PROCESSOR_FILE).exists()
+    output.install(tmp_path, processor.save_pretrained)
+    assert LGNImageProcessor.from_pretrained(tmp_path).whitening == "patch"

@@ -96,6 +96,18 @@ def test_results_say_what_was_run_on_what(trained):
     )
     assert {"seed", "versions", "machine", "train_seconds", "images_per_second", "date"} <= results.keys()
     assert len(results["history"]) == 6
+    assert (results["epochs"], type(results["epochs"])) == (6, int)
+
+
+def test_a_part_of_an_epoch_counts_as_a_part(tmp_path):
+    run(*TINY, "--num_train_epochs", "1.5", "--output_dir", str(tmp_path / "run"))
+    results = json.loads((tmp_path / "run" / "all_results.json").read_text())
+    assert results["steps"] == 26  # of 17 in an epoch
+    assert [record["epoch"] for record in results["history"]] == [1, 1.5294]
+    assert results["epochs"] == 1.5294
+    assert results["best_epoch"] in (1, 1.5294)
+    done = run(*TINY, "--num_train_epochs", "1.5", "--output_dir", str(tmp_path / "run"), "--resume")
+    assert "this run is complete" in done.stderr
 
 
 def test_the_model_reads_an_image_with_nothing_else_installed(trained, tmp_path):
@@ -210,6 +222,28 @@ def test_two_processes_follow_one(tmp_path):
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name in one:
         assert torch.allclose(one[name], two[name], atol=1e-4), name
+    losses = [json.loads((tmp_path / n / "all_results.json").read_text())["train_loss"] for n in ("one", "two")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # of the whole batch, not of the main process's part
+
+
+def test_processes_without_a_common_folder_do_not_train(tmp_path):
+    """Each in a folder of its own, as on machines without a common disk."""
+    program = tmp_path / "apart.py"
+    program.write_text(f"""
+import os, sys
+sys.path.insert(0, {str(ROOT / "training")!r})
+import processes, run
+processes.LATE = 0.5
+folder = os.path.join({str(tmp_path)!r}, os.environ["RANK"])
+os.makedirs(folder)
+os.chdir(folder)
+sys.exit(run.main({[*TINY, "--output_dir", "run"]!r}))
+""")
+    done = launch(program=str(program), processes=2, check=False)
+    assert done.returncode != 0
+    line = "run.py: process 1: output_dir run does not hold here what the main process writes in it"
+    assert done.stderr.count(line) == 1
+    assert [path.name for path in tmp_path.glob("?/run/*")] == []
 
 
 def test_processes_agree_on_batch_norm_and_on_metrics(tmp_path):
@@ -360,6 +394,9 @@ def bad(tmp_path, *options: str) -> str:
         (["--also_test_on", "rotated:/no/such/folder"], "/no/such/folder"),
         (["--also_test_on", "rot-mnist:digits"], "can be tested on 'rotated:digits'"),
         (["--num_grups", "3"], "did you mean 'num_groups'?"),
+        (["--num_groups", "five"], "invalid int value: 'five'"),
+        (["--num_train_epochs", "inf"], "num_train_epochs=inf: must be finite"),
+        (["extra", "--seed", "1"], "unexpected argument 'extra'"),
         (["--learning_rate", "1e20", "--num_train_epochs", "20"], "is not a number at step"),
     ],
     ids=lambda value: value[-2].lstrip("-") if isinstance(value, list) else "",

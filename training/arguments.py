@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from transformers import HfArgumentParser
 
 from lgn_hf import LGNConfig
 
-# Fields that may differ between a run and its continuation: they leave the trained weights as they are.
+# Fields that may differ between a run and its continuation. They do not change what is trained, but can change the weights
+# that come out: BatchNorm and augmentation are of the parts into which processes and accumulation steps divide a batch, and
+# another division or device rounds otherwise.
 FREE_ON_RESUME = {
-    "per_device_train_batch_size",  # the product with the number of processes is what counts, and is checked
+    "per_device_train_batch_size",  # the images of a step, over all processes and accumulation steps, stay: that is checked
     "per_device_eval_batch_size",
     "gradient_accumulation_steps",
     "logging_steps",
@@ -116,8 +119,11 @@ class RunArguments:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be one of " + ", ".join(allowed))
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name}={value!r}: must be finite")
         positive = ("num_train_epochs", "per_device_train_batch_size", "per_device_eval_batch_size", "logging_steps")
-        for name in (*positive, "gradient_accumulation_steps", "learning_rate", "adam_epsilon"):
+        for name in (*positive, "gradient_accumulation_steps", "learning_rate", "lr_decay", "adam_epsilon"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be greater than 0")
         for name in ("train_val_split", "warmup_ratio", "label_smoothing_factor", "adam_beta1", "adam_beta2"):
@@ -126,6 +132,12 @@ class RunArguments:
         for name in ("seed", "weight_decay", "max_grad_norm", "random_crop", "early_stopping_patience", "save_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)!r}: must be at least 0")
+        if self.seed >= 2**32:
+            raise ValueError(f"seed={self.seed}: must be less than 2**32")
+        if self.max_steps < 1 and self.max_steps != -1:
+            raise ValueError(
+                f"max_steps={self.max_steps}: must be greater than 0, or -1 for as many as the epochs have"
+            )
         if not all(0 < share < 1 for share in self.lr_milestones):
             raise ValueError(f"lr_milestones={self.lr_milestones!r}: must be shares of the run between 0 and 1")
         if self.bf16 and self.fp16:
@@ -173,48 +185,64 @@ class Recipe:
         return {k: v for k, v in self.fields().items() if isinstance(v, (int, float, str, bool))}
 
 
+class Parser(HfArgumentParser):
+    """Its errors are exceptions, for the program to end in one line, instead of the usage and an exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
 def parse_arguments(argv: list[str]) -> Recipe:
     """`[RECIPE.yaml] [--field value ...]`: recipe fields, overridden by the command line's.
 
     Raises:
-        ValueError: an unknown field (with the nearest name), a recipe that is missing or no flat mapping, or a value
-            that is not allowed.
+        ValueError: an unknown field (with the nearest name), a recipe that is missing or no flat mapping, an argument
+            too many, or a value of the wrong type or one that is not allowed.
+        OSError: the recipe cannot be read.
     """
     kinds: Any = (NetworkArguments, RunArguments)
-    parser = HfArgumentParser(
+    parser = Parser(
         kinds,
         prog="run.py",
         usage="accelerate launch training/run.py [RECIPE.yaml] [--field value ...]",
         description="Train and test a Linear Group Network.",
         allow_abbrev=False,
     )
-    known = [f.name for kind in kinds for f in dataclasses.fields(kind)]
+    known = {f.name: str(f.type) for kind in kinds for f in dataclasses.fields(kind)}
     path = Path(argv[0]) if argv and not argv[0].startswith("-") else None
     if path is not None:
         argv = _recipe_options(path, known) + argv[1:]
     network, run, rest = parser.parse_args_into_dataclasses(
         argv, return_remaining_strings=True, look_for_args_file=False
     )
+    if rest and rest[0].startswith("--"):
+        raise ValueError(_unknown(rest[0][2:].split("=")[0].replace("-", "_"), known, "the command line"))
     if rest:
-        raise ValueError(_unknown(rest[0].lstrip("-").split("=")[0].replace("-", "_"), known, "the command line"))
+        raise ValueError(f"unexpected argument {rest[0]!r}: a recipe comes first, and then --field value, ...")
     return Recipe(dataclasses.asdict(network), run, path.stem if path else None)
 
 
-def _recipe_options(path: Path, known: list[str]) -> list[str]:
-    """A recipe as command-line options, so that both are checked alike and the command line, which follows, wins."""
+def _recipe_options(path: Path, known: Mapping[str, str]) -> list[str]:
+    """A recipe as command-line options, so that both are checked alike and the command line, which follows, wins.
+
+    Args:
+        known: the fields that there are, and their types.
+    """
     if not path.is_file():
         recipes = sorted(p.stem for p in (Path(__file__).parent / "recipes").glob("*.yaml"))
         near = difflib.get_close_matches(path.stem, recipes, n=1, cutoff=0.3)
         raise ValueError(f"no recipe {path}" + (f": did you mean training/recipes/{near[0]}.yaml?" if near else ""))
     try:
-        recipe = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: what is not UTF-8, a date that does not exist
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(recipe, dict):
         raise ValueError(f"{path} must be a mapping of fields to values, not {type(recipe).__name__}")
-    for name in recipe:
+    for name, value in recipe.items():
         if name not in known:
             raise ValueError(_unknown(str(name), known, str(path)))
+        if isinstance(value, dict) or (isinstance(value, list) and "list" not in known[name]):
+            raise ValueError(f"{name}={value!r} in {path}: must be one value")
     return as_options(recipe)
 
 
@@ -228,6 +256,6 @@ def as_options(fields: Mapping[str, Any]) -> list[str]:
     return options
 
 
-def _unknown(name: str, known: list[str], where: str) -> str:
+def _unknown(name: str, known: Mapping[str, str], where: str) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     return f"unknown field {name!r} in {where}" + (f": did you mean {near[0]!r}?" if near else "; --help lists all")

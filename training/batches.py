@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from data import ImageSet
+from processes import SharedError
 from torch import Tensor
 from transforms import augment, epoch_indices, seeded_generator
 
@@ -30,7 +31,8 @@ class MicroBatch:
 class TrainingBatches:
     """The training images in batches that every process derives from (seed, epoch, position) alone.
 
-    Nothing here has a state: a run that resumes at batch b of epoch e sees what it would have seen.
+    Nothing here has a state: a run that resumes at batch b of epoch e sees what it would have seen. How an image is
+    augmented depends on the process and the accumulation step that it falls to, too.
 
     Args:
         images: the training split.
@@ -61,7 +63,7 @@ class TrainingBatches:
         # a last batch that cannot give every process an image is left out of the epoch
         self.steps_per_epoch = whole + (rest >= accumulation_steps * world_size)
         if self.steps_per_epoch == 0:
-            raise ValueError(
+            raise SharedError(
                 f"{len(images)} training images are too few for {world_size} processes with "
                 f"{accumulation_steps} accumulation steps each"
             )

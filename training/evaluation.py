@@ -35,9 +35,9 @@ def evaluate_split(
         classification: `accuracy` in [0, 1] and `loss`, the mean cross-entropy; reconstruction: `mse`, `relative_error`.
     """
     model.eval()
-    own = torch.arange(accelerator.process_index, len(images), accelerator.num_processes)
+    own = torch.arange(len(images))[accelerator.process_index :: accelerator.num_processes]
     found, losses = [], []
-    for indices in own.split(batch_size):
+    for indices in own.split(batch_size) if len(own) else ():
         pixel_values = to_pixels(images.images[indices])
         if channels_last:
             pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)

@@ -19,12 +19,13 @@ from batches import MicroBatch, TrainingBatches
 from checkpoint import Progress, list_checkpoints, save_checkpoint
 from evaluation import SELECTION
 from optimization import learning_rate
+from processes import SharedError
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 
-class TrainingStopped(Exception):
-    """The run ended early; the message says where and how to go on. `exit_code` is for the shell."""
+class TrainingStopped(SharedError):
+    """The run ended early, on all processes; the message says where and how to go on. `exit_code` is for the shell."""
 
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
@@ -158,8 +159,8 @@ class TrainingLoop:
         return outputs
 
     def _look(self, bar: tqdm, outputs, micro_batches: list[MicroBatch]) -> None:
-        """Bring the losses of the last steps to the host: check them, show them, track them."""
-        recent = torch.stack(self.losses).cpu()
+        """Bring the losses of the last steps, means over processes, to the host: check them, show them, track them."""
+        recent = cast(Tensor, self.accelerator.reduce(torch.stack(self.losses), reduction="mean")).cpu()
         first = self.progress.step - len(self.losses) + 1
         self.losses.clear()
         broken = (~recent.isfinite().all(1)).nonzero()
@@ -187,12 +188,13 @@ class TrainingLoop:
         self.accelerator.log(logged, step=self.progress.step)
 
     def _end_of_epoch(self, bar: tqdm) -> None:
-        """Validate, remember the best, save."""
-        progress = self.progress
-        progress.epoch += 1
+        """Validate, remember the best, save. `total_steps` may end the last epoch early, which then counts as a part of one."""
+        progress, steps = self.progress, self.batches.steps_per_epoch
         mean_loss = progress.epoch_loss_sum / max(progress.batch, 1)
-        record = {"epoch": progress.epoch, "step": progress.step, "train_loss": mean_loss}
-        progress.batch, progress.epoch_loss_sum = 0, 0.0
+        if progress.batch == steps:
+            progress.epoch, progress.batch, progress.epoch_loss_sum = progress.epoch + 1, 0, 0.0
+        epochs = round(progress.epoch + progress.batch / steps, 4) if progress.batch else progress.epoch
+        record = {"epoch": epochs, "step": progress.step, "train_loss": mean_loss}
         self._count()
         average_batch_norm(self.accelerator, self.network)
         if self.validate is not None:
@@ -208,8 +210,8 @@ class TrainingLoop:
         progress.history.append(record)
         self.accelerator.log({k: v for k, v in record.items() if k != "step"}, step=progress.step)
         if self.accelerator.is_main_process:
-            figures = "  ".join(f"{k} {v:.4f}" for k, v in record.items() if isinstance(v, float))
-            bar.write(f"epoch {progress.epoch}: {figures}", file=sys.stderr)
+            figures = "  ".join(f"{k} {v:.4f}" for k, v in record.items() if k not in ("epoch", "step"))
+            bar.write(f"epoch {epochs}: {figures}", file=sys.stderr)
         self._save()
 
     def _save(self) -> None:

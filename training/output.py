@@ -15,7 +15,7 @@ from checkpoint import atomic_write
 from lgn_hf.hub import publish
 from lgn_hf.publication import build, validate
 
-RECIPE_FILE, RESULTS_FILE = "recipe.yaml", "all_results.json"
+RECIPE_FILE, RESULTS_FILE, PROCESSOR_FILE = "recipe.yaml", "all_results.json", "preprocessor_config.json"
 
 logger = logging.getLogger("lgn_hf.training")
 
@@ -48,12 +48,15 @@ def resumes(recipe: Recipe, folder: Path) -> bool:
 
 
 def install(folder: Path, save) -> None:
-    """`save(directory)` some files, then move them into `folder`, each in one step."""
+    """`save(directory)` some files, then move them into `folder`, each in one step.
+
+    The processor's configuration comes last: where it is, the whitening that it names is, too.
+    """
     partial = folder / ".export.partial"
     shutil.rmtree(partial, ignore_errors=True)
     try:
         save(partial)
-        for path in sorted(partial.iterdir()):
+        for path in sorted(partial.iterdir(), key=lambda path: (path.name == PROCESSOR_FILE, path.name)):
             os.replace(path, folder / path.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -149,7 +149,7 @@ def headlines(rows: list[dict[str, str]]) -> str:
         found = {key: runs for key, runs in groups.items() if key[2] == model}
         if not found:
             return ""
-        (*_, epochs), runs = max(found.items(), key=lambda item: (int(item[0][-1]), len(item[1])))
+        (*_, epochs), runs = max(found.items(), key=lambda item: (float(item[0][-1]), len(item[1])))
         mean = statistics.mean(100 * float(run["test_accuracy"]) for run in runs)
         seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
         paper = f"; paper {PAPER[model]}" if model in PAPER else ""

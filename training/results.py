@@ -91,7 +91,7 @@ def collect_results(
         **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
         "selected_by": f"validation_{SELECTION[recipe.run.task][0]}" if progress.best_step else "last step",
         "best_epoch": epoch.get("epoch"),
-        "epochs": progress.epoch,
+        "epochs": progress.history[-1]["epoch"],  # a fraction where the run ended within one
         "steps": progress.step,
         "global_batch_size": progress.global_batch_size,
         "parameters": sum(p.numel() for name, p in network.named_parameters() if "auxiliary" not in name),

@@ -7,9 +7,10 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import yaml
@@ -22,7 +23,8 @@ from data import Data, ImageSet, fingerprint, load_data, load_tests
 from evaluation import evaluate_split
 from loop import TrainingLoop, TrainingStopped
 from optimization import make_optimizer
-from output import RECIPE_FILE, RESULTS_FILE, export, install, push, resumes
+from output import PROCESSOR_FILE, RECIPE_FILE, RESULTS_FILE, export, install, push, resumes
+from processes import SharedError, check_shared, fail, jointly
 from results import collect_results, print_table
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
@@ -31,27 +33,40 @@ from lgn_hf import LGNConfig, LGNForImageClassification, LGNForImageReconstructi
 
 MODELS = {"classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
 
+Given = TypeVar("Given")
+
 logger = logging.getLogger("lgn_hf.training")
 
 
 def main(argv: list[str]) -> int:
-    """Run and return the exit code; whatever a user can get wrong ends in one line."""
+    """Train, and return the exit code."""
+
+    def start() -> tuple[Recipe, Accelerator]:
+        recipe = parse_arguments(argv)
+        return recipe, make_accelerator(recipe.run)
+
+    return run_program("run.py", start, run)
+
+
+def run_program(
+    name: str, start: Callable[[], tuple[Given, Accelerator]], act: Callable[[Given, Accelerator], None]
+) -> int:
+    """`start`, which reads the command line, then `act`; the exit code. Whatever a user can get wrong ends in one line."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
     transformers_logging.disable_progress_bar()
     try:
-        recipe = parse_arguments(argv)
-        accelerator = make_accelerator(recipe.run)
-    except ValueError as error:
-        return fail(error)
+        given, accelerator = start()
+    except (ValueError, OSError) as error:
+        return fail(name, SharedError(error))  # as all processes are given the same
     logger.setLevel(logging.INFO if accelerator.is_main_process else logging.ERROR)
     try:
-        run(recipe, accelerator)
+        act(given, accelerator)
     except TrainingStopped as stop:
-        return fail(stop, stop.exit_code, speaks=accelerator.is_main_process)
+        return fail(name, stop, stop.exit_code)
     except (ValueError, OSError) as error:
         if os.environ.get("LGN_HF_TRACEBACK"):
             raise
-        return fail(error, speaks=accelerator.is_main_process)
+        return fail(name, error)
     except KeyboardInterrupt:  # before the first or after the last step, where there is nothing to save
         return 130
     finally:
@@ -59,43 +74,20 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def fail(error: Exception, exit_code: int = 1, *, speaks: bool = True) -> int:
-    if speaks:
-        print(f"run.py: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-    return exit_code
-
-
 def run(recipe: Recipe, accelerator: Accelerator) -> None:
     """Train as `recipe` says, test once on each data set, and leave a complete model folder in `output_dir`."""
     args, folder = recipe.run, Path(recipe.run.output_dir)
-    if resumes(recipe, folder) and (folder / RESULTS_FILE).exists():
+    continues = jointly(accelerator, partial(resumes, recipe, folder))
+    check_shared(accelerator, folder)
+    if continues and (folder / RESULTS_FILE).exists():
         if accelerator.is_main_process:
             logger.info("this run is complete")
             print_table(json.loads((folder / RESULTS_FILE).read_text()), folder)
         return
-    accelerator.wait_for_everyone()
-
-    options: dict[str, Any] = {
-        "seed": args.seed,
-        "image_size": recipe.network["image_size"],
-        "num_channels": recipe.network["num_channels"],
-        "image_column": args.image_column,
-        "label_column": args.label_column,
-        "config_name": args.dataset_config_name,
-        "needs_labels": args.task == "classification",
-        "max_test_samples": args.max_test_samples,
-        "progress": accelerator.is_main_process and not args.disable_tqdm,
-    }
-    with accelerator.main_process_first():
-        data = load_data(
-            args.dataset,
-            train_val_split=args.train_val_split,
-            max_train_samples=args.max_train_samples,
-            **options,
-        )
-        further_tests = load_tests(args.also_test_on or [], data, **options)
+    shows_progress = accelerator.is_main_process and not args.disable_tqdm
+    data, further_tests, config = jointly(accelerator, partial(prepare, recipe, shows_progress))
     set_seed(args.seed)
-    network = MODELS[args.task](network_config(recipe.network, data, args.task))
+    network = MODELS[args.task](config)
     if accelerator.is_main_process and not (folder / RECIPE_FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         atomic_write(folder / RECIPE_FILE, yaml.safe_dump(recipe.fields(), sort_keys=False))
@@ -129,7 +121,7 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
         random_flip=args.random_flip,
     )
     if progress.global_batch_size not in (0, batches.global_batch_size):
-        raise ValueError(
+        raise SharedError(
             f"this run has {progress.global_batch_size} images per step, and these options make "
             f"{batches.global_batch_size}: match them by per_device_train_batch_size * gradient_accumulation_steps * "
             "processes"
@@ -206,6 +198,27 @@ def make_accelerator(args: RunArguments) -> Accelerator:
     return accelerator
 
 
+def prepare(recipe: Recipe, shows_progress: bool) -> tuple[Data, dict[str, ImageSet], LGNConfig]:
+    """The data, the test images of further data sets, and the configuration of a network for them."""
+    args = recipe.run
+    options: dict[str, Any] = {
+        "seed": args.seed,
+        "image_size": recipe.network["image_size"],
+        "num_channels": recipe.network["num_channels"],
+        "image_column": args.image_column,
+        "label_column": args.label_column,
+        "config_name": args.dataset_config_name,
+        "needs_labels": args.task == "classification",
+        "max_test_samples": args.max_test_samples,
+        "progress": shows_progress,
+    }
+    data = load_data(
+        args.dataset, train_val_split=args.train_val_split, max_train_samples=args.max_train_samples, **options
+    )
+    further_tests = load_tests(args.also_test_on or [], data, **options)
+    return data, further_tests, network_config(recipe.network, data, args.task)
+
+
 def network_config(network: dict, data: Data, task: str) -> LGNConfig:
     """The configuration: the recipe's fields, the rest as the data."""
     channels, height = data.train.images.shape[1:3]
@@ -223,7 +236,7 @@ def shared_processor(
     """The image processor, fitted once on the training images, kept with the run and given to every process."""
     processor = LGNImageProcessor(image_size=config.image_size, num_channels=config.num_channels, whitening=whitening)
     if accelerator.is_main_process:
-        if (folder / "preprocessor_config.json").exists():
+        if (folder / PROCESSOR_FILE).exists():
             processor = LGNImageProcessor.from_pretrained(folder)
         else:
             install(folder, processor.fit(data.train.images).save_pretrained)
