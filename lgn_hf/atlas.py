@@ -18,7 +18,6 @@ from typing import Any
 from huggingface_hub import SpaceCardData
 from torch import Tensor
 
-from .files import write_whole
 from .operations import operation_text
 from .sources import Source
 
@@ -58,8 +57,8 @@ def build_atlas(sources: Sequence[Source], out_dir: str | os.PathLike) -> Path:
             f"at most {MAX_MEGABYTES} MB: choose fewer models, or models with smaller filters"
         )
     out_dir.mkdir(parents=True, exist_ok=True)
-    write_plain(out_dir / PAGE_NAME, page)
-    write_plain(out_dir / CARD_NAME, _card(sources).encode())
+    write_whole(out_dir / PAGE_NAME, page)
+    write_whole(out_dir / CARD_NAME, _card(sources).encode())
     return out_dir
 
 
