@@ -18,6 +18,7 @@ from typing import Any
 from huggingface_hub import SpaceCardData
 from torch import Tensor
 
+from .files import write_whole
 from .operations import operation_text
 from .sources import Source
 
