@@ -22,6 +22,7 @@ from torch import Tensor
 from .actions import Action, Actions, check_config
 from .diagnostics import MIN_Z, NULL, SCORES
 from .drawing import SIGNED
+from .files import replacing, write_whole
 from .operations import operation_text
 from .sources import Source
 
@@ -275,8 +276,9 @@ def build_actions_dataset(sources: Sequence[Source], folder: str | os.PathLike, 
     folder = Path(folder)
     path = folder / DATA_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows.to_parquet(path)
-    (folder / CARD_NAME).write_text(dataset_card(rows, repo_id), encoding="utf-8")
+    with replacing(path) as temporary:
+        rows.to_parquet(temporary)
+    write_whole(folder / CARD_NAME, dataset_card(rows, repo_id))
     return folder
 
 

@@ -59,7 +59,7 @@ def build_atlas(sources: Sequence[Source], out_dir: str | os.PathLike) -> Path:
         )
     out_dir.mkdir(parents=True, exist_ok=True)
     write_whole(out_dir / PAGE_NAME, page)
-    write_whole(out_dir / CARD_NAME, _card(sources).encode())
+    write_whole(out_dir / CARD_NAME, _card(sources))
     return out_dir
 
 

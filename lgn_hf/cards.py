@@ -25,7 +25,7 @@ from .actions import RECORDS_NAME, TENSORS_NAME, Actions
 from .configuration_lgn import LGNConfig
 from .diagnostics import MIN_Z, NEAREST, power_separation, score_of, strongest
 from .drawing import SUPERSCRIPTS, number_text
-from .files import check_schema
+from .files import check_schema, write_whole
 from .plots import action_gallery, effect_plot, filter_plot, save_figure, spectrum_plot
 from .portraits import AXES, STRUCTURES, portraits
 from .sources import CONFIG_NAME, DATASET_KINDS, RESULTS_NAME, data_name, open_source
@@ -169,7 +169,7 @@ def _angles(actions: Actions) -> list[str]:
 def write_card(folder: str | os.PathLike, repo_id: str | None = None) -> Path:
     """Write `README.md`, see `render_card`. Returns its path."""
     path = Path(folder, CARD_NAME)
-    path.write_text(render_card(folder, repo_id), encoding="utf-8")
+    write_whole(path, render_card(folder, repo_id))
     return path
 
 

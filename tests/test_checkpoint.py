@@ -9,7 +9,6 @@ from arguments import RunArguments
 from checkpoint import (
     Progress,
     atomic_folder,
-    atomic_write,
     list_checkpoints,
     load_model,
     load_optimizer,
@@ -96,12 +95,6 @@ def test_a_folder_appears_only_when_it_is_complete(tmp_path):
 
     atomic_folder(tmp_path / "checkpoint-1", fill)
     assert list_checkpoints(tmp_path) == [tmp_path / "checkpoint-1"]
-
-
-def test_a_file_is_replaced_in_one_step(tmp_path):
-    atomic_write(tmp_path / "a.json", "1")
-    atomic_write(tmp_path / "a.json", "2")
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.json", "2")]
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

@@ -53,19 +53,6 @@ def atomic_folder(target: Path, fill) -> None:
         raise
 
 
-def atomic_write(path: Path, text: str) -> None:
-    """Replace a small file in one step."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with open(partial, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
     """Save `folder`/checkpoint-STEP and drop all others but the best.
 

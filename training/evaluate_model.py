@@ -11,7 +11,6 @@ from typing import Any
 
 from accelerate import Accelerator
 from arguments import Parser, RunArguments
-from checkpoint import atomic_write
 from data import ImageSet, fingerprint, load_data
 from evaluation import evaluate_split
 from processes import jointly
@@ -20,6 +19,7 @@ from rich.table import Table
 from run import MODELS, device_pixels, make_accelerator, run_program
 
 from lgn_hf import LGNConfig, LGNImageProcessor
+from lgn_hf.files import write_whole
 
 
 def main(argv: list[str]) -> int:
@@ -77,7 +77,7 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
     Console().print(table)
     if args.output:
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(args.output, json.dumps({**results, "fingerprint": fingerprint(images)}, indent=2) + "\n")
+        write_whole(args.output, json.dumps({**results, "fingerprint": fingerprint(images)}, indent=2) + "\n")
 
 
 def load_trained(name: str) -> tuple[str, Any, LGNImageProcessor]:

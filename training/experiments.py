@@ -20,7 +20,6 @@ from accelerate import Accelerator
 from arguments import RunArguments
 from benchmark import Contender, alternate, print_table, ratio
 from charts import Panel, draw, range_chart
-from checkpoint import atomic_write
 from data import Data, load_data
 from evaluation import evaluate_split
 from fitting import fit
@@ -39,6 +38,7 @@ from transforms import epoch_indices, seeded_generator
 from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor
 from lgn_hf.configuration_lgn import REGULARIZERS
 from lgn_hf.diagnostics import diagnose
+from lgn_hf.files import write_whole
 from lgn_hf.filters import rotation_matrix, unit_norm, unvec, vec
 from lgn_hf.operations import average_pooling, corner_swap, transposition
 from lgn_hf.plots import action_gallery
@@ -430,7 +430,7 @@ def run(args: argparse.Namespace, command: list[str]) -> Row:
         "versions": versions(),
         "date": today(),
     }
-    atomic_write(args.output_dir / "result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    write_whole(args.output_dir / "result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     console = Console(width=None if sys.stdout.isatty() else 200)
     print_table(experiment.__doc__ or args.name, [readable(row) for row in result["rows"]], console)
     if result.get("distances"):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 from arguments import FREE_ON_RESUME, Recipe, RunArguments
-from checkpoint import atomic_write
 
+from lgn_hf.files import write_whole
 from lgn_hf.hub import publish
 from lgn_hf.publication import build, validate
 
@@ -70,7 +70,7 @@ def export(folder: Path, network, processor, results: dict) -> None:
         processor.save_pretrained(directory)
 
     install(folder, save)
-    atomic_write(folder / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
+    write_whole(folder / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
 
 
 def push(folder: Path, args: RunArguments) -> None:

@@ -14,12 +14,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from checkpoint import atomic_write
 from filelock import FileLock
 from output import RESULTS_FILE
 
 from lgn_hf import LGNConfig
 from lgn_hf.cards import PRECISIONS
+from lgn_hf.files import write_whole
 from lgn_hf.sources import data_name
 
 RECORDS = "results.csv"
@@ -128,7 +128,7 @@ def record(run: Path, path: Path, *, model: str | None = None) -> None:
         writer = csv.DictWriter(text, (*COLUMNS, *further), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows[key] for key in sorted(rows))
-        atomic_write(path, text.getvalue())
+        write_whole(path, text.getvalue())
 
 
 def grouped(rows: list[dict[str, str]]) -> dict[tuple[str, ...], list[dict[str, str]]]:
@@ -208,7 +208,7 @@ def update(records: Path) -> None:
     with locked(records):
         for folder, table in ((records.parent, render), (records.parent.parent, headlines)):
             if (page := folder / "README.md").is_file():
-                atomic_write(page, insert(page.read_text(), table(read(records))))
+                write_whole(page, insert(page.read_text(), table(read(records))))
 
 
 def main(argv: list[str]) -> int:

@@ -18,7 +18,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast_object_list, set_seed
 from arguments import Recipe, RunArguments, parse_arguments
 from batches import TrainingBatches, total_steps
-from checkpoint import Progress, atomic_write, list_checkpoints, load_model, load_optimizer, load_progress
+from checkpoint import Progress, list_checkpoints, load_model, load_optimizer, load_progress
 from data import Data, ImageSet, fingerprint, load_data, load_tests
 from evaluation import evaluate_split
 from loop import TrainingLoop, TrainingStopped
@@ -30,6 +30,7 @@ from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
 from lgn_hf import LGNConfig, LGNForImageClassification, LGNForImageReconstruction, LGNImageProcessor
+from lgn_hf.files import write_whole
 
 MODELS = {"classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
 
@@ -90,7 +91,7 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
     network = MODELS[args.task](config)
     if accelerator.is_main_process and not (folder / RECIPE_FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(folder / RECIPE_FILE, yaml.safe_dump(recipe.fields(), sort_keys=False))
+        write_whole(folder / RECIPE_FILE, yaml.safe_dump(recipe.fields(), sort_keys=False))
     processor = shared_processor(accelerator, folder, network.config, data, args.whitening)
     to_pixels = partial(device_pixels, processor, accelerator.device)
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """A file is there whole or not at all, also where writing is cut off or two processes write it at once."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Another name to write a file under, which is flushed to the disk and takes the file's place at the end: a reader sees
+    all of it or the old one, also where writing fails, is cut off, or two processes write at once."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(content)
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file as in `replacing`; texts as UTF-8."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def check_schema(value: Any, schema: Any, where: str = "actions.json") -> None:

@@ -18,6 +18,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 from transformers.image_utils import load_image
 from transformers.utils.hub import cached_file
 
+from .files import replacing
 from .whitening import PatchWhitening, Whitening, ZCAWhitening, fit_patch, fit_zca
 
 WHITENING_NAME = "whitening.safetensors"
@@ -319,12 +320,8 @@ class LGNImageProcessor(BaseImageProcessor):
         if fitted is None:
             path.unlink(missing_ok=True)
         else:
-            partial = path.with_suffix(f".{os.getpid()}.partial")
-            try:
-                save_file(fitted.tensors(), partial, metadata={"format": "pt"})
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+            with replacing(path) as temporary:
+                save_file(fitted.tensors(), temporary, metadata={"format": "pt"})
             saved.append(str(path))
         if push_to_hub:
             self.push_to_hub(kwargs.pop("repo_id", Path(save_directory).name), **kwargs)

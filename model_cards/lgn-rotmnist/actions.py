@@ -349,7 +349,7 @@ class Actions(LinearMaps):
         head = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)},\n" for key, value in fields.items()]
         text = "{\n" + "".join(head) + '"actions": [\n' + ",\n".join(records) + "\n]\n}\n"  # a line an action
         write_whole(folder / TENSORS_NAME, save(tensors, metadata={"format": "pt"}))
-        write_whole(folder / RECORDS_NAME, text.encode())
+        write_whole(folder / RECORDS_NAME, text)
 
 
 def download(repo_id: str, revision: str | None, names: list[str]) -> Path:
