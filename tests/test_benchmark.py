@@ -83,7 +83,7 @@ def test_the_program_prints_its_tables_and_writes_its_figures(tmp_path, monkeypa
     benchmark.main()
     printed = capsys.readouterr().out
     figures = json.loads(output.read_text())
-    assert {*parts, "machine", "versions", "date", "command"} == figures.keys()
+    assert {*parts, "machine", "versions", "commit", "date", "command"} == figures.keys()
     for part in parts:
         assert benchmark.PARTS[part].__doc__.split(",")[0] in printed
     (row,) = figures["steps"]

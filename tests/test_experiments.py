@@ -93,7 +93,7 @@ def test_patches_of_real_images(tmp_path, monkeypatch, capsys):
     assert result["loss"] == sorted(result["loss"], reverse=True)
     assert result["data"]["source"] == "digits"
     assert len(result["data"]["fingerprint"]) == 64
-    assert {"command", "seed", "machine", "versions", "date"} <= result.keys()
+    assert {"command", "seed", "machine", "versions", "commit", "date"} <= result.keys()
     files = {path.name for path in (tmp_path / "out").iterdir()}
     assert files == {"result.json", "figure-3.png", "figure-4.png", "figure-5.png"}
     assert "average pooling r=3" in capsys.readouterr().out

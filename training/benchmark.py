@@ -29,7 +29,7 @@ from arguments import RunArguments
 from batches import TrainingBatches
 from data import ImageSet
 from optimization import make_optimizer
-from results import machine, today, versions
+from results import commit, machine, today, versions
 from rich.console import Console
 from rich.table import Table
 from textbook import TextbookLGN, ordinary_cnn
@@ -40,6 +40,7 @@ from tqdm.auto import tqdm
 from transformers.utils import logging
 
 from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor
+from lgn_hf.files import write_whole
 from lgn_hf.whitening import fit_patch, fit_zca
 
 SHAPES = {"mnist": (1, 28), "cifar10": (3, 32)}  # channels, side
@@ -594,12 +595,10 @@ def main() -> None:
         if rows:
             results[name] = rows
             print_table(PARTS[name].__doc__ or name, rows, console)
-    facts = {"command": " ".join(["python", *sys.argv]), "machine": machine(accelerator), "versions": versions()}
     if args.output:
-        text = json.dumps({**results, **facts, "date": today()}, indent=2) + "\n"
-        fresh = args.output.with_name(f"{args.output.name}.{os.getpid()}")
-        fresh.write_text(text)
-        fresh.replace(args.output)
+        facts = {"command": " ".join(["python", *sys.argv]), "machine": machine(accelerator), "versions": versions()}
+        facts |= {"commit": commit(), "date": today()}
+        write_whole(args.output, json.dumps({**results, **facts}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

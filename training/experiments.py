@@ -27,7 +27,7 @@ from known import KNOWN, NOISE, noisy
 from matplotlib.figure import Figure
 from optimization import learning_rate
 from planted import NETWORKS, Setting, search
-from results import machine, today, versions
+from results import commit, machine, today, versions
 from rich.console import Console
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -428,6 +428,7 @@ def run(args: argparse.Namespace, command: list[str]) -> Row:
         "quick": args.quick,
         "machine": machine(Accelerator(cpu=True)),
         "versions": versions(),
+        "commit": commit(),
         "date": today(),
     }
     write_whole(args.output_dir / "result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
