@@ -349,6 +349,29 @@ def test_a_saved_rotation_network_still_rotates(tmp_path):
     assert torch.equal(load_actions(tmp_path).power(2), actions.power(2))
 
 
+@pytest.mark.parametrize("sharing", ["channel", "group"])
+def test_a_network_without_groups_saves_its_identity_once(sharing, tmp_path):
+    model = make_used_model("learned-colour", group_order=1, num_groups=6, action_sharing=sharing)
+    actions = model.actions()
+    actions.save(tmp_path)
+    assert list(load_file(tmp_path / "actions.safetensors")) == ["layers.0.groups.0.channels.0"]
+    assert len(json.loads((tmp_path / "actions.json").read_text())["actions"]) == 1
+    loaded = load_actions(tmp_path)
+    assert loaded.keys == actions.keys
+    assert torch.equal(loaded.matrices, actions.matrices)
+    assert loaded.diagnose() == actions.diagnose()
+
+
+@pytest.mark.parametrize("count", [0, "many", 10**9])
+def test_so_it_must_say_how_many_filters_there_are(count, tmp_path):
+    make_used_model("baseline").actions().save(tmp_path)
+    document = json.loads((tmp_path / "actions.json").read_text())
+    document["model"]["config"]["num_groups"] = count
+    (tmp_path / "actions.json").write_text(json.dumps(document))
+    with pytest.raises(ValueError, match=f"{tmp_path}: num_layers, num_groups.*: must be whole numbers from 1 to"):
+        load_actions(tmp_path)
+
+
 def test_a_repository_is_read_from_the_cache_of_the_hub(saved, tmp_path, monkeypatch):
     repository, commit = tmp_path / "models--user--network", "0" * 40
     snapshot = repository / "snapshots" / commit

@@ -336,7 +336,12 @@ class Actions(LinearMaps):
         return rows
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Write `actions.safetensors` and `actions.json`, each in one piece. (Basis filters belong to the model.)"""
+        """Write `actions.safetensors` and `actions.json`, each in one piece. (Basis filters belong to the model.)
+
+        A network without groups has the identity for every filter, which is written once.
+        """
+        if self.order == 1 and len(self) > 1:
+            return self[:1, :1, :1].save(folder)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = dict(zip(self.keys, self.matrices.flatten(0, 2).unbind(), strict=True))
@@ -408,7 +413,29 @@ def load_actions(repo_or_folder: str | os.PathLike, revision: str | None = None)
     if described != {(key, key) for key in actions.keys} or len(described) != len(document["actions"]):
         raise ValueError(f"{folder}: {RECORDS_NAME} must have one record for each action of {TENSORS_NAME}")
     actions._records, actions._null = [records[key] for key in actions.keys], document["null"]
-    return actions
+    if actions.order > 1 or len(actions) > 1:
+        return actions
+    try:
+        return _of_every_filter(actions)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from None
+
+
+def _of_every_filter(actions: Actions) -> Actions:
+    """The one action of a network without groups, for all its layers, groups and channels, as the network has it."""
+    config = actions.config
+    names = ["num_layers", "num_groups", *(["num_channels"] if config.get("action_sharing") == "channel" else [])]
+    counts = [config.get(name, 1) for name in names] + [1] * (3 - len(names))
+    if not all(type(count) is int and 1 <= count <= LARGEST_ORDER for count in counts):
+        raise ValueError(f"{', '.join(names)} are {counts}: must be whole numbers from 1 to {LARGEST_ORDER}")
+    whole = Actions(actions.matrices.expand(*counts, -1, -1), 1, name=actions.name, config=config)
+    places = itertools.product(*whole.numbers)
+    [record], whole._null = actions.diagnose(), actions._null
+    whole._records = [
+        {**record, "layer": layer, "group": group, "channel": channel, "key": key}
+        for (layer, group, channel), key in zip(places, whole.keys, strict=True)
+    ]
+    return whole
 
 
 def _key(layer: int, group: int, channel: int) -> str:
