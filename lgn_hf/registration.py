@@ -79,10 +79,10 @@ class _RegisteringFinder(MetaPathFinder):
 def register() -> None:
     """Register with the Auto classes: now where they are loaded, else at the end of their import.
 
-    Again and again, as when the package is reloaded: the finder of before goes.
+    Where the package is imported anew, the finder of the import before is removed: the two would ask each other without end.
     """
-    name = _RegisteringFinder.__qualname__
-    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__qualname__ != name]
+    own = _RegisteringFinder.__qualname__
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__qualname__ != own]
     sys.meta_path.insert(0, _RegisteringFinder())
     for name, function in REGISTER.items():
         if name in sys.modules:

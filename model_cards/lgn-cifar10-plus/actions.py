@@ -1,7 +1,8 @@
 """The learned actions by themselves: all generators of a network, to look at, apply, save and load without the model.
 
 `actions.safetensors` holds one float32 d x d matrix an action, `layers.{l}.groups.{k}.channels.{c}`; `actions.json`
-holds what `diagnostics` says about each. Neither they nor this module need transformers.
+holds what `diagnostics` says about each. (A network without groups has the identity for every filter, saved once.) Neither
+they nor this module need transformers.
 """
 
 from __future__ import annotations
