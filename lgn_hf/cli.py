@@ -77,6 +77,11 @@ def main() -> None:
     type=click.Path(path_type=Path),
     help="A run without groups to compare with: its folder or all_results.json.",
 )
+@option(
+    "--example",
+    multiple=True,
+    help="An image to publish too, shown on the card with what the model makes of it. Up to 8 of these.",
+)
 def publish(
     output_dir: Path,
     repo_id: str,
@@ -89,6 +94,7 @@ def publish(
     dataset: str | None,
     dataset_note: str | None,
     baseline: Path | None,
+    example: tuple[str, ...],
 ) -> None:
     """Publish a trained model in one commit.
 
@@ -99,7 +105,13 @@ def publish(
 
     target = folder or (output_dir if publication.is_built(output_dir) else output_dir / "hub")
     built = publication.build(
-        output_dir, target, repo_id=repo_id, dataset=dataset, dataset_note=dataset_note, baseline=baseline
+        output_dir,
+        target,
+        repo_id=repo_id,
+        dataset=dataset,
+        dataset_note=dataset_note,
+        baseline=baseline,
+        examples=example or None,
     )
     publication.validate(built)
     if dry_run:

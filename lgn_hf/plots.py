@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -456,6 +456,28 @@ def filter_plot(filters: Tensor, names: Sequence[str] | None = None) -> Figure:
     else:
         text = "colour filters, each scaled to its largest entry; mid-grey is 0"
         figure.text(0.5, 0.22 / figure.get_figheight(), text, ha="center", va="center", **text_style(QUIET))
+    return figure
+
+
+def image_plot(rows: Mapping[str, Sequence[np.ndarray]], captions: Sequence[str]) -> Figure:
+    """Rows of images, one for each of their versions, with texts below the last.
+
+    Args:
+        rows: a row's name, and its N images (H, W) or (H, W, 3), integers up to 255 or numbers in [0, 1].
+        captions: N texts.
+    """
+    images = [image for row in rows.values() for image in row]
+    blank = [""] * len(captions)
+    below = [*blank * (len(rows) - 1), *captions]
+    left = 0.75 if any(rows) else MARGIN
+    figure, axes = sheet([""] * len(images), below, columns=len(captions), cell=1.2, left=left, gap=0.08)
+    names = iter(rows)
+    for index, (ax, image) in enumerate(zip(axes, images, strict=True)):
+        most = 255 if np.issubdtype(image.dtype, np.integer) else 1
+        ax.imshow(image, cmap="gray", vmin=0, vmax=most, interpolation="nearest")
+        hide_ticks(ax)
+        if index % len(captions) == 0:
+            ax.set_ylabel(next(names), rotation=0, ha="right", va="center", **text_style(INK, TITLE))
     return figure
 
 

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,18 @@ from safetensors.torch import load_file
 from transformers.dynamic_module_utils import get_relative_imports
 
 from .actions import RECORDS_NAME, TENSORS_NAME, load_actions
-from .cards import BASELINE_NAME, CARD_NAME, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
+from .cards import BASELINE_NAME, CARD_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
 from .configuration_lgn import LGNConfig
+from .examples import EXAMPLES_NAME, draw_examples, find_examples, save_examples
 from .image_processing_lgn import WHITENING_NAME, LGNImageProcessor
 from .modeling_lgn import LGNForImageClassification, LGNForImageReconstruction
+from .plots import save_figure
 from .sources import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME, data_name, is_repo_id, kind_and_place
 
 PROCESSOR_NAME = "preprocessor_config.json"
 RUN_FILES = (CONFIG_NAME, WEIGHTS_NAME, PROCESSOR_NAME, RECIPE_NAME)  # and RESULTS_NAME, which a run writes last
 BUILT_FILES = (*RUN_FILES, RESULTS_NAME, CARD_NAME, TENSORS_NAME, RECORDS_NAME)
-OPTIONAL_FILES = (WHITENING_NAME, BASELINE_NAME, f"{FIGURES_NAME}/*.png")
+OPTIONAL_FILES = (WHITENING_NAME, BASELINE_NAME, f"{FIGURES_NAME}/*.png", f"{EXAMPLES_NAME}/*.png")
 MODULES = tuple(sorted(path.name for path in Path(__file__).parent.glob("*.py")))
 
 TASKS = {"classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
@@ -56,6 +58,7 @@ def build(
     dataset: str | None = None,
     dataset_note: str | None = None,
     baseline: str | os.PathLike | None = None,
+    examples: Sequence[Any] | None = None,
 ) -> Path:
     """Make the folder that is to be published, byte for byte the same whenever it is built from the same run.
 
@@ -71,6 +74,8 @@ def build(
         dataset: Hub id of the data, for a run whose data was a local folder (by default, that folder's name).
         dataset_note: what a reader must know of the data, for instance that it is a compressed copy.
         baseline: a run without groups on the same data (its folder or `all_results.json`), to be compared with.
+        examples: images to publish too, 8 at most, shown on the card with what the model makes of them; by default those
+            of a folder that was built before.
 
     Returns:
         `target`, absolute.
@@ -106,6 +111,9 @@ def build(
         actions.name = repo_id or target.name
         actions.save(partial)
         draw_figures(actions, partial)
+        paths = save_examples(find_examples(run) if examples is None else examples, processor, partial)
+        for name, figure in draw_examples(model, processor, paths).items():
+            save_figure(figure, partial / FIGURES_NAME / f"{name}.png", DPI)
         (partial / RECIPE_NAME).write_text(yaml.safe_dump(_public_recipe(recipe, name, dataset), sort_keys=False))
         _write_json(partial / RESULTS_NAME, _public_results(results, name, dataset, dataset_note))
         if others is not None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 import records
+import torch
 import yaml
 import zoo
 from conftest import ROOT
 
-from lgn_hf import LGNConfig
+from lgn_hf import LGNConfig, LGNImageProcessor
+from lgn_hf.examples import find_examples, save_examples
 from lgn_hf.publication import is_built
 
 TINY = {"num_groups": 2, "num_layers": 1, "filter_size": 3, "max_train_samples": 200}
@@ -96,7 +98,10 @@ def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
     assert "| `lgn-digits` | none | float32 | 1 | 1 |" in (tmp_path / "cards" / "README.md").read_text()
     assert float(rows[0]["test_accuracy"]) == records.read_results(tmp_path / "runs" / "lgn-digits-0")["test_accuracy"]
     assert rows[0]["parameters"] == rows[0]["parameters_of_free_filters"]
-    assert is_built(tmp_path / "cards" / "lgn-digits-reconstruction")
+    card = tmp_path / "cards" / "lgn-digits-reconstruction"
+    assert is_built(card)
+    assert len(find_examples(card)) == 8
+    assert "](figures/reconstructions.png)" in (card / "README.md").read_text()
     assert not (tmp_path / "cards" / "lgn-digits").exists()
 
     before = (tmp_path / "runs" / "lgn-digits-0" / "all_results.json").stat()
@@ -110,30 +115,35 @@ def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
 def test_a_folder_is_built_for_a_new_run_and_for_a_new_baseline(tmp_path, monkeypatch):
     built = []
 
-    def build(run, card, *, baseline, **_):
+    def build(run, card, *, baseline, examples, **_):
         built.append(baseline)
         save_run(card, run.name, **records.read_results(run))
+        save_examples(examples, LGNImageProcessor(), card)
         if baseline:
             (card / zoo.BASELINE_NAME).touch()
 
     monkeypatch.setattr(zoo, "build", build)
     monkeypatch.setattr(zoo, "is_built", lambda card: (card / "all_results.json").is_file())
+    monkeypatch.setattr(zoo.Run, "examples", lambda run, data: [torch.zeros(1, 28, 28, dtype=torch.uint8)])
     run = zoo.Run("lgn-mnist", "lgn-mnist", 1, 0, tmp_path / "lgn-mnist-0", baseline="free-mnist", publish=True)
     free = zoo.Run("free-mnist", "free-mnist", 1, 0, tmp_path / "free-mnist-0")
     save_run(run.folder, "lgn-mnist", steps=2, train_seconds=1.0)
     for _ in range(2):
-        zoo.finish(run, [free, run], tmp_path / "cards")
+        zoo.finish(run, [free, run], tmp_path / "cards", None)
     assert built == [None]
     save_run(run.folder, "lgn-mnist", steps=4, train_seconds=2.0)
-    zoo.finish(run, [free, run], tmp_path / "cards")
+    zoo.finish(run, [free, run], tmp_path / "cards", None)
     assert built == [None, None]
     save_run(free.folder, "free-mnist")
     longer = dataclasses.replace(free, epochs=2)
-    zoo.finish(longer, [longer, run], tmp_path / "cards")
+    zoo.finish(longer, [longer, run], tmp_path / "cards", None)
     assert built == [None, None]
     for _ in range(2):
-        zoo.finish(free, [free, run], tmp_path / "cards")
+        zoo.finish(free, [free, run], tmp_path / "cards", None)
     assert built == [None, None, free.folder]
+    (tmp_path / "cards" / "lgn-mnist" / "examples" / "1.png").unlink()
+    zoo.finish(run, [free, run], tmp_path / "cards", None)
+    assert built == [None, None, free.folder, free.folder]
 
 
 def save_run(folder: Path, model: str, seed: int = 0, **results) -> Path:

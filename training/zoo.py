@@ -16,13 +16,17 @@ from typing import Any
 
 import yaml
 from arguments import as_options
+from data import load_data
 from output import RESULTS_FILE
 from records import RECORDS, locked, read_results, record, update
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from lgn_hf.cards import BASELINE_NAME
+from lgn_hf.examples import MOST, find_examples
 from lgn_hf.publication import build, is_built
+from lgn_hf.sources import data_name
 
 HERE = Path(__file__).parent
 FOLDERS = {"ylecun/mnist": "mnist", "uoft-cs/cifar10": "cifar10"}  # in --data
@@ -51,8 +55,7 @@ class Run:
 
     def command(self, data: Path | None) -> list[str]:
         """What trains it; run again, what continues it."""
-        recipe = HERE / "recipes" / f"{self.recipe}.yaml"
-        fields = {**yaml.safe_load(recipe.read_text()), **self.options}
+        fields = self.fields
         fields = {
             **self.options,
             "dataset": local(fields["dataset"], data),
@@ -61,7 +64,22 @@ class Run:
             "seed": self.seed,
             "output_dir": self.folder,
         }
-        return [sys.executable, str(HERE / "run.py"), str(recipe), *as_options(fields), "--resume"]
+        return [sys.executable, str(HERE / "run.py"), str(self.recipe_file), *as_options(fields), "--resume"]
+
+    @property
+    def recipe_file(self) -> Path:
+        return HERE / "recipes" / f"{self.recipe}.yaml"
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Of its recipe, as it is trained."""
+        return {**yaml.safe_load(self.recipe_file.read_text()), **self.options}
+
+    def examples(self, data: Path | None) -> list[Tensor]:
+        """Some of its test images."""
+        source = local(self.fields["dataset"], data)
+        options = {"max_train_samples": 1, "max_test_samples": MOST, "needs_labels": False, "progress": False}
+        return [*load_data(source, seed=self.seed, train_val_split=0, **options).test.images]
 
 
 def local(dataset: str, data: Path | None) -> str:
@@ -123,14 +141,14 @@ def train(command: list[str]) -> None:
         raise subprocess.CalledProcessError(code, command)
 
 
-def finish(run: Run, queue: list[Run], cards: Path) -> None:
+def finish(run: Run, queue: list[Run], cards: Path, data: Path | None) -> None:
     """Record a complete run, in the tables too, and build what is published of it, and of those that are compared with it."""
     record(run.folder, cards / RECORDS, model=run.name)
     update(cards / RECORDS)
     with locked(cards / "folders"):
         for other in queue:
             if other.publish and other.is_done and run.name in (other.name, other.baseline):
-                publish(other, queue, cards / other.name)
+                publish(other, queue, cards / other.name, data)
 
 
 def is_baseline(other: Run, run: Run) -> bool:
@@ -138,21 +156,22 @@ def is_baseline(other: Run, run: Run) -> bool:
     return (other.name, other.seed, other.epochs) == (run.baseline, run.seed, run.epochs)
 
 
-def publish(run: Run, queue: list[Run], card: Path) -> None:
-    """Build the folder that is published, unless it is there and of this run and has its baseline."""
+def publish(run: Run, queue: list[Run], card: Path, data: Path | None) -> None:
+    """Build the folder that is published, unless it is there and of this run and has examples and its baseline."""
     baseline = next((r for r in queue if r.is_done and is_baseline(r, run)), None)
-    if is_built(card) and (baseline is None or (card / BASELINE_NAME).is_file()):
+    if is_built(card) and find_examples(card) and (baseline is None or (card / BASELINE_NAME).is_file()):
         there, here = read_results(card), read_results(run.folder)
         if all(there.get(name) == here[name] for name in here.keys() - PUBLISHED_OTHERWISE):
             return
-    dataset = yaml.safe_load((HERE / "recipes" / f"{run.recipe}.yaml").read_text())["dataset"].rpartition(":")[2]
+    dataset = data_name(run.fields["dataset"]).id
     build(
         run.folder,
         card,
         repo_id=f"lgn-hf/{run.name}",
         dataset=dataset,
-        dataset_note=NOTES.get(dataset),
+        dataset_note=NOTES.get(dataset or ""),
         baseline=baseline.folder if baseline else None,
+        examples=run.examples(data),
     )
 
 
@@ -188,7 +207,9 @@ def main(argv: list[str]) -> int:
                 if not run.is_done:
                     print(f"{run.name}, seed {run.seed}", flush=True)
                     train(run.command(args.data))
-                finish(run, queue, args.cards)  # of one that was done, too: it may have been stopped before it did
+                finish(
+                    run, queue, args.cards, args.data
+                )  # of one that was done, too: it may have been stopped before it did
         print_queue(wanted, Console())
     except (ValueError, OSError) as error:
         print(f"zoo.py: {' '.join(str(error).split())}", file=sys.stderr)
