@@ -48,6 +48,7 @@ def test_a_run_and_what_is_published_of_it_have_the_run_s_accuracy(trained_run, 
         assert result["accuracy"] == measured["test_accuracy"]
         assert result["loss"] == pytest.approx(measured["test_loss"], rel=1e-5)
         assert (result["images"], result["fingerprint"]) == (360, fingerprint(images))
+        assert {"machine", "versions", "commit", "date"} <= result.keys()
         assert (result["model"], result["dataset"], result["split"]) == (str(model), "digits", "test")
         assert f"accuracy │ {result['accuracy']:.4f}" in done.stdout
 

@@ -14,6 +14,7 @@ from arguments import Parser, RunArguments
 from data import ImageSet, fingerprint, load_data
 from evaluation import evaluate_split
 from processes import jointly
+from results import commit, machine, today, versions
 from rich.console import Console
 from rich.table import Table
 from run import MODELS, device_pixels, make_accelerator, run_program
@@ -77,7 +78,9 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
     Console().print(table)
     if args.output:
         args.output.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(args.output, json.dumps({**results, "fingerprint": fingerprint(images)}, indent=2) + "\n")
+        circumstances = {"machine": machine(accelerator), "versions": versions(), "commit": commit(), "date": today()}
+        results |= {"fingerprint": fingerprint(images), **circumstances}
+        write_whole(args.output, json.dumps(results, indent=2) + "\n")
 
 
 def load_trained(name: str) -> tuple[str, Any, LGNImageProcessor]:
