@@ -11,6 +11,7 @@ import math
 import statistics
 import sys
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,9 @@ def grouped(rows: list[dict[str, str]]) -> dict[tuple[str, ...], list[dict[str, 
     return groups
 
 
-def headlines(rows: list[dict[str, str]]) -> str:
-    """The table of NETWORKS: mean test accuracy over seeds of the longest training, beside the papers' numbers."""
+def headlines(rows: list[dict[str, str]], published: Collection[str] = ()) -> str:
+    """The table of NETWORKS: mean test accuracy over seeds of the longest training, beside the papers' numbers, with links to
+    the models that are published."""
     lines = ["| |" + "".join(f" {name} |" for name in DATA.values()), "|---|" + "--:|" * len(DATA)]
     groups = grouped(rows)
 
@@ -153,7 +155,8 @@ def headlines(rows: list[dict[str, str]]) -> str:
         mean = statistics.mean(100 * float(run["test_accuracy"]) for run in runs)
         seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
         paper = f"; paper {PAPER[model]}" if model in PAPER else ""
-        return f"{mean:.2f} % ({seeds}{epochs} epochs{paper})"
+        text = f"[{mean:.2f} %](model_cards/{model}/README.md)" if model in published else f"{mean:.2f} %"
+        return f"{text} ({seeds}{epochs} epochs{paper})"
 
     for pattern, words in NETWORKS.items():
         cells = [cell(pattern.format(data)) for data in DATA]
@@ -164,14 +167,16 @@ def headlines(rows: list[dict[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render(rows: list[dict[str, str]]) -> str:
-    """The table of all runs: mean over seeds, and the smallest and largest, beside the papers' numbers."""
+def render(rows: list[dict[str, str]], published: Collection[str] = ()) -> str:
+    """The table of all runs: mean over seeds, and the smallest and largest, beside the papers' numbers, with links to the
+    models that are published."""
     groups = grouped(rows)
     lines = [
         "| data | model | whitening | trained in | epochs | seeds | parameters | with free filters | test | papers |",
         "|---|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for (dataset, task, model, whitening, mixed, epochs), runs in sorted(groups.items()):
+        name = f"[`{model}`]({model}/README.md)" if model in published else f"`{model}`"
         metric = "test_accuracy" if task == "classification" else "test_relative_error"
         unit = " %" if task == "classification" else " % missed"
         parameters, free = (f"{int(runs[0][name]):,}" for name in ("parameters", "parameters_of_free_filters"))
@@ -184,7 +189,7 @@ def render(rows: list[dict[str, str]]) -> str:
             data = data.replace("rot-mnist:mnist", "rot-mnist").replace(":", " ")
             spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
             lines.append(
-                f"| {data} | `{model}` | {whitening} | {PRECISIONS[mixed]} | {epochs} | {len(values)} | {parameters} | {free} "
+                f"| {data} | {name} | {whitening} | {PRECISIONS[mixed]} | {epochs} | {len(values)} | {parameters} | {free} "
                 f"| {statistics.mean(values):.2f}{unit}{spread} | {PAPER.get(model + on, '')} |"
             )
     return "\n".join(lines) + "\n"
@@ -206,9 +211,15 @@ def insert(page: str, table: str) -> str:
 def update(records: Path) -> None:
     """Render the tables anew, on the page beside the records and on the one above, where these are."""
     with locked(records):
+        rows, published = read(records), find_published(records.parent)
         for folder, table in ((records.parent, render), (records.parent.parent, headlines)):
             if (page := folder / "README.md").is_file():
-                write_whole(page, insert(page.read_text(), table(read(records))))
+                write_whole(page, insert(page.read_text(), table(rows, published)))
+
+
+def find_published(cards: Path) -> set[str]:
+    """The models that have a folder."""
+    return {path.parent.name for path in cards.glob("*/config.json")}
 
 
 def main(argv: list[str]) -> int:

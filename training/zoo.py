@@ -142,13 +142,13 @@ def train(command: list[str]) -> None:
 
 
 def finish(run: Run, queue: list[Run], cards: Path, data: Path | None) -> None:
-    """Record a complete run, in the tables too, and build what is published of it, and of those that are compared with it."""
+    """Record a complete run, build what is published of it and of those that are compared with it, and render the tables."""
     record(run.folder, cards / RECORDS, model=run.name)
-    update(cards / RECORDS)
     with locked(cards / "folders"):
         for other in queue:
             if other.publish and other.is_done and run.name in (other.name, other.baseline):
                 publish(other, queue, cards / other.name, data)
+    update(cards / RECORDS)
 
 
 def is_baseline(other: Run, run: Run) -> bool:
