@@ -42,8 +42,9 @@ def save_examples(images: Sequence[Any], processor: LGNImageProcessor, folder: s
     if len(images) > MOST:
         raise ValueError(f"{len(images)} examples: a card has room for {MOST}")
     plain = _plain(processor)
-    images = [os.fspath(image) if isinstance(image, os.PathLike) else image for image in images]
-    pictures = plain.post_process_reconstruction(plain(images, return_tensors="pt")["pixel_values"]) if images else []
+    pictures = (
+        plain.post_process_reconstruction(plain([*images], return_tensors="pt")["pixel_values"]) if len(images) else []
+    )
     paths = [Path(folder, EXAMPLES_NAME, f"{number}.png") for number in range(1, len(pictures) + 1)]
     for picture, path in zip(pictures, paths, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,9 +69,8 @@ def draw_examples(model: Any, processor: LGNImageProcessor, paths: Sequence[Path
     """
     if not paths:
         return {}
-    names = [str(path) for path in paths]
-    images = _shown(_plain(processor)(names, return_tensors="pt")["pixel_values"])
-    pixel_values = processor(names, return_tensors="pt")["pixel_values"]
+    images = _shown(_plain(processor)([*paths], return_tensors="pt")["pixel_values"])
+    pixel_values = processor([*paths], return_tensors="pt")["pixel_values"]
     with torch.no_grad():
         outputs = model.eval()(pixel_values=pixel_values)
     answer: Tensor = outputs["logits" if "logits" in outputs else "reconstruction"]

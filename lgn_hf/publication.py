@@ -112,8 +112,8 @@ def build(
         actions.save(partial)
         draw_figures(actions, partial)
         paths = save_examples(find_examples(run) if examples is None else examples, processor, partial)
-        for name, figure in draw_examples(model, processor, paths).items():
-            save_figure(figure, partial / FIGURES_NAME / f"{name}.png", DPI)
+        for kind, figure in draw_examples(model, processor, paths).items():
+            save_figure(figure, partial / FIGURES_NAME / f"{kind}.png", DPI)
         (partial / RECIPE_NAME).write_text(yaml.safe_dump(_public_recipe(recipe, name, dataset), sort_keys=False))
         _write_json(partial / RESULTS_NAME, _public_results(results, name, dataset, dataset_note))
         if others is not None:

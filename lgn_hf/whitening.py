@@ -19,7 +19,7 @@ from torch import Tensor
 
 
 def fit_zca(images: Tensor, eps: float = 1e-8) -> ZCAWhitening:
-    """Fit ZCA whitening ("Learning Linear Groups in Neural Networks", appendix C).
+    """Fit ZCA whitening, as in the code of "Learning Linear Groups in Neural Networks".
 
     With the training covariance of the pixels, Cov = U diag(s) U^T,
 

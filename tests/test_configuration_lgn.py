@@ -197,3 +197,20 @@ def test_a_wrong_value_in_a_file_is_refused(tmp_path):
 
 def test_auto_config_builds_it():
     assert AutoConfig.for_model("lgn", group_order=2).num_filters == 10
+
+
+def test_the_papers_names_are_aliases(tmp_path):
+    config = LGNConfig(K=7, p=3, L=2)
+    assert (config.num_groups, config.group_order, config.num_layers) == (config.K, config.p, config.L) == (7, 3, 2)
+    config.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text()).keys().isdisjoint("KpL")
+    assert LGNConfig.from_pretrained(tmp_path, K=6).num_groups == 6
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [({"K": 0}, "num_groups=0: must be"), ({"p": 3, "group_order": 2}, "p=3 and group_order=2 are one field")],
+)
+def test_an_alias_is_checked_like_its_field(fields, message):
+    with pytest.raises(ValueError, match=message):
+        LGNConfig(**fields)

@@ -146,9 +146,8 @@ class TestEveryKindOfImage:
     def test_a_path(self, tmp_path):
         for image in (Image.fromarray(GREY), Image.fromarray(GREY * np.uint16(257))):
             image.save(tmp_path / "image.png")
-            assert torch.equal(
-                pixels(LGNImageProcessor(12), str(tmp_path / "image.png")), pixels(LGNImageProcessor(12), GREY)
-            )
+            for path in (tmp_path / "image.png", str(tmp_path / "image.png")):
+                assert torch.equal(pixels(LGNImageProcessor(12), path), pixels(LGNImageProcessor(12), GREY))
 
     def test_a_mixed_batch(self):
         values = pixels(LGNImageProcessor(12, 1), [Image.fromarray(COLOUR), GREY, [torch.ones(3, 40, 30)]])

@@ -118,6 +118,16 @@ def test_a_loaded_model_saves_the_same_files_again(classifier, tmp_path):
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+def test_a_model_is_not_left_on_the_disk(classifier, tmp_path):
+    """Its actions would be read before they are there."""
+    _, folder = classifier
+    with pytest.raises(ValueError, match=r"device_map=\{'': 'disk'\} would leave parts"):
+        LGNForImageClassification.from_pretrained(
+            folder, device_map={"": "disk"}, offload_folder=str(tmp_path / "offload")
+        )
+    assert LGNForImageClassification.from_pretrained(folder, device_map="auto").device.type != "meta"
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("name", ["learned", "rotation-60", "cyclic"])
 def test_loading_in_a_given_dtype_is_casting(name, dtype, tmp_path):

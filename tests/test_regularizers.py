@@ -1,5 +1,6 @@
 """Invertibility losses: equations 12 and 14 and appendix B, for one matrix and summed over a network."""
 
+import copy
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ import reference
 import torch
 from networks import LEARNED, NETWORKS, check_gradients, make_model, make_used_model
 
-from lgn_hf import regularizers
+from lgn_hf import LGNConfig, LGNModel, regularizers
 from lgn_hf.regularizers import inverse_loss, logdet_loss, nuclear_loss, polar_factor
 
 EXACT = {"rtol": 0, "atol": 1e-10}
@@ -196,3 +197,18 @@ def test_the_loss_is_computed_in_float32_at_least(regularizer):
     narrow, wide = model.regularization_loss(), model.float().regularization_loss()
     assert narrow.dtype == torch.float32
     assert torch.equal(narrow, wide)
+
+
+@pytest.mark.parametrize("action", ["learned", "left", "cyclic"])
+def test_a_replica_of_data_parallel_is_regularized_too(action):
+    """Its parameters are plain tensors, which `parameters()` does not list."""
+    config = LGNConfig(image_size=8, num_groups=2, group_order=2, filter_size=3, action=action, regularizer="inverse")
+    model = LGNModel(config)
+    replica = copy.deepcopy(model)
+    for module in replica.modules():
+        for name, parameter in [*module._parameters.items()]:
+            del module._parameters[name]
+            setattr(module, name, None if parameter is None else parameter.detach())
+    assert not list(replica.parameters())
+    assert replica.regularization_loss().item() == pytest.approx(model.regularization_loss().item())
+    assert replica.regularization_loss() > 0

@@ -11,7 +11,7 @@ import math
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
 KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening", "mixed_precision")
 
 Row = dict[str, Any]
+Key = tuple[str, ...]
+NONE: Mapping[str, Key] = {}
 
 
 def read_results(run: Path) -> Row:
@@ -132,16 +134,20 @@ def record(run: Path, path: Path, *, model: str | None = None) -> None:
         write_whole(path, text.getvalue())
 
 
-def grouped(rows: list[dict[str, str]]) -> dict[tuple[str, ...], list[dict[str, str]]]:
-    """Runs that differ in their seed alone: (dataset, task, model, whitening, mixed_precision, epochs) -> rows."""
-    groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
+def key_of(row: Row) -> Key:
+    """What runs have in common that differ in their seed alone."""
+    return tuple(str(row[name]) for name in ("dataset", "task", "model", "whitening", "mixed_precision", "epochs"))
+
+
+def grouped(rows: list[dict[str, str]]) -> dict[Key, list[dict[str, str]]]:
+    """Runs that differ in their seed alone."""
+    groups: dict[Key, list[dict[str, str]]] = defaultdict(list)
     for row in rows:
-        key = ("dataset", "task", "model", "whitening", "mixed_precision", "epochs")
-        groups[tuple(row[name] for name in key)].append(row)
+        groups[key_of(row)].append(row)
     return groups
 
 
-def headlines(rows: list[dict[str, str]], published: Collection[str] = ()) -> str:
+def headlines(rows: list[dict[str, str]], published: Mapping[str, Key] = NONE) -> str:
     """The table of NETWORKS: mean test accuracy over seeds of the longest training, beside the papers' numbers, with links to
     the models that are published."""
     lines = ["| |" + "".join(f" {name} |" for name in DATA.values()), "|---|" + "--:|" * len(DATA)]
@@ -151,11 +157,12 @@ def headlines(rows: list[dict[str, str]], published: Collection[str] = ()) -> st
         found = {key: runs for key, runs in groups.items() if key[2] == model}
         if not found:
             return ""
-        (*_, epochs), runs = max(found.items(), key=lambda item: (float(item[0][-1]), len(item[1])))
+        key, runs = max(found.items(), key=lambda item: (float(item[0][-1]), len(item[1])))
+        epochs = key[-1]
         mean = statistics.mean(100 * float(run["test_accuracy"]) for run in runs)
         seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
         paper = f"; paper {PAPER[model]}" if model in PAPER else ""
-        text = f"[{mean:.2f} %](model_cards/{model}/README.md)" if model in published else f"{mean:.2f} %"
+        text = f"[{mean:.2f} %](model_cards/{model}/README.md)" if published.get(model) == key else f"{mean:.2f} %"
         return f"{text} ({seeds}{epochs} epochs{paper})"
 
     for pattern, words in NETWORKS.items():
@@ -167,7 +174,7 @@ def headlines(rows: list[dict[str, str]], published: Collection[str] = ()) -> st
     return "\n".join(lines) + "\n"
 
 
-def render(rows: list[dict[str, str]], published: Collection[str] = ()) -> str:
+def render(rows: list[dict[str, str]], published: Mapping[str, Key] = NONE) -> str:
     """The table of all runs: mean over seeds, and the smallest and largest, beside the papers' numbers, with links to the
     models that are published."""
     groups = grouped(rows)
@@ -175,8 +182,9 @@ def render(rows: list[dict[str, str]], published: Collection[str] = ()) -> str:
         "| data | model | whitening | trained in | epochs | seeds | parameters | with free filters | test | papers |",
         "|---|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    for (dataset, task, model, whitening, mixed, epochs), runs in sorted(groups.items()):
-        name = f"[`{model}`]({model}/README.md)" if model in published else f"`{model}`"
+    for key, runs in sorted(groups.items(), key=lambda item: (*item[0][:-1], float(item[0][-1]))):
+        dataset, task, model, whitening, mixed, epochs = key
+        name = f"[`{model}`]({model}/README.md)" if published.get(model) == key else f"`{model}`"
         metric = "test_accuracy" if task == "classification" else "test_relative_error"
         unit = " %" if task == "classification" else " % missed"
         parameters, free = (f"{int(runs[0][name]):,}" for name in ("parameters", "parameters_of_free_filters"))
@@ -217,9 +225,13 @@ def update(records: Path) -> None:
                 write_whole(page, insert(page.read_text(), table(rows, published)))
 
 
-def find_published(cards: Path) -> set[str]:
-    """The models that have a folder."""
-    return {path.parent.name for path in cards.glob("*/config.json")}
+def find_published(cards: Path) -> dict[str, Key]:
+    """The models that have a folder, each with what its run has in common with those of other seeds."""
+    folders = [path.parent for path in cards.glob(f"*/{RESULTS_FILE}")]
+    return {
+        folder.name: key_of(row_of(read_results(folder), LGNConfig.from_pretrained(folder), folder.name))
+        for folder in folders
+    }
 
 
 def main(argv: list[str]) -> int:

@@ -130,13 +130,15 @@ def train(command: list[str]) -> None:
     """
     process = subprocess.Popen(command)
     before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    while True:
-        try:
-            code = process.wait()
-            break
-        except KeyboardInterrupt:
-            continue
-    signal.signal(signal.SIGTERM, before)
+    try:
+        while True:
+            try:
+                code = process.wait()
+                break
+            except KeyboardInterrupt:
+                continue
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if code:
         raise subprocess.CalledProcessError(code, command)
 
@@ -146,9 +148,15 @@ def finish(run: Run, queue: list[Run], cards: Path, data: Path | None) -> None:
     record(run.folder, cards / RECORDS, model=run.name)
     with locked(cards / "folders"):
         for other in queue:
-            if other.publish and other.is_done and run.name in (other.name, other.baseline):
+            if run.name in (other.name, other.baseline) and is_published(other, queue):
                 publish(other, queue, cards / other.name, data)
     update(cards / RECORDS)
+
+
+def is_published(run: Run, queue: list[Run]) -> bool:
+    """Whether a run becomes its model's folder: the longest of those that are done does."""
+    longest = max((r.epochs for r in queue if r.name == run.name and r.publish and r.is_done), default=None)
+    return run.publish and run.is_done and run.epochs == longest
 
 
 def is_baseline(other: Run, run: Run) -> bool:

@@ -40,6 +40,9 @@ class LGNConfig(PreTrainedConfig):
     """
 
     model_type = "lgn"
+    attribute_map = {"K": "num_groups", "p": "group_order", "L": "num_layers"}  # noqa: RUF012  (the papers' names)
+    # What `Trainer` is not to gather as predictions beside the logits or the reconstruction.
+    keys_to_ignore_at_inference = ["task_loss", "regularization_loss", "hidden_states"]  # noqa: RUF012
     _auto_class = "AutoConfig"
 
     image_size: int = _field(28, "height and width H of the (square) images, pixels")
@@ -86,6 +89,13 @@ class LGNConfig(PreTrainedConfig):
     )
 
     def __post_init__(self, **kwargs):
+        for alias in self.attribute_map.keys() & kwargs.keys():
+            name = self.attribute_map[alias]
+            if getattr(self, name) not in (getattr(type(self), name), kwargs[alias]):
+                raise ValueError(
+                    f"{alias}={kwargs[alias]!r:.80} and {name}={getattr(self, name)!r:.80} are one field: give one"
+                )
+            setattr(self, name, kwargs.pop(alias))
         own = [f.name for f in fields(LGNConfig) if "help" in f.metadata] + ["num_labels"]
         labels, names, most = kwargs.get("num_labels", 1), self.id2label, LARGEST["num_labels"]
         if isinstance(labels, bool) or not isinstance(labels, int) or not 1 <= labels <= most:

@@ -41,7 +41,7 @@ class LGNImageProcessor(BaseImageProcessor):
     """Prepares images for a Linear Group Network exactly as its training images were prepared.
 
     Every image is brought to 8 bits, `num_channels` channels and `image_size` x `image_size` pixels, standardised per
-    channel and whitened ("Learning Linear Groups in Neural Networks", appendix C):
+    channel and whitened, as in the code of "Learning Linear Groups in Neural Networks":
 
         pixel_values = whiten((image / 255 - image_mean) / image_std).
 
@@ -275,7 +275,8 @@ class LGNImageProcessor(BaseImageProcessor):
 
     def _convert(self, image: Any, input_data_format: str | None) -> Tensor:
         """One image as uint8 (num_channels, image_size, image_size)."""
-        if isinstance(image, str):
+        if isinstance(image, (str, os.PathLike)):
+            image = os.fspath(image)
             image = _open(image) if os.path.isfile(image) else load_image(image)
         if isinstance(image, Image.Image) and (image.mode in ("I", "F") or image.mode.startswith("I;16")):
             image = np.array(image)  # Pillow would clip to 0..255 where more bits need rescaling

@@ -32,6 +32,8 @@ class GroupAction(nn.Module):
     Subclasses override `generators`, and more where they know a better way than powers of the generator.
     """
 
+    is_learned = False  # whether the generators depend on parameters (which replicas of `DataParallel` do not list)
+
     def __init__(self, config: LGNConfig):
         super().__init__()
         self.order = config.group_order
@@ -41,11 +43,6 @@ class GroupAction(nn.Module):
     @property
     def dim(self) -> int:
         return self.size**2
-
-    @property
-    def is_learned(self) -> bool:
-        """Whether the generators depend on parameters."""
-        return any(True for _ in self.parameters())
 
     def generators(self, like: Tensor) -> Tensor:
         """The generators A, (L', K', C', d, d), in the dtype and on the device of `like`."""
@@ -80,6 +77,8 @@ class GroupAction(nn.Module):
 class LearnedAction(GroupAction):
     """A free matrix, by default per (layer, group, channel): the LGN."""
 
+    is_learned = True
+
     def __init__(self, config: LGNConfig):
         super().__init__(config)
         self.weight = nn.Parameter(torch.empty(*self.batch_shape, self.dim, self.dim))
@@ -96,6 +95,8 @@ class LearnedAction(GroupAction):
 
 class LeftAction(GroupAction):
     """W -> A_n W: the n x n matrices of Proposition 1, I (x) A_n on vec(W), which treat every column alike."""
+
+    is_learned = True
 
     def __init__(self, config: LGNConfig):
         super().__init__(config)
@@ -169,6 +170,8 @@ class CyclicAction(GroupAction):
 
     P shifts by one within consecutive blocks of p coordinates; the d mod p coordinates left over stay.
     """
+
+    is_learned = True
 
     def __init__(self, config: LGNConfig):
         super().__init__(config)

@@ -141,7 +141,7 @@ class LGNPreTrainedModel(PreTrainedModel):
             OSError: the weights cannot be read, lack a tensor of this model, or hold NaN or infinity. With
                 `ignore_mismatched_sizes` a model of another kind (`config.architectures`) may lack the head, which is
                 drawn anew: to fine-tune an encoder.
-            ValueError: the configuration has a wrong value.
+            ValueError: the configuration has a wrong value, or `device_map` offloads parts of the model.
             RuntimeError: a tensor has another shape than the configuration says (unless `ignore_mismatched_sizes`,
                 which draws it anew, for instance a classifier for other labels).
         """
@@ -170,6 +170,11 @@ class LGNPreTrainedModel(PreTrainedModel):
             raise OSError(
                 f"{pretrained_model_name_or_path} has tensors that this {cls.__name__} would drop: "
                 + ", ".join(surplus)
+            )
+        if any(tensor.is_meta for tensor in model.state_dict().values()):
+            raise ValueError(
+                f"device_map={kwargs.get('device_map')!r:.80} would leave parts of {pretrained_model_name_or_path} out of memory: "
+                "must be a device, on which all of it is (filters are made of all actions at once)"
             )
         broken = [key for key, tensor in model.state_dict().items() if not tensor.isfinite().all()]
         if broken:
@@ -262,6 +267,15 @@ class LGNPreTrainedModel(PreTrainedModel):
         return tensor.expand(self.config.num_layers, self.config.num_groups, *tensor.shape[2:])
 
 
+def _invert_missing(model: LGNModel, keys: Any) -> None:
+    """A state that was saved without auxiliary matrices has those that belong to its actions."""
+    missing = [key for key in keys.missing_keys if key.rpartition(".")[2] == "auxiliary_inverses"]
+    if missing and model.auxiliary_inverses is not None:
+        keys.missing_keys[:] = [key for key in keys.missing_keys if key not in missing]
+        with torch.no_grad():
+            model.auxiliary_inverses.copy_(model.inverses())
+
+
 class LGNModel(LGNPreTrainedModel):
     """The unfolded network: L steps of convolutional FISTA (`unfold`) whose filters are orbits of group actions.
 
@@ -290,6 +304,7 @@ class LGNModel(LGNPreTrainedModel):
         if config.regularizer == "inverse" and self.action.is_learned:
             dim = config.filter_dim
             self.auxiliary_inverses = nn.Parameter(torch.empty(*self.action.batch_shape, dim, dim))
+            self.register_load_state_dict_post_hook(_invert_missing)
         self.post_init()
 
     def reset_parameters(self) -> None:
@@ -302,10 +317,14 @@ class LGNModel(LGNPreTrainedModel):
         init.ones_(self.threshold)
         if self.auxiliary_inverses is not None:
             if all(getattr(p, "_is_hf_initialized", False) for p in self.action.parameters()):
-                inverses = torch.linalg.pinv(self.action.generators(self.basis.double()))
+                inverses = self.inverses()
             else:
                 inverses = random_unit_norm(self.auxiliary_inverses)
             init.copy_(self.auxiliary_inverses, inverses)
+
+    def inverses(self) -> Tensor:
+        """The inverses of the generators, float64: (L', K', C', d, d)."""
+        return torch.linalg.pinv(self.action.generators(self.basis.double()))
 
     @property
     def wide_basis(self) -> Tensor:

@@ -387,8 +387,8 @@ def load_actions(repo_or_folder: str | os.PathLike, revision: str | None = None)
 
     Example:
         >>> actions = load_actions("user/lgn-mnist")
-        >>> [row["label"] for row in actions[0].table()]
-        ['Toeplitz', None, 'rotation by 57 degrees after pooling r=3', None, 'Toeplitz']
+        >>> actions.matrices.shape  # layers, groups, channels, d, d
+        torch.Size([4, 5, 1, 36, 36])
     """
     folder = Path(repo_or_folder)
     if not folder.is_dir():
