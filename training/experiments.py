@@ -31,7 +31,7 @@ from results import commit, machine, today, versions
 from rich.console import Console
 from torch import Tensor
 from tqdm.auto import tqdm
-from trained import SIZE, Row, dft, structures
+from trained import SIZE, Row, codes, dft, structures
 from transformers.utils import logging
 from transforms import epoch_indices, seeded_generator
 
@@ -393,7 +393,7 @@ def _recovery_chart(rows: list[Row]) -> Figure:
 # The program
 
 EXPERIMENTS = {
-    function.__name__: function for function in (known, patches, structures, dft, regularizers, limits, planted)
+    function.__name__: function for function in (known, patches, structures, dft, codes, regularizers, limits, planted)
 }
 
 
@@ -403,8 +403,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         "name", choices=EXPERIMENTS, help="; ".join(f"{name}: {f.__doc__}" for name, f in EXPERIMENTS.items())
     )
     parser.add_argument(
-        "--source", nargs="+", default=[], metavar="FOLDER", help="folders of trained models: structures, dft"
+        "--source", nargs="+", default=[], metavar="FOLDER", help="folders of trained models: structures, dft, codes"
     )
+    parser.add_argument("--data", type=Path, help="folder of mnist/ and cifar10/, else from the Hub: codes")
     parser.add_argument("--dataset", default="digits", help="as for run.py: patches, regularizers")
     parser.add_argument("--quick", action="store_true", help="the same on less, in seconds")
     parser.add_argument("--output_dir", type=Path, help="folder of result.json and figures; default runs/NAME")

@@ -1,4 +1,4 @@
-"""What trained models learned: the structures of their actions, and what the Fourier basis makes of them."""
+"""What trained models learned: the structures of their actions, what the Fourier basis makes of them, and their codes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import argparse
 import hashlib
 import itertools
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from charts import Panel, draw, range_chart
+from data import fingerprint, load_data
+from evaluate_model import load_trained
 from matplotlib.figure import Figure
 from torch import Tensor
 from transforms import seeded_generator
+from zoo import local
 
 from lgn_hf.actions import Actions
 from lgn_hf.comparison import compare
 from lgn_hf.diagnostics import MAX_ORDER, permutation_test, scores
-from lgn_hf.plots import dft_plot
+from lgn_hf.plots import code_plot, dft_plot
 from lgn_hf.portraits import STRUCTURES, portraits, summary
 from lgn_hf.sources import Source, open_source
 
 SIZE = 6  # pixels, the side of the papers' filters and patches
+IMAGES = 1000  # whose codes are looked at
+NEVER, ALWAYS = 0.01, 0.99  # share of positions where a filter is on
 
 Row = dict[str, Any]
 
@@ -96,21 +102,22 @@ def beyond_chance(actions: Actions) -> list[Row]:
 def _structure_chart(actions: dict[str, list[Row]]) -> Figure:
     """Models by rows: how far beyond chance each structure is over all actions, and how far A^p is from the identity."""
 
-    def span(found: list[float | None]) -> tuple[float, float, float] | None:
-        values = [value for value in found if value is not None]
-        return (min(values), statistics.median(values), max(values)) if values else None
-
     panels = [
         Panel(
             structure.replace("_", " "),
-            [span([row["z"][structure] for row in rows]) for rows in actions.values()],
+            [_span([row["z"][structure] for row in rows]) for rows in actions.values()],
             references=[0.0] * len(actions),
         )
         for structure in STRUCTURES
     ]
-    residuals = [span([row["residual of A^p"] for row in rows]) for rows in actions.values()]
+    residuals = [_span([row["residual of A^p"] for row in rows]) for rows in actions.values()]
     panels.append(Panel("A^p from cI", residuals, limits=(-0.05, 1.05)))
     return range_chart(list(actions), panels, measured="z of the median action, from the smallest to the largest")
+
+
+def _span(found: Sequence[float | None]) -> tuple[float, float, float] | None:
+    values = [value for value in found if value is not None]
+    return (min(values), statistics.median(values), max(values)) if values else None
 
 
 def dft(args: argparse.Namespace) -> Row:
@@ -153,3 +160,75 @@ def dft_shares(matrix: Tensor) -> dict[str, float]:
 
 def _dft_figure(shown: dict[str, Tensor], which: slice) -> Figure:
     return dft_plot(torch.stack([*shown.values()][which]), [*shown][which])
+
+
+def codes(args: argparse.Namespace) -> Row:
+    """How sparse are codes? Of each layer: share of non-zeros, and filters that are never on (at 1 % of positions or less) or always"""
+    if not args.source:
+        raise ValueError("codes looks at trained models: name their folders with --source")
+    rows, shares, digests, drawn = [], {}, {}, []
+    for given, (name, source) in zip(args.source, sources(args).items(), strict=True):
+        if "dataset" not in source.recipe:
+            raise ValueError(
+                f"{given}: codes are of images, and it does not say what it was trained on (all_results.json)"
+            )
+        _, network, processor = load_trained(given)
+        images = load_data(
+            local(source.recipe["dataset"], args.data),
+            seed=args.seed,
+            train_val_split=0,
+            image_size=processor.image_size,
+            num_channels=processor.num_channels,
+            needs_labels=False,
+            max_train_samples=1,
+            max_test_samples=IMAGES // 10 if args.quick else IMAGES,
+        ).test
+        on, first = active_shares(network, processor.pixel_values(images.images))
+        thresholds = network.thresholds().detach()
+        rows += [
+            {
+                "model": name,
+                "layer": layer,
+                "non-zero": share.mean().item(),
+                "filters": share.numel(),
+                "never on": int((share <= NEVER).sum()),
+                "never on, by power": [int((power <= NEVER).sum()) for power in share.T],
+                "always on": int((share >= ALWAYS).sum()),
+                "median threshold": thresholds[layer].median().item(),
+            }
+            for layer, share in enumerate(on)
+        ]
+        shares[name], digests[name] = on, fingerprint(images)
+        picture = images.images[0].double() / 255
+        drawn.append(draw(args, f"{name}-codes", code_plot(picture, [*first], network.config.group_order)))
+    panels = [
+        Panel(
+            ("W", "AW")[power] if power < 2 else f"$A^{{{power}}}W$",
+            [_span(on[..., power].flatten().tolist()) if power < on.shape[-1] else None for on in shares.values()],
+            limits=(-0.05, 1.05),
+        )
+        for power in range(max(on.shape[-1] for on in shares.values()))
+    ]
+    chart = range_chart(
+        [*shares], panels, measured="share of positions where a filter of this power is on: smallest, median, largest"
+    )
+    return {
+        "rows": rows,
+        "images": len(images),
+        "data": {"source": [*digests], "fingerprint": digests},
+        "figures": [draw(args, "codes", chart), *drawn],
+    }
+
+
+@torch.no_grad()
+def active_shares(network: Any, pixel_values: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Of each filter the share of images and positions where its code is not zero, (L, K, p); and the codes of the first image,
+    each (K*p, H', W')."""
+    network.eval()
+    config, counts, first = network.config, torch.zeros((), dtype=torch.float64), []
+    for batch in pixel_values.split(100):
+        hidden = network(batch, output_hidden_states=True).hidden_states
+        first = first or [code[0] for code in hidden]
+        counts = counts + torch.stack([(code != 0).double().mean((2, 3)).sum(0) for code in hidden])
+    shares = counts / len(pixel_values)
+    return shares.view(config.num_layers, config.num_groups, config.group_order), first
