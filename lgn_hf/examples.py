@@ -69,8 +69,9 @@ def draw_examples(model: Any, processor: LGNImageProcessor, paths: Sequence[Path
     """
     if not paths:
         return {}
-    images = _shown(_plain(processor)([*paths], return_tensors="pt")["pixel_values"])
-    pixel_values = processor([*paths], return_tensors="pt")["pixel_values"]
+    names = [str(path) for path in paths]
+    images = _shown(_plain(processor)(names, return_tensors="pt")["pixel_values"])
+    pixel_values = processor(names, return_tensors="pt")["pixel_values"]
     with torch.no_grad():
         outputs = model.eval()(pixel_values=pixel_values)
     answer: Tensor = outputs["logits" if "logits" in outputs else "reconstruction"]

@@ -167,6 +167,7 @@ def codes(args: argparse.Namespace) -> Row:
     if not args.source:
         raise ValueError("codes looks at trained models: name their folders with --source")
     rows, shares, digests, drawn = [], {}, {}, []
+    most = IMAGES // 10 if args.quick else IMAGES
     for given, (name, source) in zip(args.source, sources(args).items(), strict=True):
         if "dataset" not in source.recipe:
             raise ValueError(
@@ -181,7 +182,7 @@ def codes(args: argparse.Namespace) -> Row:
             num_channels=processor.num_channels,
             needs_labels=False,
             max_train_samples=1,
-            max_test_samples=IMAGES // 10 if args.quick else IMAGES,
+            max_test_samples=most,
         ).test
         on, first = active_shares(network, processor.pixel_values(images.images))
         thresholds = network.thresholds().detach()
@@ -214,7 +215,7 @@ def codes(args: argparse.Namespace) -> Row:
     )
     return {
         "rows": rows,
-        "images": len(images),
+        "images": most,
         "data": {"source": [*digests], "fingerprint": digests},
         "figures": [draw(args, "codes", chart), *drawn],
     }
