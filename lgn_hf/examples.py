@@ -69,7 +69,7 @@ def draw_examples(model: Any, processor: LGNImageProcessor, paths: Sequence[Path
     """
     if not paths:
         return {}
-    names = [str(path) for path in paths]
+    names: list[Any] = [str(path) for path in paths]
     images = _shown(_plain(processor)(names, return_tensors="pt")["pixel_values"])
     pixel_values = processor(names, return_tensors="pt")["pixel_values"]
     with torch.no_grad():
