@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .image_processing_lgn import LGNImageProcessor
-from .plots import image_plot
+from .plots import code_plot, image_plot
 
 EXAMPLES_NAME = "examples"
 MOST = 8
@@ -62,7 +62,7 @@ def draw_examples(model: Any, processor: LGNImageProcessor, paths: Sequence[Path
 
     Returns:
         by its name, `predictions`: each image with its most probable label; or `reconstructions`: x, x', and the share
-        |x - x'|^2 / |x|^2 of the energy that is missed. Nothing where there are no examples.
+        |x - x'|^2 / |x|^2 of the energy that is missed. And `codes`, of the first image. Nothing where there are no examples.
 
     Raises:
         ValueError: an image cannot be read, or an answer is not finite.
@@ -70,18 +70,21 @@ def draw_examples(model: Any, processor: LGNImageProcessor, paths: Sequence[Path
     if not paths:
         return {}
     names: list[Any] = [str(path) for path in paths]
-    images = _shown(_plain(processor)(names, return_tensors="pt")["pixel_values"])
-    pixel_values = processor(names, return_tensors="pt")["pixel_values"]
+    plain, pixel_values = (each(names, return_tensors="pt")["pixel_values"] for each in (_plain(processor), processor))
+    images = _shown(plain)
     with torch.no_grad():
-        outputs = model.eval()(pixel_values=pixel_values)
+        outputs = model.eval()(pixel_values=pixel_values, output_hidden_states=True)
     answer: Tensor = outputs["logits" if "logits" in outputs else "reconstruction"]
     if not answer.isfinite().all():
         raise ValueError("the model's answer to an example is not finite")
+    order = model.config.group_order if model.config.group_order > 1 else None
+    figures = {"codes": code_plot(plain[0], [code[0] for code in outputs["hidden_states"]], order)}
     if "logits" in outputs:
         labels = model.config.id2label or {}
         best = answer.double().softmax(-1).max(-1)
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return {"predictions": image_plot({"": images}, [f"{labels.get(i, i)}\n{100 * p:.1f} %" for i, p in pairs])}
+        captions = [f"{labels.get(i, i)}\n{100 * p:.1f} %" for i, p in pairs]
+        return {"predictions": image_plot({"": images}, captions), **figures}
 
     energy, missed = (x.square().sum((1, 2, 3)) for x in (pixel_values, pixel_values - answer))
     rows = {"image": images}
@@ -92,7 +95,7 @@ def draw_examples(model: Any, processor: LGNImageProcessor, paths: Sequence[Path
     back = processor.post_process_reconstruction(answer)
     rows["as an\nimage" if processor.whitening != "none" else "recon-\nstructed"] = [*map(np.asarray, back)]
     shares = (missed / energy.clamp_min(1e-12)).tolist()
-    return {"reconstructions": image_plot(rows, [f"{100 * share:.2f} %" for share in shares])}
+    return {"reconstructions": image_plot(rows, [f"{100 * share:.2f} %" for share in shares]), **figures}
 
 
 def _plain(processor: LGNImageProcessor) -> LGNImageProcessor:

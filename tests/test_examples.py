@@ -70,8 +70,9 @@ def test_what_cannot_be_shown_is_refused_before_anything_is_written(images, mess
 
 def test_a_classifier_s_card_shows_what_it_predicts(trained_run, photographs, tmp_path):
     folder = build(trained_run, tmp_path / "folder", repo_id=NAME, examples=photographs)
-    assert {"examples/1.png", "examples/2.png", "figures/predictions.png"} <= contents(folder).keys()
-    assert "](figures/predictions.png)" in (folder / "README.md").read_text()
+    figures = {"figures/predictions.png", "figures/codes.png"}
+    assert {"examples/1.png", "examples/2.png", *figures} <= contents(folder).keys()
+    assert all(f"]({name})" in (folder / "README.md").read_text() for name in figures)
     with Image.open(folder / "figures" / "predictions.png") as figure:
         assert figure.width > 3 * figure.height / 2
 
@@ -94,7 +95,8 @@ def test_a_reconstruction_is_shown_beside_its_image(tmp_path, whitening):
     model = LGNForImageReconstruction(
         LGNConfig(image_size=12, num_groups=2, group_order=2, num_layers=2, filter_size=3)
     )
-    figure = draw_examples(model, processor, save_examples(images[:3], processor, tmp_path))["reconstructions"]
+    figures = draw_examples(model, processor, save_examples(images[:3], processor, tmp_path))
+    figure = figures["reconstructions"]
     pixel_values = processor.pixel_values(images[:3])
     with torch.no_grad():
         error = model.eval()(pixel_values).reconstruction - pixel_values
@@ -102,6 +104,9 @@ def test_a_reconstruction_is_shown_beside_its_image(tmp_path, whitening):
     assert texts_of(figure) == [f"{share:.2f} %" for share in shares.tolist()]
     between = [] if whitening == "none" else ["whitened", "reconstructed"]
     assert row_names(figure) == ["image", *between, "as an image" if between else "reconstructed"]
+    shares = [(code[0] != 0).double().mean() for code in model(pixel_values, output_hidden_states=True).hidden_states]
+    below = [text for text in texts_of(figures["codes"]) if "non-zero" in text]
+    assert below == [f"{share:.1%} non-zero" for share in shares]
     shown = figure.axes[1].images[0].get_array()
     assert np.allclose(shown, images[1, 0].numpy() / 255, atol=1e-6)
 
