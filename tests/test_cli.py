@@ -207,11 +207,12 @@ class TestPublish:
     def test_builds_validates_and_uploads(self, lgn, calls, tmp_path):
         result = lgn(
             "publish", tmp_path, "me/model", "--private", "--revision", "v1", "--collection", "me/lgn", "--create_pr",
-            "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free",
+            "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free", "--example", "a.png", "--example", "b.png",
         )  # fmt: skip
         assert result == Result(0, "https://hub/commit\n", "")
         built = tmp_path / "hub"
         about = {"dataset": "ylecun/mnist", "dataset_note": "a copy", "baseline": Path("runs/free")}
+        about |= {"examples": ("a.png", "b.png")}
         where = {"private": True, "revision": "v1", "collection": "me/lgn", "create_pr": True}
         assert calls == [
             ("build", tmp_path, built, {"repo_id": "me/model", **about}),

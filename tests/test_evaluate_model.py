@@ -65,7 +65,8 @@ def test_two_processes_find_what_one_finds(trained_run, tmp_path):
     program = str(ROOT / "training" / "evaluate_model.py")
     done = launch(*arguments, str(tmp_path / "two.json"), program=program, processes=2)
     one, two = (json.loads((tmp_path / name).read_text()) for name in ("one.json", "two.json"))
-    assert two == {**one, "loss": pytest.approx(one["loss"], rel=1e-5)}
+    assert (one["machine"]["processes"], two["machine"]["processes"]) == (1, 2)
+    assert two == {**one, "loss": pytest.approx(one["loss"], rel=1e-5), "machine": two["machine"]}
     assert done.stdout.count("accuracy") == 1
 
 
