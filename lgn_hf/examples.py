@@ -16,7 +16,7 @@ from .image_processing_lgn import LGNImageProcessor
 from .plots import code_plot, image_plot
 
 EXAMPLES_NAME = "examples"
-MOST = 8
+MOST_EXAMPLES = 8
 
 
 def find_examples(folder: str | os.PathLike) -> list[Path]:
@@ -39,8 +39,8 @@ def save_examples(images: Sequence[Any], processor: LGNImageProcessor, folder: s
     Raises:
         ValueError: there are too many, or one cannot be read; the message says which.
     """
-    if len(images) > MOST:
-        raise ValueError(f"{len(images)} examples: a card has room for {MOST}")
+    if len(images) > MOST_EXAMPLES:
+        raise ValueError(f"{len(images)} examples: a card has room for {MOST_EXAMPLES}")
     plain = _plain(processor)
     pictures = (
         plain.post_process_reconstruction(plain([*images], return_tensors="pt")["pixel_values"]) if len(images) else []

@@ -11,7 +11,7 @@ from conftest import read_folder
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lgn_hf import LGNConfig, LGNForImageReconstruction, LGNImageProcessor
+from lgn_hf import LGNConfig, LGNForImageClassification, LGNForImageReconstruction, LGNImageProcessor
 from lgn_hf.examples import draw_examples, find_examples, save_examples
 from lgn_hf.plots import image_plot
 from lgn_hf.prediction import predict
@@ -78,8 +78,6 @@ def test_a_classifier_s_card_shows_what_it_predicts(trained_run, photographs, tm
 
 
 def test_the_labels_are_those_of_predict(published, photographs, tmp_path):
-    from lgn_hf import LGNForImageClassification
-
     processor = LGNImageProcessor.from_pretrained(published)
     paths = save_examples(photographs, processor, tmp_path)
     model = LGNForImageClassification.from_pretrained(published)
@@ -112,8 +110,6 @@ def test_a_reconstruction_is_shown_beside_its_image(tmp_path, whitening):
 
 
 def test_an_answer_that_is_not_finite_is_no_picture(published, photographs, tmp_path):
-    from lgn_hf import LGNForImageClassification
-
     processor = LGNImageProcessor.from_pretrained(published)
     model = LGNForImageClassification.from_pretrained(published)
     model.classifier.bias.data.fill_(torch.nan)

@@ -280,10 +280,8 @@ def test_the_headlines_are_of_the_longest_trainings():
             ("other-mnist", "30", "0", "0.9"),
         )
     ]
-    published = {
-        "r90-rotmnist": records.key_of(rows[3]),
-        "lgn-mnist": records.key_of(rows[0]),
-    }  # one of a shorter training
+    # lgn-mnist's folder is of a shorter training
+    published = {"r90-rotmnist": records.key_of(rows[3]), "lgn-mnist": records.key_of(rows[0])}
     assert records.headlines(rows, published).splitlines()[2:] == [
         "| LGN: learned actions | 97.50 % (2 seeds, 100 epochs) |  |  |",
         "| rotations by multiples of 90 degrees |  | [90.00 %](model_cards/r90-rotmnist/README.md) (30 epochs; paper 86.62 %) |  |",

@@ -188,6 +188,11 @@ def load_data(
     return Data(*map(ImageSet, images, labels), label_names=label_names, source=dataset)
 
 
+def load_test_images(dataset: str, **options: Any) -> ImageSet:
+    """The test images of a data set alone; `options` are those of `load_data`."""
+    return load_data(dataset, train_val_split=0, max_train_samples=1, **options).test  # one, as there must be some
+
+
 def load_tests(sources: Sequence[str], trained_on: Data, **options: Any) -> dict[str, ImageSet]:
     """The test images of further data sets, for a network that is trained on `trained_on`.
 

@@ -57,7 +57,7 @@ KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening", "mixe
 
 Row = dict[str, Any]
 Key = tuple[str, ...]
-NONE: Mapping[str, Key] = {}
+NO_FOLDERS: Mapping[str, Key] = {}
 
 
 def read_results(run: Path) -> Row:
@@ -147,7 +147,7 @@ def grouped(rows: list[dict[str, str]]) -> dict[Key, list[dict[str, str]]]:
     return groups
 
 
-def headlines(rows: list[dict[str, str]], published: Mapping[str, Key] = NONE) -> str:
+def headlines(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS) -> str:
     """The table of NETWORKS: mean test accuracy over seeds of the longest training, beside the papers' numbers, with links to
     the models that are published."""
     lines = ["| |" + "".join(f" {name} |" for name in DATA.values()), "|---|" + "--:|" * len(DATA)]
@@ -174,7 +174,7 @@ def headlines(rows: list[dict[str, str]], published: Mapping[str, Key] = NONE) -
     return "\n".join(lines) + "\n"
 
 
-def render(rows: list[dict[str, str]], published: Mapping[str, Key] = NONE) -> str:
+def render(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS) -> str:
     """The table of all runs: mean over seeds, and the smallest and largest, beside the papers' numbers, with links to the
     models that are published."""
     groups = grouped(rows)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from charts import Panel, draw, range_chart
-from data import fingerprint, load_data
+from data import fingerprint, load_test_images
 from evaluate_model import load_trained
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -174,16 +174,14 @@ def codes(args: argparse.Namespace) -> Row:
                 f"{given}: codes are of images, and it does not say what it was trained on (all_results.json)"
             )
         _, network, processor = load_trained(given)
-        images = load_data(
+        images = load_test_images(
             local(source.recipe["dataset"], args.data),
             seed=args.seed,
-            train_val_split=0,
             image_size=processor.image_size,
             num_channels=processor.num_channels,
             needs_labels=False,
-            max_train_samples=1,
             max_test_samples=most,
-        ).test
+        )
         on, first = active_shares(network, processor.pixel_values(images.images))
         thresholds = network.thresholds().detach()
         rows += [

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 from arguments import as_options
-from data import load_data
+from data import load_test_images
 from output import RESULTS_FILE
 from records import RECORDS, locked, read_results, record, update
 from rich.console import Console
@@ -24,7 +24,7 @@ from rich.table import Table
 from torch import Tensor
 
 from lgn_hf.cards import BASELINE_NAME
-from lgn_hf.examples import MOST, find_examples
+from lgn_hf.examples import MOST_EXAMPLES, find_examples
 from lgn_hf.publication import build, is_built
 from lgn_hf.sources import data_name
 
@@ -55,11 +55,11 @@ class Run:
 
     def command(self, data: Path | None) -> list[str]:
         """What trains it; run again, what continues it."""
-        fields = self.fields
+        further = self.fields.get("also_test_on") or []
         fields = {
             **self.options,
-            "dataset": local(fields["dataset"], data),
-            "also_test_on": [local(source, data) for source in fields.get("also_test_on") or []] or None,
+            "dataset": local(self.fields["dataset"], data),
+            "also_test_on": [local(source, data) for source in further] or None,
             "num_train_epochs": self.epochs,
             "seed": self.seed,
             "output_dir": self.folder,
@@ -77,9 +77,8 @@ class Run:
 
     def examples(self, data: Path | None) -> list[Tensor]:
         """Some of its test images."""
-        source = local(self.fields["dataset"], data)
-        options = {"max_train_samples": 1, "max_test_samples": MOST, "needs_labels": False, "progress": False}
-        return [*load_data(source, seed=self.seed, train_val_split=0, **options).test.images]
+        options = {"seed": self.seed, "max_test_samples": MOST_EXAMPLES, "needs_labels": False, "progress": False}
+        return [*load_test_images(local(self.fields["dataset"], data), **options).images]
 
 
 def local(dataset: str, data: Path | None) -> str:
@@ -215,9 +214,8 @@ def main(argv: list[str]) -> int:
                 if not run.is_done:
                     print(f"{run.name}, seed {run.seed}", flush=True)
                     train(run.command(args.data))
-                finish(
-                    run, queue, args.cards, args.data
-                )  # of one that was done, too: it may have been stopped before it did
+                # Of one that was done, too: it may have been stopped before it did.
+                finish(run, queue, args.cards, args.data)
         print_queue(wanted, Console())
     except (ValueError, OSError) as error:
         print(f"zoo.py: {' '.join(str(error).split())}", file=sys.stderr)
