@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from .actions import RECORDS_NAME, TENSORS_NAME, Actions
 from .configuration_lgn import LGNConfig
-from .diagnostics import MIN_Z, NEAREST, power_separation, score_of, strongest
+from .diagnostics import MIN_Z, NEAREST, power_separation, rank, score_of, strongest
 from .drawing import SUPERSCRIPTS, number_text
 from .files import check_schema, write_whole
 from .plots import action_gallery, effect_plot, filter_plot, save_figure, spectrum_plot
@@ -46,7 +46,7 @@ LAUNCH = {  # device and whether there are several processes
     ("cuda", True): "training/accelerate/multi-gpu.yaml",
 }
 DPI = 128  # 1024 pixels across, for a column of 800
-ROWS = 10  # of the table of actions
+ROWS, PORTRAYED = 10, 20  # most actions that the table has, and the gallery
 NEARLY_SINGULAR = 1e3  # condition number
 NEARLY_SAME = 0.1  # separation of two powers
 PAPER_EPOCHS = 100
@@ -122,11 +122,14 @@ _RESULTS = {
 }
 
 
-def draw_figures(actions: Actions, folder: str | os.PathLike) -> list[Path]:
+def draw_figures(actions: Actions, folder: str | os.PathLike, most: int | None = PORTRAYED) -> list[Path]:
     """Draw what there is to see of a model's actions into `folder`/figures, as the card shows it.
 
     Learned actions have the figures of `portraits`. Those that all groups share, and rotations, are drawn once, with the filters
     of each layer; a network without groups has its filters alone, and nothing where they are unknown.
+
+    Args:
+        most: of more actions than these, the most structured ones are drawn.
 
     Returns:
         the paths of the figures.
@@ -135,7 +138,7 @@ def draw_figures(actions: Actions, folder: str | os.PathLike) -> list[Path]:
     if actions.rotation_angle is not None and actions.order > 1:
         figures = _rotation_figures(actions)
     elif actions.order > 1:
-        figures = portraits(actions)
+        figures = portraits(actions, most)
     if not figures or actions.rotation_angle is not None or actions.shared[1]:
         figures |= _filter_figures(actions)
     return [save_figure(figure, Path(folder, FIGURES_NAME, f"{name}.png"), DPI) for name, figure in figures.items()]
@@ -445,16 +448,16 @@ def _describe(actions: Actions) -> dict[str, Any]:
     records = distinct.diagnose()
     fixed = actions.rotation_angle is not None
     labels = Counter(record["label"] for record in records if record["label"])
-    ranked = sorted(records, key=lambda record: (not record["label"], -strongest(record)[1]["z"]))
     conditions = [record["condition_number"] for record in records]
     finite = [condition for condition in conditions if condition is not None]
     scores = {name: [score_of(record, name) for record in records] for name in [*records[0]["scores"], NEAREST]}
     return {
         "count": len(records),
         "few": len(records) <= len(STRUCTURES),
+        "portrayed": min(len(records), PORTRAYED),
         "labels": labels.most_common(),
         "unstructured": sum(not record["label"] for record in records),
-        "rows": [_row(record, actions.shared) for record in ranked[:ROWS]],
+        "rows": [_row(record, actions.shared) for record in sorted(records, key=rank)[:ROWS]],
         "scores": [_summary(name, found) for name, found in scores.items()],
         "above": sum(strongest(record)[1]["z"] > MIN_Z for record in records),
         "singular": len(conditions) - len(finite),

@@ -29,7 +29,7 @@ def extract(source: Source, folder: str | os.PathLike) -> list[Path]:
 
     folder = Path(folder)
     source.actions.save(folder)
-    figures = draw_figures(source.actions, folder)
+    figures = draw_figures(source.actions, folder, most=None)
     return [
         folder / "actions.safetensors",
         folder / "actions.json",

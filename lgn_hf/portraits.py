@@ -11,17 +11,21 @@ import torch
 from matplotlib.figure import Figure
 
 from .actions import Actions
-from .diagnostics import score_of, strongest
+from .diagnostics import rank, score_of, strongest
 from .plots import action_gallery, effect_plot, orbit_plot, spectrum_plot
 
 AXES = ("layer", "group", "channel")
 STRUCTURES = ("skew_symmetry", "toeplitz", "multi_scale", "block_concentration")  # figures 1 and 7
 
 
-def portraits(actions: Actions) -> dict[str, Figure]:
-    """Figures by name: `gallery` of all distinct actions, `spectra` of all, `effects` (figure 2) and `orbits` of the action
-    that has most of each of `STRUCTURES`, or of all where there are no more (no orbits where the basis filters are unknown
-    or channels share an action)."""
+def portraits(actions: Actions, most: int | None = None) -> dict[str, Figure]:
+    """Figures by name: `gallery` and `spectra` of all distinct actions, `effects` (figure 2) and `orbits` of the action that
+    has most of each of `STRUCTURES`, or of all where there are no more (no orbits where the basis filters are unknown or
+    channels share an action).
+
+    Args:
+        most: of more actions, the gallery and the spectra have those that are furthest above chance.
+    """
     own_axes = [axis for axis, shared in zip(AXES, actions.shared, strict=True) if not shared]
     actions = actions.distinct()
     every, records = list(actions), actions.diagnose()
@@ -30,12 +34,14 @@ def portraits(actions: Actions) -> dict[str, Figure]:
     captions = [f"{record['label'] or 'unstructured'}\n{_strongest_text(record)}" for record in records]
     best = {name: i for i, name in enumerate(names)}
     if len(every) > len(STRUCTURES):
-        most = [max(range(len(every)), key=lambda i: score_of(records[i], structure)["z"]) for structure in STRUCTURES]
-        best = {f"{text.replace('_', ' ')}: {names[i]}": i for text, i in zip(STRUCTURES, most, strict=True)}
+        firsts = [max(range(len(every)), key=lambda i: score_of(records[i], structure)["z"]) for structure in STRUCTURES]
+        best = {f"{text.replace('_', ' ')}: {names[i]}": i for text, i in zip(STRUCTURES, firsts, strict=True)}
     chosen, titles = [*best.values()], [*best]
+    shown = sorted(sorted(range(len(every)), key=lambda i: rank(records[i]))[:most])
+    titles_shown, captions_shown = ([texts[i] for i in shown] for texts in (names, captions))
     figures = {
-        "gallery": action_gallery(matrices, names, captions, actions.size),
-        "spectra": spectrum_plot(matrices, actions.order, names),
+        "gallery": action_gallery(matrices[shown], titles_shown, captions_shown, actions.size),
+        "spectra": spectrum_plot(matrices[shown], actions.order, titles_shown),
         "effects": effect_plot(matrices[chosen], titles=[title.replace(": ", "\n") for title in titles]),
     }
     filters = [basis for basis in (every[i].basis for i in chosen) if basis is not None and basis.dim() == 2]

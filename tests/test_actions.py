@@ -344,14 +344,17 @@ def test_some_of_the_actions_can_be_saved_too(saved, tmp_path):
 
 
 def test_a_saved_rotation_network_still_rotates(tmp_path):
-    actions = make_used_model("rotation-60").actions()[0, 0]
+    actions = make_used_model("rotation-60").actions()
     actions.save(tmp_path)
-    assert torch.equal(load_actions(tmp_path).power(2), actions.power(2))
+    loaded = load_actions(tmp_path)
+    assert loaded.rotation_angle == 60 and loaded.order == actions.order
+    assert torch.equal(loaded.power(2), actions.power(2))
 
 
 @pytest.mark.parametrize("sharing", ["channel", "group"])
-def test_a_network_without_groups_saves_its_identity_once(sharing, tmp_path):
-    model = make_used_model("learned-colour", group_order=1, num_groups=6, action_sharing=sharing)
+@pytest.mark.parametrize("fixed", [{"group_order": 1, "num_groups": 6}, {"action": "rotation"}])
+def test_an_action_that_is_not_learned_is_saved_once(fixed, sharing, tmp_path):
+    model = make_used_model("learned-colour", action_sharing=sharing, regularizer="none", **fixed)
     actions = model.actions()
     actions.save(tmp_path)
     assert list(load_file(tmp_path / "actions.safetensors")) == ["layers.0.groups.0.channels.0"]

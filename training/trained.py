@@ -21,7 +21,7 @@ from zoo import local
 from lgn_hf.actions import Actions
 from lgn_hf.comparison import compare
 from lgn_hf.diagnostics import MAX_ORDER, permutation_test, scores
-from lgn_hf.plots import code_plot, dft_plot
+from lgn_hf.plots import dft_plot
 from lgn_hf.portraits import STRUCTURES, portraits, summary
 from lgn_hf.sources import Source, open_source
 
@@ -166,7 +166,7 @@ def codes(args: argparse.Namespace) -> Row:
     """How sparse are codes? Of each layer: share of non-zeros, and filters that are never on (at 1 % of positions or less) or always"""
     if not args.source:
         raise ValueError("codes looks at trained models: name their folders with --source")
-    rows, shares, digests, drawn = [], {}, {}, []
+    rows, shares, digests = [], {}, {}
     most = IMAGES // 10 if args.quick else IMAGES
     for given, (name, source) in zip(args.source, sources(args).items(), strict=True):
         if "dataset" not in source.recipe:
@@ -182,7 +182,7 @@ def codes(args: argparse.Namespace) -> Row:
             needs_labels=False,
             max_test_samples=most,
         )
-        on, first = active_shares(network, processor.pixel_values(images.images))
+        on = active_shares(network, processor.pixel_values(images.images))
         thresholds = network.thresholds().detach()
         rows += [
             {
@@ -198,8 +198,6 @@ def codes(args: argparse.Namespace) -> Row:
             for layer, share in enumerate(on)
         ]
         shares[name], digests[name] = on, fingerprint(images)
-        picture = images.images[0].double() / 255
-        drawn.append(draw(args, f"{name}-codes", code_plot(picture, [*first], network.config.group_order)))
     panels = [
         Panel(
             ("W", "AW")[power] if power < 2 else f"$A^{{{power}}}W$",
@@ -215,19 +213,17 @@ def codes(args: argparse.Namespace) -> Row:
         "rows": rows,
         "images": most,
         "data": {"source": [*digests], "fingerprint": digests},
-        "figures": [draw(args, "codes", chart), *drawn],
+        "figures": [draw(args, "codes", chart)],
     }
 
 
 @torch.no_grad()
-def active_shares(network: Any, pixel_values: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Of each filter the share of images and positions where its code is not zero, (L, K, p); and the codes of the first image,
-    each (K*p, H', W')."""
+def active_shares(network: Any, pixel_values: Tensor) -> Tensor:
+    """Of each filter the share of images and positions where its code is not zero, (L, K, p)."""
     network.eval()
-    config, counts, first = network.config, torch.zeros((), dtype=torch.float64), []
+    config, counts = network.config, torch.zeros((), dtype=torch.float64)
     for batch in pixel_values.split(100):
         hidden = network(batch, output_hidden_states=True).hidden_states
-        first = first or [code[0] for code in hidden]
         counts = counts + torch.stack([(code != 0).double().mean((2, 3)).sum(0) for code in hidden])
     shares = counts / len(pixel_values)
-    return shares.view(config.num_layers, config.num_groups, config.group_order), first
+    return shares.view(config.num_layers, config.num_groups, config.group_order)
