@@ -34,7 +34,9 @@ def portraits(actions: Actions, most: int | None = None) -> dict[str, Figure]:
     captions = [f"{record['label'] or 'unstructured'}\n{_strongest_text(record)}" for record in records]
     best = {name: i for i, name in enumerate(names)}
     if len(every) > len(STRUCTURES):
-        firsts = [max(range(len(every)), key=lambda i: score_of(records[i], structure)["z"]) for structure in STRUCTURES]
+        firsts = [
+            max(range(len(every)), key=lambda i: score_of(records[i], structure)["z"]) for structure in STRUCTURES
+        ]
         best = {f"{text.replace('_', ' ')}: {names[i]}": i for text, i in zip(STRUCTURES, firsts, strict=True)}
     chosen, titles = [*best.values()], [*best]
     shown = sorted(sorted(range(len(every)), key=lambda i: rank(records[i]))[:most])

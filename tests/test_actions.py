@@ -347,7 +347,8 @@ def test_a_saved_rotation_network_still_rotates(tmp_path):
     actions = make_used_model("rotation-60").actions()
     actions.save(tmp_path)
     loaded = load_actions(tmp_path)
-    assert loaded.rotation_angle == 60 and loaded.order == actions.order
+    assert loaded.rotation_angle == 60
+    assert loaded.order == actions.order
     assert torch.equal(loaded.power(2), actions.power(2))
 
 

@@ -22,9 +22,13 @@ from arguments import parse_arguments
 from conftest import ROOT
 from huggingface_hub import ModelCard, ModelCardData
 from markdown_it import MarkdownIt
+from matplotlib.text import Text
 from PIL import Image
 
+from lgn_hf import cards
 from lgn_hf.cards import TEMPLATE, draw_figures, escaped, render_card, write_card
+from lgn_hf.diagnostics import rank
+from lgn_hf.portraits import portraits
 from lgn_hf.sources import open_source
 
 RUN = ["--dataset", "digits", "--num_groups", "2", "--num_layers", "2", "--filter_size", "4", "--disable_tqdm"]
@@ -191,6 +195,18 @@ def test_an_action_that_groups_share_is_told_once(trained, kind):
     }[kind]:
         assert card.count(text) >= 1, text
     assert not re.search(r"of (the|all) [14]\b", card)
+
+
+def test_of_many_actions_the_most_structured_are_shown_in_their_order(folder, monkeypatch):
+    monkeypatch.setattr(cards, "PORTRAYED", 2)
+    actions = open_source(folder).actions
+    most = sorted(actions.diagnose(), key=rank)[:2]
+    shown = sorted((record["layer"], record["group"]) for record in most)
+    names = [f"layer {layer}, group {group}, channel 0" for layer, group in shown]
+    for figure in ("gallery", "spectra"):
+        texts = [text.get_text() for text in portraits(actions, 2)[figure].findobj(Text)]
+        assert [text for text in texts if text.startswith("layer")] == names
+    assert "*The 2 most structured of 4 actions, 16 " in render_card(folder)
 
 
 def test_a_network_without_groups_says_so(trained):
