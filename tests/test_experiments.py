@@ -183,12 +183,13 @@ def test_filters_whose_threshold_is_out_of_reach_are_never_on(tmp_path, monkeypa
     (folder / "all_results.json").write_text(json.dumps(recipe))
 
     rows = run(tmp_path, monkeypatch, "codes", "--source", str(folder))["rows"]
-    assert [(row["model"], row["layer"], row["filters"]) for row in rows] == [("model", 0, 6), ("model", 1, 6)]
+    assert [(row["layer"], row["filters"]) for row in rows] == [(0, 6), (1, 6), ("all", 12)]
+    assert rows[2]["never on"] == rows[0]["never on"] + rows[1]["never on"]
     assert rows[0]["never on, by power"][0] == rows[1]["never on, by power"][0] == 2
     assert rows[1]["never on, by power"] == [2, 0, 0]
     assert (rows[1]["never on"], rows[1]["always on"], rows[1]["non-zero"]) == (2, 4, pytest.approx(4 / 6))
     assert rows[0]["non-zero"] == pytest.approx(1 / 2, abs=0.17)
-    assert [row["median threshold"] for row in rows] == [0.0, -1e6]
+    assert [row["median threshold"] for row in rows[:2]] == [0.0, -1e6]
 
     images = torch.randn(3, 1, 8, 8)
     shares = trained.active_shares(model, images)

@@ -163,7 +163,7 @@ def _dft_figure(shown: dict[str, Tensor], which: slice) -> Figure:
 
 
 def codes(args: argparse.Namespace) -> Row:
-    """How sparse are codes? Of each layer: share of non-zeros, and filters that are never on (at 1 % of positions or less) or always"""
+    """How sparse are codes? Share of non-zeros, and filters that are never on (at 1 % of positions or less) or always"""
     if not args.source:
         raise ValueError("codes looks at trained models: name their folders with --source")
     rows, shares, digests = [], {}, {}
@@ -193,9 +193,12 @@ def codes(args: argparse.Namespace) -> Row:
                 "never on": int((share <= NEVER).sum()),
                 "never on, by power": [int((power <= NEVER).sum()) for power in share.T],
                 "always on": int((share >= ALWAYS).sum()),
-                "median threshold": thresholds[layer].median().item(),
+                "median threshold": threshold.median().item(),
             }
-            for layer, share in enumerate(on)
+            for layer, share, threshold in [
+                *zip(itertools.count(), on, thresholds),
+                ("all", on.flatten(0, 1), thresholds),
+            ]
         ]
         shares[name], digests[name] = on, fingerprint(images)
     panels = [
