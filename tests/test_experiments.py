@@ -161,6 +161,12 @@ def test_structures_of_several_models(tmp_path, monkeypatch):
     result = run(tmp_path, monkeypatch, "structures", "--source", *folders)
     assert [row["model"] for row in result["rows"]] == ["a", "b", "c"]
     assert [len(records) for records in result["actions"].values()] == [2, 2, 2]
+    rows = [row for rows in result["actions"].values() for row in rows]
+    assert result["by task"]["classification"]["actions"] == 6
+    assert result["by task"]["classification"]["beyond chance"]["toeplitz"] == sum(
+        r["z"]["toeplitz"] > 5 for r in rows
+    )
+    assert result["by task"].keys() == {"classification"}
     assert all(0.5 < pair["distance"] < 0.8 for pair in result["distances"])  # unrelated: 0.71
     assert len(result["distances"]) == 3
     assert 0 < result["permutation test"]["p_value"] <= 1

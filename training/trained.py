@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +21,9 @@ from zoo import local
 
 from lgn_hf.actions import Actions
 from lgn_hf.comparison import compare
-from lgn_hf.diagnostics import MAX_ORDER, permutation_test, scores
+from lgn_hf.diagnostics import MAX_ORDER, MIN_Z, permutation_test, scores
 from lgn_hf.plots import dft_plot
-from lgn_hf.portraits import STRUCTURES, portraits, summary
+from lgn_hf.portraits import STRUCTURES, median_of, portraits, summary
 from lgn_hf.sources import Source, open_source
 
 SIZE = 6  # pixels, the side of the papers' filters and patches
@@ -69,6 +70,12 @@ def structures(args: argparse.Namespace) -> Row:
     repeated = 1 < len(set(groups)) < len(groups)
     return {
         "rows": [{"model": name, **summary(source.actions)} for name, source in found.items()],
+        "by task": {
+            task: totals(
+                [row for name, source in found.items() if source.recipe.get("task") == task for row in actions[name]]
+            )
+            for task in sorted({source.recipe["task"] for source in found.values() if "task" in source.recipe})
+        },
         "distances": [
             {"model": a, "other": b, "distance": whole.value, "chance": whole.chance}
             for a, b in itertools.combinations(found, 2)
@@ -97,6 +104,18 @@ def beyond_chance(actions: Actions) -> list[Row]:
         }
         for record in actions.distinct().diagnose()
     ]
+
+
+def totals(rows: list[Row]) -> Row:
+    """Over the actions of several models: how many, how often each label, and of each score how many are beyond chance (z of more
+    than 5) and the median z."""
+    columns = {name: [row["z"][name] for row in rows] for name in rows[0]["z"]}
+    return {
+        "actions": len(rows),
+        "labels": dict(Counter(row["label"] for row in rows if row["label"]).most_common()),
+        "beyond chance": {name: sum(z is not None and z > MIN_Z for z in column) for name, column in columns.items()},
+        "median z": {name: median_of(column) for name, column in columns.items()},
+    }
 
 
 def _structure_chart(actions: dict[str, list[Row]]) -> Figure:
