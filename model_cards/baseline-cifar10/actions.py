@@ -1,8 +1,8 @@
 """The learned actions by themselves: all generators of a network, to look at, apply, save and load without the model.
 
 `actions.safetensors` holds one float32 d x d matrix an action, `layers.{l}.groups.{k}.channels.{c}`; `actions.json`
-holds what `diagnostics` says about each. (A network without groups has the identity for every filter, saved once.) Neither
-they nor this module need transformers.
+holds what `diagnostics` says about each. (A network of fixed rotations has one action for every group, and one without groups
+the identity: that is saved once.) Neither they nor this module need transformers.
 """
 
 from __future__ import annotations
@@ -229,6 +229,11 @@ class Actions(LinearMaps):
         return self.basis is not None and self.basis.shape[2] == self.matrices.shape[2]
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether all are the same by construction: rotations, or the identity of groups of order 1."""
+        return self.order == 1 or self.rotation_angle is not None
+
+    @property
     def shared(self) -> tuple[bool, bool, bool]:
         """Whether all layers have the same actions, all groups, and all channels: tied layers, fixed rotations,
         `action_sharing`."""
@@ -339,9 +344,9 @@ class Actions(LinearMaps):
     def save(self, folder: str | os.PathLike) -> None:
         """Write `actions.safetensors` and `actions.json`, each in one piece. (Basis filters belong to the model.)
 
-        A network without groups has the identity for every filter, which is written once.
+        An action that no group has learned (`is_fixed`) is written once.
         """
-        if self.order == 1 and len(self) > 1:
+        if self.is_fixed and len(self) > 1:
             return self[:1, :1, :1].save(folder)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -414,22 +419,22 @@ def load_actions(repo_or_folder: str | os.PathLike, revision: str | None = None)
     if described != {(key, key) for key in actions.keys} or len(described) != len(document["actions"]):
         raise ValueError(f"{folder}: {RECORDS_NAME} must have one record for each action of {TENSORS_NAME}")
     actions._records, actions._null = [records[key] for key in actions.keys], document["null"]
-    if actions.order > 1 or len(actions) > 1:
+    if not actions.is_fixed or len(actions) > 1:
         return actions
     try:
-        return _of_every_filter(actions)
+        return _of_every_group(actions)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
 
 
-def _of_every_filter(actions: Actions) -> Actions:
-    """The one action of a network without groups, for all its layers, groups and channels, as the network has it."""
+def _of_every_group(actions: Actions) -> Actions:
+    """The one action of a network that learns none, for all its layers, groups and channels, as the network has it."""
     config = actions.config
     names = ["num_layers", "num_groups", *(["num_channels"] if config.get("action_sharing") == "channel" else [])]
     counts = [config.get(name, 1) for name in names] + [1] * (3 - len(names))
     if not all(type(count) is int and 1 <= count <= LARGEST_ORDER for count in counts):
         raise ValueError(f"{', '.join(names)} are {counts}: must be whole numbers from 1 to {LARGEST_ORDER}")
-    whole = Actions(actions.matrices.expand(*counts, -1, -1), 1, name=actions.name, config=config)
+    whole = Actions(actions.matrices.expand(*counts, -1, -1), actions.order, name=actions.name, config=config)
     places = itertools.product(*whole.numbers)
     [record], whole._null = actions.diagnose(), actions._null
     whole._records = [
@@ -444,12 +449,14 @@ def _key(layer: int, group: int, channel: int) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A record as JSON has it: no infinities, no NaN."""
+    """A record as JSON has it: no infinities, no NaN, and of numbers the digits that float32 matrices have, not rounding."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value
 
 
 def _read_tensors(path: Path) -> tuple[tuple[Sequence[int], ...], Tensor]:

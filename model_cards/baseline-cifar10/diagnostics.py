@@ -403,6 +403,11 @@ def score_of(record: dict[str, Any], name: str) -> dict[str, float]:
     return {key: score.get(key) or 0.0 for key in ("value", "z")}
 
 
+def rank(record: dict[str, Any]) -> tuple[bool, float]:
+    """A key that sorts records by how structured the actions are: with a label first, then by how far above chance."""
+    return not record["label"], -strongest(record)[1]["z"]
+
+
 # Sets of actions
 
 
