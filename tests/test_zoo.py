@@ -289,6 +289,25 @@ def test_the_headlines_are_of_the_longest_trainings():
     ]
 
 
+def test_of_runs_that_are_as_long_the_published_one_is_a_headline():
+    row = dict.fromkeys(records.COLUMNS, "") | {"dataset": "mnist", "task": "classification", "epochs": "30"}
+    rows = [
+        {**row, "model": "lgn-mnist", "whitening": whitening, "seed": seed, "test_accuracy": accuracy}
+        for whitening, seed, accuracy in (("zca", "0", "0.97"), ("zca", "1", "0.98"), ("patch", "0", "0.99"))
+    ]
+    published = {"lgn-mnist": records.key_of(rows[2])}
+    assert "[99.00 %](model_cards/lgn-mnist/README.md) (30 epochs)" in records.headlines(rows, published)
+    assert "97.50 % (2 seeds, 30 epochs)" in records.headlines(rows)
+
+
+def test_a_baseline_is_trained_alike(tmp_path):
+    run = zoo.Run("lgn-mnist", "lgn-mnist", 30, 0, tmp_path, {"whitening": "patch"}, baseline="free-mnist")
+    free = zoo.Run("free-mnist", "free-mnist", 30, 0, tmp_path, {"whitening": "patch"})
+    assert zoo.is_baseline(free, run)
+    for fields in ({"seed": 1}, {"epochs": 100}, {"options": {"whitening": "zca"}}, {"name": "free-mnist-plus"}):
+        assert not zoo.is_baseline(dataclasses.replace(free, **fields), run)
+
+
 @pytest.mark.parametrize(("folder", "table"), [("model_cards", records.render), (".", records.headlines)])
 def test_the_pages_have_the_records_of_model_cards(folder, table):
     """Else: `python training/records.py`."""

@@ -160,8 +160,9 @@ def is_published(run: Run, queue: list[Run]) -> bool:
 
 def is_baseline(other: Run, run: Run) -> bool:
     """Whether a run is of the model that the other's card compares with, trained alike."""
-    alike = all(getattr(other, name) == getattr(run, name) for name in ("seed", "epochs"))
-    return other.name == run.baseline and alike and other.fields["whitening"] == run.fields["whitening"]
+    if (other.name, other.seed, other.epochs) != (run.baseline, run.seed, run.epochs):
+        return False
+    return other.fields["whitening"] == run.fields["whitening"]
 
 
 def publish(run: Run, queue: list[Run], card: Path, data: Path | None) -> None:
