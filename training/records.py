@@ -71,7 +71,8 @@ def row_of(results: Row, config: LGNConfig, model: str) -> Row:
     parameters_of_free_filters: once orbits are written out, which is what the network needs to run, and what one of
     free filters has. test_accuracy_on_X, test_on_X, fingerprint_on_X: the same as without _on_X, on the test images of X.
     """
-    recipe, data = results["recipe"], results["data"]
+    recipe, data, machine = results["recipe"], results["data"], results["machine"]
+    threads = f"{machine['threads_per_process']} threads"
     has_inverses = config.regularizer == "inverse" and config.num_action_parameters
     inverses = math.prod(config.action_shape) * config.filter_dim**2 if has_inverses else 0  # in training only
     further = {}
@@ -92,8 +93,8 @@ def row_of(results: Row, config: LGNConfig, model: str) -> Row:
         "parameters_of_free_filters": results["parameters"]
         - config.num_action_parameters
         + config.num_basis_parameters * (config.group_order - 1),
-        "mixed_precision": results["machine"]["mixed_precision"],
-        "machine": f"{results['machine']['processor']}, {results['machine']['threads_per_process']} threads",
+        "mixed_precision": machine["mixed_precision"],
+        "machine": ", ".join(name for name in (machine.get("accelerator"), machine["processor"], threads) if name),
         "torch": results["versions"]["torch"],
         "commit": results.get("commit"),
         **further,
