@@ -1,0 +1,146 @@
+"""The two convolutions of a sparse-coding layer, analysis W^T r and its adjoint, synthesis W y, and a fast way to both.
+
+`torch.nn.functional` has both; its `conv_transpose2d`, and with it the gradient of `conv2d`, is slow on CPUs for the one
+or three channels that images have. There, synthesis is computed as an ordinary convolution: its output channels are
+the pixels of a block of BLOCK x BLOCK, its filters zero-padded shifted copies of the flipped dictionary, its stride the
+block's side, and a pixel shuffle puts the blocks in place. In dense networks, whose filters are as large as the image, both
+are matrix products.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BLOCK = 4  # pixels; more wastes arithmetic on the padding, less leaves too few output channels
+
+
+def analysis(residual: Tensor, filters: Tensor, padding: int, bias: Tensor | None = None) -> Tensor:
+    """W^T r, plus a bias per filter: correlate a residual with every filter ("Learning Linear Groups in Neural
+    Networks", eq. 10).
+
+    Shapes: (B, C, H, W), (K*p, C, n, m) and (K*p,) to a code
+    (B, K*p, H + 2*padding - n + 1, W + 2*padding - m + 1).
+    """
+    if padding == 0 and residual.shape[1:] == filters.shape[1:]:
+        return F.linear(residual.flatten(1), filters.flatten(1), bias)[:, :, None, None]
+    if _is_fast(residual, filters, padding):
+        return _Analysis.apply(residual, filters, padding, bias)
+    return F.conv2d(residual, filters, bias, padding=padding)
+
+
+def synthesis(code: Tensor, filters: Tensor, padding: int) -> Tensor:
+    """W y: the image that a code stands for, the adjoint of `analysis` (eq. 10).
+
+    Shapes: (B, K*p, H', W') and (K*p, C, n, m) to (B, C, H' - 2*padding + n - 1, W' - 2*padding + m - 1).
+    """
+    if padding == 0 and code.shape[2:] == (1, 1):
+        return (code.flatten(1) @ filters.flatten(1)).unflatten(1, filters.shape[1:])
+    if _is_fast(code, filters, padding):
+        return _Synthesis.apply(code, filters, padding)
+    return F.conv_transpose2d(code, filters, padding=padding)
+
+
+def is_eager() -> bool:
+    """Whether operations run as they are called: nothing compiles, traces or transforms them."""
+    return not (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+        or torch._C._are_functorch_transforms_active()
+    )
+
+
+def _is_fast(images: Tensor, filters: Tensor, padding: int) -> bool:
+    return (
+        images.device.type == "cpu"
+        and filters.shape[1] <= 4
+        and padding < min(filters.shape[2:])
+        and not torch.is_autocast_enabled("cpu")
+        and is_eager()
+    )
+
+
+class _Analysis(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, residual: Tensor, filters: Tensor, padding: int, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(residual, filters)
+        ctx.padding = padding
+        return F.conv2d(_channels_last(residual), _channels_last(filters), bias, padding=padding)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, Tensor | None]:
+        residual, filters = ctx.saved_tensors
+        to_residual, to_filters, _, to_bias = ctx.needs_input_grad
+        return (
+            synthesis(grads[0], filters, ctx.padding) if to_residual else None,
+            _filter_gradient(residual, grads[0], filters, ctx.padding) if to_filters else None,
+            None,
+            grads[0].sum((0, 2, 3)) if to_bias else None,
+        )
+
+
+class _Synthesis(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, code: Tensor, filters: Tensor, padding: int) -> Tensor:
+        ctx.save_for_backward(code, filters)
+        ctx.padding = padding
+        n, m = filters.shape[2:]
+        height, width = code.shape[2] + n - 1 - 2 * padding, code.shape[3] + m - 1 - 2 * padding
+        if height % BLOCK or width % BLOCK:
+            code = F.pad(code, (0, -width % BLOCK, 0, -height % BLOCK))
+        blocks = F.conv2d(
+            _channels_last(code),
+            _channels_last(_block_filters(filters)),
+            stride=BLOCK,
+            padding=(n - 1 - padding, m - 1 - padding),
+        )
+        return F.pixel_shuffle(blocks, BLOCK)[:, :, :height, :width]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        code, filters = ctx.saved_tensors
+        to_code, to_filters = ctx.needs_input_grad[:2]
+        return (
+            analysis(grads[0], filters, ctx.padding) if to_code else None,
+            _filter_gradient(grads[0], code, filters, ctx.padding) if to_filters else None,
+            None,
+        )
+
+
+def _filter_gradient(images: Tensor, codes: Tensor, filters: Tensor, padding: int) -> Tensor:
+    """The gradient of <codes, analysis(images, filters)> in the filters."""
+    return torch.ops.aten.convolution_backward(
+        _channels_last(codes),
+        _channels_last(images),
+        filters,
+        None,
+        [1, 1],
+        [padding, padding],
+        [1, 1],
+        False,
+        [0, 0],
+        1,
+        [False, True, False],
+    )[1]
+
+
+def _block_filters(filters: Tensor) -> Tensor:
+    """(K*p, C, n, m) to (C * BLOCK^2, K*p, n + BLOCK - 1, m + BLOCK - 1): the flipped filters, shifted within a block."""
+    count, channels, n, m = filters.shape
+    blocks = filters.new_zeros(channels, BLOCK, BLOCK, count, n + BLOCK - 1, m + BLOCK - 1)
+    c, down, right, k, row, column = blocks.stride()
+    shifted = blocks.as_strided((channels, BLOCK, BLOCK, count, n, m), (c, down + row, right + column, k, row, column))
+    shifted.copy_(filters.flip(2, 3).transpose(0, 1)[:, None, None])
+    return blocks.flatten(0, 2)
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """The same tensor with channels innermost. With one channel both orders are one in memory, and only strides that
+    say so make the convolution choose it."""
+    if tensor.shape[1] == 1:
+        _, _, height, width = tensor.shape
+        return tensor.contiguous().as_strided(tensor.shape, (height * width, 1, width, 1))
+    return tensor.contiguous(memory_format=torch.channels_last)

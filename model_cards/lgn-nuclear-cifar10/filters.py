@@ -1,0 +1,55 @@
+"""Filters as vectors, and the matrices that act on them: n x m filters, column-major vec (eq. 6)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def vec(filters: Tensor) -> Tensor:
+    """Stack the columns of each filter (eq. 6): vec(W)[j*n + i] = W[i, j].
+
+    Shapes: (..., n, m) to (..., n*m).
+
+    Example:
+        >>> vec(torch.tensor([[1, 2], [3, 4]]))
+        tensor([1, 3, 2, 4])
+    """
+    return filters.transpose(-1, -2).flatten(-2)
+
+
+def unvec(vectors: Tensor, rows: int) -> Tensor:
+    """The inverse of `vec` (eq. 7). Shapes: (..., n*m) to (..., n, m) with n = `rows`."""
+    return vectors.unflatten(-1, (-1, rows)).transpose(-1, -2)
+
+
+def unit_norm(tensor: Tensor, norm: float = 1.0) -> Tensor:
+    """Scale each matrix of (..., n, m) to Frobenius norm `norm`; a zero matrix stays zero."""
+    tiny = torch.finfo(tensor.dtype).tiny
+    return tensor * (norm / torch.linalg.matrix_norm(tensor, keepdim=True).clamp_min(tiny))
+
+
+def rotation_matrix(size: int, degrees: float) -> Tensor:
+    """The bilinear counter-clockwise rotation of a `size` x `size` filter about its centre, as a matrix on vec(W).
+
+    Output pixel (i, j) reads the filter at the point that the rotation carries to it, as a weighted mean of the four
+    pixels around (zero outside the filter). Multiples of 90 degrees are exact permutations, as `torch.rot90`.
+
+    Returns:
+        (d, d), float64.
+    """
+    # Rounding makes the cosine of 90 degrees 0, not 6e-17, so that points on the pixel grid stay on it.
+    cos, sin = (round(f(math.radians(degrees)), 15) for f in (math.cos, math.sin))
+    pixels = torch.arange(size, dtype=torch.float64)
+    centre = (size - 1) / 2
+    y, x = (vec(t) - centre for t in torch.meshgrid(pixels, pixels, indexing="ij"))  # (d,) each, of the output pixel
+    source_row = sin * x + cos * y + centre
+    source_column = cos * x - sin * y + centre
+
+    def hat(points: Tensor) -> Tensor:
+        """Weight of each of the n rows (or columns) at each point: (d, n)."""
+        return (1 - (points[:, None] - pixels).abs()).clamp_min(0)
+
+    return vec(hat(source_row)[:, :, None] * hat(source_column)[:, None, :])
