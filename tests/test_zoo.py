@@ -99,6 +99,22 @@ def test_one_run_of_a_model_can_be_chosen(queue, capfd):
     assert f"--only lgn-digits-7: {queue} has no such model" in capfd.readouterr().err
 
 
+def test_what_is_recorded_is_done_where_its_folder_is_gone(queue, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(zoo, "train", lambda command: pytest.fail(f"{command} was run"))
+    cards = tmp_path / "cards"
+    run = save_run(cards, "lgn-digits", epochs=1)
+    results = records.read_results(run)
+    results["recipe"]["whitening"], results["data"]["source"] = "none", "digits"
+    (run / "all_results.json").write_text(json.dumps(results))
+    records.record(run, cards / "results.csv")
+    own = ["--queue", str(queue), "--runs", str(tmp_path / "runs"), "--cards", str(cards), "--only", "lgn-digits"]
+    assert zoo.main(own) == 0
+    assert "1 of 1 done" in capfd.readouterr().out
+    for other in (["--cards", str(tmp_path)], ["--only", "lgn-digits-reconstruction"]):
+        assert zoo.main([*own, "--list", *other]) == 0
+        assert "0 of 1 done" in capfd.readouterr().out
+
+
 @pytest.mark.slow
 def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
     options = ["--queue", str(queue), "--runs", str(tmp_path / "runs"), "--cards", str(tmp_path / "cards")]
@@ -298,6 +314,8 @@ def test_of_runs_that_are_as_long_the_published_one_is_a_headline():
     published = {"lgn-mnist": records.key_of(rows[2])}
     assert "[99.00 %](model_cards/lgn-mnist/README.md) (30 epochs)" in records.headlines(rows, published)
     assert "97.50 % (2 seeds, 30 epochs)" in records.headlines(rows)
+    others = {"cyclic-mnist": published["lgn-mnist"]}  # what is published has this whitening
+    assert "| 99.00 % (30 epochs)" in records.headlines(rows, others)
 
 
 def test_a_baseline_is_trained_alike(tmp_path):

@@ -150,18 +150,18 @@ def grouped(rows: list[dict[str, str]]) -> dict[Key, list[dict[str, str]]]:
 
 def headlines(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS) -> str:
     """The table of NETWORKS: mean test accuracy over seeds of the longest training, of several such of the one that is
-    published, beside the papers' numbers, with links to the models that are."""
+    published, else of one with a whitening that published models have, beside the papers' numbers, with links to them."""
     lines = ["| |" + "".join(f" {name} |" for name in DATA.values()), "|---|" + "--:|" * len(DATA)]
-    groups = grouped(rows)
+    groups, common = grouped(rows), {key[3] for key in published.values()}
 
     def cell(model: str) -> str:
         found = {key: runs for key, runs in groups.items() if key[2] == model}
         if not found:
             return ""
-        key, runs = max(
-            found.items(), key=lambda item: (float(item[0][-1]), published.get(model) == item[0], len(item[1]))
+        key = max(
+            found, key=lambda key: (float(key[-1]), published.get(model) == key, key[3] in common, len(found[key]))
         )
-        epochs = key[-1]
+        runs, epochs = found[key], key[-1]
         mean = statistics.mean(100 * float(run["test_accuracy"]) for run in runs)
         seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
         paper = f"; paper {PAPER[model]}" if model in PAPER else ""

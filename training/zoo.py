@@ -1,7 +1,7 @@
 """The zoo: every network of `zoo.yaml`, trained one after the other, recorded and made ready to publish.
 
 `python training/zoo.py --data FOLDER` continues where it was stopped, by Ctrl-C or otherwise; `--list` shows what is done and
-what remains.
+what remains. What `results.csv` has is not trained again, unless another folder of `--cards` is to have it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import yaml
 from arguments import as_options
 from data import load_test_images
 from output import RESULTS_FILE
-from records import RECORDS, locked, read_results, record, update
+from records import KEY, RECORDS, Key, locked, read, read_results, record, short_name, update
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -65,6 +66,14 @@ class Run:
             "output_dir": self.folder,
         }
         return [sys.executable, str(HERE / "run.py"), str(self.recipe_file), *as_options(fields), "--resume"]
+
+    @property
+    def key(self) -> Key:
+        """What the row of its results has in the columns `records.KEY`."""
+        fields = self.fields
+        precision = next((name for name in ("bf16", "fp16") if fields.get(name)), "no")
+        facts = (self.name, short_name(fields["dataset"]), self.seed, self.epochs, fields.get("whitening", "none"))
+        return (*map(str, facts), precision)
 
     @property
     def recipe_file(self) -> Path:
@@ -184,14 +193,13 @@ def publish(run: Run, queue: list[Run], card: Path, data: Path | None) -> None:
     )
 
 
-def print_queue(queue: list[Run], console: Console) -> None:
-    table = Table(
-        "model", "seed", "epochs", "result", title=f"{sum(run.is_done for run in queue)} of {len(queue)} done"
-    )
-    for run in queue:
-        results = read_results(run.folder) if run.is_done else {}
-        found = results.get("test_accuracy", results.get("test_relative_error"))
-        table.add_row(run.name, str(run.seed), str(run.epochs), "" if found is None else f"{found:.2%}")
+def print_queue(queue: list[Run], recorded: Mapping[Key, Mapping[str, Any]], console: Console) -> None:
+    rows = [read_results(run.folder) if run.is_done else recorded.get(run.key) for run in queue]
+    done = sum(row is not None for row in rows)
+    table = Table("model", "seed", "epochs", "result", title=f"{done} of {len(queue)} done")
+    for run, row in zip(queue, rows, strict=True):
+        found = row and (row.get("test_accuracy") or row.get("test_relative_error"))
+        table.add_row(run.name, str(run.seed), str(run.epochs), f"{float(found):.2%}" if found else "")
     console.print(table)
 
 
@@ -200,7 +208,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--data", type=Path, help="folder of mnist/ and cifar10/; from the Hub by default")
     parser.add_argument("--queue", type=Path, default=HERE / "zoo.yaml", help="what to train")
     parser.add_argument("--runs", type=Path, default=Path("runs/zoo"), help="where the runs lie")
-    parser.add_argument("--cards", type=Path, default=HERE.parent / "model_cards", help="where finished models go")
+    parser.add_argument(
+        "--cards", type=Path, default=HERE.parent / "model_cards", help="where finished models and records go"
+    )
     parser.add_argument(
         "--only", nargs="+", metavar="MODEL", default=[], help="these alone; MODEL-SEED for one of its runs"
     )
@@ -211,14 +221,15 @@ def main(argv: list[str]) -> int:
         wanted = [run for run in queue if not args.only or {run.name, run.folder.name} & {*args.only}]
         if unknown := {*args.only} - {name for run in wanted for name in (run.name, run.folder.name)}:
             raise ValueError(f"--only {' '.join(sorted(unknown))}: {args.queue} has no such model")
+        recorded = {tuple(row[name] for name in KEY): row for row in read(args.cards / RECORDS)}
         if not args.list:
             for run in wanted:
-                if not run.is_done:
+                if not run.is_done and run.key not in recorded:
                     print(f"{run.name}, seed {run.seed}", flush=True)
                     train(run.command(args.data))
-                # Of one that was done, too: it may have been stopped before it did.
-                finish(run, queue, args.cards, args.data)
-        print_queue(wanted, Console())
+                if run.is_done:  # just now or before: it may have been stopped before it was recorded
+                    finish(run, queue, args.cards, args.data)
+        print_queue(wanted, recorded, Console())
     except (ValueError, OSError) as error:
         print(f"zoo.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
