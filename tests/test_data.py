@@ -1,5 +1,6 @@
 """What `training/data.py` promises: every source gives the same tensors, and every refusal says what to do."""
 
+import hashlib
 import logging
 import os
 import subprocess
@@ -13,6 +14,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from data import DataError, fingerprint, load_data, load_tests
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from PIL import Image
@@ -479,6 +481,22 @@ class TestRotation:
         expected = Image.fromarray(smooth.to(torch.uint8).numpy()).rotate(33, Image.Resampling.BILINEAR)
         difference = rotated.int() - torch.from_numpy(np.array(expected)).int()
         assert difference[5:-5, 5:-5].abs().max() <= 2
+
+    def test_it_is_torch_s_bilinear_interpolation(self):
+        images = torch.randint(256, (40, 3, 13, 13), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+        angles = torch.arange(40, dtype=torch.float64) * 9
+        cos, sin, zero = torch.cos(angles.deg2rad()), torch.sin(angles.deg2rad()), torch.zeros(40)
+        matrices = torch.stack([cos, -sin, zero, sin, cos, zero], dim=1).view(-1, 2, 3)
+        grid = F.affine_grid(matrices, [40, 3, 13, 13], align_corners=False)
+        expected = F.grid_sample(images.double(), grid, align_corners=False)
+        assert (rotate(images, angles) - expected).abs().max() < 0.5 + 1e-4
+
+    def test_it_is_the_same_on_every_processor(self):
+        """Where `F.affine_grid` and `F.grid_sample` make of some twenty pixels of these something else."""
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randint(256, (2000, 1, 28, 28), generator=generator).to(torch.uint8)
+        rotated = rotate(images, rotation_angles(2000, 0))
+        assert hashlib.sha256(rotated.numpy().data).hexdigest()[:16] == "f47f59fb8f5ef371"
 
     def test_outside_is_zero(self):
         rotated = rotate(torch.full((1, 1, 20, 20), 200, dtype=torch.uint8), torch.tensor([45.0]))

@@ -70,8 +70,32 @@ def rotation_angles(num_images: int, data_seed: int) -> torch.Tensor:
 
 
 def _rotate_chunk(images: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
-    cos, sin = torch.cos(torch.deg2rad(angles)), torch.sin(torch.deg2rad(angles))
-    zero = torch.zeros_like(cos)
-    to_source = torch.stack([cos, -sin, zero, sin, cos, zero], dim=1).view(-1, 2, 3).float()
-    grid = F.affine_grid(to_source, list(images.shape), align_corners=False)
-    return F.grid_sample(images.float(), grid, mode="bilinear", align_corners=False).round().to(torch.uint8)
+    """Bilinear interpolation, spelled out: `F.affine_grid` and `F.grid_sample` round differently on different processors, on
+    which the same data set would be another."""
+    size = images.shape[-1]
+    cos, sin = (f(torch.deg2rad(angles)).float()[:, None, None] for f in (torch.cos, torch.sin))
+    position = torch.arange(size)
+    x = _multiply_add(torch.tensor(2.0) / max(size - 1, 1), position, torch.tensor(-1.0))
+    x = torch.where(position < size // 2, x, -x.flip(0)) * (size - 1) / size  # where pixels are, from the centre
+    y = x[:, None]
+    column, row = (
+        _multiply_add(at + 1, torch.tensor(size / 2), torch.tensor(-0.5))
+        for at in (_multiply_add(-sin, y, cos * x), _multiply_add(cos, y, sin * x))
+    )
+    left, top = column.floor(), row.floor()
+    right_share, lower_share = column - left, row - top
+    # Beyond one pixel of margin all is zero, as the margin is.
+    padded = F.pad(images.float(), [1] * 4).flatten(2)
+    rotated = torch.zeros(images.shape)
+    for down, share in enumerate((1 - lower_share, lower_share)):
+        for right, part in enumerate((1 - right_share, right_share)):
+            at = [(start + 1 + step).clamp(0, size + 1).long() for start, step in ((top, down), (left, right))]
+            index = (at[0] * (size + 2) + at[1]).flatten(1)[:, None].expand(-1, images.shape[1], -1)
+            neighbour = padded.gather(2, index).view(images.shape)
+            rotated = _multiply_add((share * part)[:, None], neighbour, rotated)
+    return rotated.round().to(torch.uint8)
+
+
+def _multiply_add(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+    """a * b + c of float32, rounded once, with or without the processor's instruction for it."""
+    return (a.double() * b.double() + c.double()).float()

@@ -198,7 +198,7 @@ def print_queue(queue: list[Run], recorded: Mapping[Key, Mapping[str, Any]], con
     done = sum(row is not None for row in rows)
     table = Table("model", "seed", "epochs", "result", title=f"{done} of {len(queue)} done")
     for run, row in zip(queue, rows, strict=True):
-        found = row and (row.get("test_accuracy") or row.get("test_relative_error"))
+        found = (row.get("test_accuracy") or row.get("test_relative_error")) if row else None
         table.add_row(run.name, str(run.seed), str(run.epochs), f"{float(found):.2%}" if found else "")
     console.print(table)
 
