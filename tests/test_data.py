@@ -492,7 +492,7 @@ class TestRotation:
         assert (rotate(images, angles) - expected).abs().max() < 0.5 + 1e-4
 
     def test_it_is_the_same_on_every_processor(self):
-        """Where `F.affine_grid` and `F.grid_sample` make of some twenty pixels of these something else."""
+        """On which `F.affine_grid` and `F.grid_sample` do not agree to the last bit."""
         generator = torch.Generator().manual_seed(0)
         images = torch.randint(256, (2000, 1, 28, 28), generator=generator).to(torch.uint8)
         rotated = rotate(images, rotation_angles(2000, 0))

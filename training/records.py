@@ -119,13 +119,18 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def read_by_key(path: Path) -> dict[Key, dict[str, str]]:
+    """The rows, each by what it has in the columns KEY."""
+    return {tuple(row[name] for name in KEY): row for row in read(path)}
+
+
 def record(run: Path, path: Path, *, model: str | None = None) -> None:
     """Add the run of a folder to the file, or replace its row; rows of other runs stay as they are."""
     found = read_results(run)
     new: Row = row_of(found, LGNConfig.from_pretrained(run), model or found["recipe_name"])
     new = {name: "" if value is None else str(value) for name, value in new.items()}
     with locked(path):
-        rows = {tuple(row[name] for name in KEY): row for row in read(path)}
+        rows = read_by_key(path)
         rows[tuple(new[name] for name in KEY)] = new
         further = sorted({name for row in rows.values() for name in row} - {*COLUMNS})
         text = io.StringIO()

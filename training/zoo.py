@@ -19,7 +19,7 @@ import yaml
 from arguments import as_options
 from data import load_test_images
 from output import RESULTS_FILE
-from records import KEY, RECORDS, Key, locked, read, read_results, record, short_name, update
+from records import RECORDS, Key, locked, read_by_key, read_results, record, short_name, update
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -72,7 +72,7 @@ class Run:
         """What the row of its results has in the columns `records.KEY`."""
         fields = self.fields
         precision = next((name for name in ("bf16", "fp16") if fields.get(name)), "no")
-        facts = (self.name, short_name(fields["dataset"]), self.seed, self.epochs, fields.get("whitening", "none"))
+        facts = (self.name, short_name(fields["dataset"]), self.seed, self.epochs, fields["whitening"])
         return (*map(str, facts), precision)
 
     @property
@@ -198,8 +198,10 @@ def print_queue(queue: list[Run], recorded: Mapping[Key, Mapping[str, Any]], con
     done = sum(row is not None for row in rows)
     table = Table("model", "seed", "epochs", "result", title=f"{done} of {len(queue)} done")
     for run, row in zip(queue, rows, strict=True):
-        found = (row.get("test_accuracy") or row.get("test_relative_error")) if row else None
-        table.add_row(run.name, str(run.seed), str(run.epochs), f"{float(found):.2%}" if found else "")
+        found = [
+            row[name] for name in ("test_accuracy", "test_relative_error") if row and row.get(name) not in (None, "")
+        ]
+        table.add_row(run.name, str(run.seed), str(run.epochs), f"{float(found[0]):.2%}" if found else "")
     console.print(table)
 
 
@@ -221,7 +223,7 @@ def main(argv: list[str]) -> int:
         wanted = [run for run in queue if not args.only or {run.name, run.folder.name} & {*args.only}]
         if unknown := {*args.only} - {name for run in wanted for name in (run.name, run.folder.name)}:
             raise ValueError(f"--only {' '.join(sorted(unknown))}: {args.queue} has no such model")
-        recorded = {tuple(row[name] for name in KEY): row for row in read(args.cards / RECORDS)}
+        recorded = read_by_key(args.cards / RECORDS)
         if not args.list:
             for run in wanted:
                 if not run.is_done and run.key not in recorded:
