@@ -6,13 +6,13 @@ Names are imported when they are first used: looking at actions does not take tr
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .registration import register
+from . import registration  # noqa: F401  (tells transformers' Auto classes of the models)
 
 if TYPE_CHECKING:
     from .actions import Action, Actions, load_actions
-    from .configuration_lgn import LGNConfig
-    from .image_processing_lgn import LGNImageProcessor
-    from .modeling_lgn import LGNForImageClassification, LGNForImageReconstruction, LGNModel, LGNPreTrainedModel
+    from .model.configuration_lgn import LGNConfig
+    from .model.image_processing_lgn import LGNImageProcessor
+    from .model.modeling_lgn import LGNForImageClassification, LGNForImageReconstruction, LGNModel, LGNPreTrainedModel
 
 __version__ = "0.1.0"
 
@@ -31,12 +31,12 @@ __all__ = [
 _MODULES = {
     "Action": "actions",
     "Actions": "actions",
-    "LGNConfig": "configuration_lgn",
-    "LGNForImageClassification": "modeling_lgn",
-    "LGNForImageReconstruction": "modeling_lgn",
-    "LGNImageProcessor": "image_processing_lgn",
-    "LGNModel": "modeling_lgn",
-    "LGNPreTrainedModel": "modeling_lgn",
+    "LGNConfig": "model.configuration_lgn",
+    "LGNForImageClassification": "model.modeling_lgn",
+    "LGNForImageReconstruction": "model.modeling_lgn",
+    "LGNImageProcessor": "model.image_processing_lgn",
+    "LGNModel": "model.modeling_lgn",
+    "LGNPreTrainedModel": "model.modeling_lgn",
     "load_actions": "actions",
 }
 
@@ -50,6 +50,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-register()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from .comparison import Distance
-    from .sources import Source
+    from .actions import Distance
+    from .runs.sources import Source
 
 OPTIONAL = ("matplotlib", "datasets", "jinja2", "yaml")  # packages of `lgn-hf[hub]`
 QUIET = {  # what loads a model or a data set is not the user's concern
@@ -98,10 +98,11 @@ def publish(
 ) -> None:
     """Publish a trained model in one commit.
 
-    lgn_hf.publication.build makes the repository's folder, validate tries it, lgn_hf.hub.publish uploads it. Doing it again
+    lgn_hf.hub.publication.build makes the repository's folder, validate tries it, lgn_hf.hub.upload.publish uploads it. Doing it again
     is harmless: only what differs is uploaded.
     """
-    from . import hub, publication
+    from .hub import publication
+    from .hub import upload as hub
 
     target = folder or (output_dir if publication.is_built(output_dir) else output_dir / "hub")
     built = publication.build(
@@ -128,9 +129,9 @@ def publish(
 def card(folder: Path, repo_id: str | None) -> None:
     """Write the model card of a built folder again.
 
-    By lgn_hf.cards.write_card, from the folder's files alone.
+    By lgn_hf.hub.cards.write_card, from the folder's files alone.
     """
-    from .cards import write_card
+    from .hub.cards import write_card
 
     print(write_card(folder, repo_id))
 
@@ -144,10 +145,10 @@ def card(folder: Path, repo_id: str | None) -> None:
 def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, private: bool, top: int) -> None:
     """Extract, diagnose and draw the actions of models.
 
-    lgn_hf.extraction.extract writes a folder for each model, most_structured makes the table, and
-    lgn_hf.action_dataset.push_actions_dataset publishes the actions of all models as a data set.
+    lgn_hf.hub.extraction.extract writes a folder for each model, most_structured makes the table, and
+    lgn_hf.hub.action_dataset.push_actions_dataset publishes the actions of all models as a data set.
     """
-    from .extraction import extract, most_structured
+    from .hub.extraction import extract, most_structured
 
     sources = _open(models)
     folders = [source.name.replace("/", "--") for source in sources]
@@ -175,7 +176,7 @@ def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, 
     if push is not None:
         import tempfile
 
-        from .action_dataset import push_actions_dataset
+        from .hub.action_dataset import push_actions_dataset
 
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) if output_dir is None else output_dir / DATASET_FOLDER
@@ -209,11 +210,11 @@ def predict(model: str, images: tuple[str, ...], top: int) -> None:
 def compare(a: str, b: str, top: int) -> None:
     """Compare the actions of two models.
 
-    By lgn_hf.comparison.compare. A distance is 0 for the same actions; chance is that of unrelated actions with the same singular values. The most
+    By lgn_hf.actions.compare. A distance is 0 for the same actions; chance is that of unrelated actions with the same singular values. The most
     similar pairs of actions come with their cosine.
     """
-    from .comparison import compare
-    from .sources import open_source
+    from .actions import compare
+    from .runs.sources import open_source
 
     first, second = open_source(a), open_source(b)
     found = compare(first.actions, second.actions)
@@ -240,20 +241,20 @@ def compare(a: str, b: str, top: int) -> None:
 def atlas(out_dir: Path, models: tuple[str, ...], push: str | None, private: bool) -> None:
     """Make one page on which to look at the actions of models.
 
-    lgn_hf.atlas.build_atlas writes it, lgn_hf.hub.upload publishes it.
+    lgn_hf.hub.atlas.build_atlas writes it, lgn_hf.hub.upload.upload publishes it.
     """
-    from .atlas import CARD_NAME, PAGE_NAME, build_atlas
+    from .hub.atlas import CARD_NAME, PAGE_NAME, build_atlas
 
     folder = build_atlas(_open(models), out_dir)
     print(folder / PAGE_NAME)
     if push is not None:
-        from .hub import upload
+        from .hub.upload import upload
 
         print(upload(folder, [PAGE_NAME, CARD_NAME], push, "space", private=private))
 
 
 def _open(models: tuple[str, ...]) -> list[Source]:
-    from .sources import open_source
+    from .runs.sources import open_source
 
     return [open_source(model) for model in models]
 

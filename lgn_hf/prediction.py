@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import torch
 
-from .configuration_lgn import LGNConfig
-from .image_processing_lgn import LGNImageProcessor
-from .modeling_lgn import LGNForImageClassification
+from .model.configuration_lgn import LGNConfig
+from .model.image_processing_lgn import LGNImageProcessor
+from .model.modeling_lgn import LGNForImageClassification
 
 BATCH = 64
 

@@ -16,7 +16,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks here are too small
 
 import pytest
 import torch
-from hub import Hub, running_hub
+
+from tests.support.hub import Hub, running_hub
 
 torch.set_num_threads(1)
 
@@ -65,8 +66,8 @@ def hub_here(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory) -> Path:
     """The folder of a run of one epoch."""
-    import run
     from accelerate.state import AcceleratorState
+    from lgn_training import run
 
     folder = tmp_path_factory.mktemp("runs") / "lgn-digits"
     arguments = ["--dataset", "digits", "--num_groups", "2", "--group_order", "2", "--num_layers", "1"]
@@ -80,7 +81,7 @@ def trained_run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def published(trained_run, tmp_path_factory) -> Path:
     """What is published of it."""
-    from lgn_hf.publication import build
+    from lgn_hf.hub.publication import build
 
     return build(trained_run, tmp_path_factory.mktemp("built") / "folder", repo_id=PUBLISHED_AS, dataset_note=NOTE)
 

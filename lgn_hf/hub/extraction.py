@@ -1,0 +1,63 @@
+"""The actions of a model as files to work with, and the most structured actions of several models."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..actions import Actions, strongest
+from ..runs.sources import Source
+
+TABLE_NAME = "actions.csv"
+
+
+def extract(source: Source, folder: str | os.PathLike) -> list[Path]:
+    """Write a model's actions, what the diagnostics say of them, a table of that, and figures.
+
+    Args:
+        source: the model.
+        folder: is created if need be.
+
+    Returns:
+        The paths of `actions.safetensors`, `actions.json`, `actions.csv` and the figures.
+    """
+    from .cards import draw_figures
+
+    folder = Path(folder)
+    source.actions.save(folder)
+    figures = draw_figures(source.actions, folder, most=None)
+    return [
+        folder / "actions.safetensors",
+        folder / "actions.json",
+        write_table(source.actions, folder / TABLE_NAME),
+        *figures,
+    ]
+
+
+def write_table(actions: Actions, path: str | os.PathLike) -> Path:
+    """Write `Actions.table`, one row an action, as CSV. Returns the path."""
+    rows = actions.table()
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return Path(path)
+
+
+def most_structured(sources: Iterable[Source], count: int) -> list[dict[str, Any]]:
+    """The `count` distinct actions that are furthest above chance, those that have a label first.
+
+    Returns:
+        rows of `Actions.table`, with the name of the `model`, and in `structure` and `z` the score, or the nearest known
+        operation, that is furthest above chance.
+    """
+    found = []
+    for source in sources:
+        actions = source.actions.distinct()
+        for row, record in zip(actions.table(), actions.diagnose(), strict=True):
+            structure, score = strongest(record)
+            found.append({"model": source.name, **row, "structure": structure, "z": score["z"]})
+    return sorted(found, key=lambda row: (row["label"] is None, -row["z"]))[:count]

@@ -1,0 +1,442 @@
+"""The compiled layers compute what `unfold` computes, as precisely, and step aside where they cannot."""
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from lgn_hf import LGNConfig
+from lgn_hf.cpu import unfolding_cpu
+from lgn_hf.cpu.unfolding_cpu import CannotCompile, Pool, library, suits, unfold_on_cpu
+from lgn_hf.model import unfolding
+from lgn_hf.model.modeling_lgn import LGNModel
+from lgn_hf.model.unfolding import fista_momentum, unfold
+
+# A compiler that is there must build them: then a failure is one.
+COMPILER = any(shutil.which(name) for name in ("g++", "c++", "clang++"))
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or not COMPILER or os.environ.get("LGN_HF_COMPILE") == "0",
+    reason="no C++ compiler to build the layers with, or not on Linux, or turned off",
+)
+
+CASES = {
+    "papers-mnist": {"channels": 1, "image": (28, 28), "filters": 20, "batch": 3},
+    "papers-cifar10": {"channels": 3, "image": (32, 32), "filters": 20, "layers": 3, "batch": 2},
+    "one-pixel-filters": {"filter": (1, 1), "padding": 0},
+    "wide-filters": {"image": (14, 19), "filter": (5, 13), "padding": 3},
+    "tall-filters": {"image": (17, 11), "filter": (9, 2), "padding": 0},
+    "much-padding": {"image": (4, 5), "filter": (3, 3), "padding": 4},
+    "one-filter": {"filters": 1},
+    "many-filters": {"filters": 50, "image": (9, 9)},
+    "very-wide-filters": {"image": (40, 60), "filter": (3, 37), "padding": 0},
+    "very-tall-filters": {"image": (24, 150), "filter": (17, 3), "padding": 0},
+    "seven-filters": {"filters": 7, "channels": 2},
+    "one-layer": {"layers": 1},
+    "no-momentum": {"momentum": 0.0, "layers": 4},
+    "constant-momentum": {"momentum": 0.5, "layers": 4},
+    "no-norms": {"norms": False, "layers": 4},
+    "one-image": {"batch": 1},
+}
+
+
+def make_inputs(
+    channels=3, image=(8, 9), filters=6, filter=(3, 3), layers=3, batch=5, padding=1, momentum=None, norms=True
+):
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    inputs = SimpleNamespace(
+        images=draw(batch, channels, *image),
+        filters=draw(layers, filters, channels, *filter) / 3,
+        thresholds=draw(layers, filters),
+        norms=nn.ModuleList(nn.BatchNorm2d(filters) for _ in range(layers - 1 if norms else 0)).double(),
+        momentum=fista_momentum(layers) if momentum is None else [momentum] * layers,
+        step_size=0.1,
+        padding=padding,
+    )
+    for norm in inputs.norms:
+        norm.weight.data.copy_(draw(filters))
+        norm.bias.data.copy_(draw(filters))
+        norm.running_mean.copy_(draw(filters))
+        norm.running_var.copy_(draw(filters).square() + 0.1)
+    return inputs
+
+
+def leaves(inputs):
+    tensors = {name: getattr(inputs, name) for name in ("images", "filters", "thresholds")}
+    return {**tensors, **dict(inputs.norms.named_parameters())}
+
+
+def run(function, inputs, *, dtype=torch.float64, training=True, all_codes=True):
+    """Codes, gradients of a fixed function of them, and running statistics."""
+    inputs = copy.deepcopy(inputs)
+    for name in ("images", "filters", "thresholds"):
+        setattr(inputs, name, getattr(inputs, name).to(dtype).requires_grad_())
+    inputs.norms.to(dtype).train(training)
+    codes = function(**vars(inputs))
+    codes = codes if all_codes else codes[-1:]
+    generator = torch.Generator().manual_seed(1)
+    weights = [torch.randn(code.shape, generator=generator, dtype=torch.float64).to(dtype) for code in codes]
+    sum((weight * code).sum() for weight, code in zip(weights, codes, strict=True)).backward()
+    results = {f"z{i}": code.detach() for i, code in enumerate(codes)}
+    results |= {f"d{name}": tensor.grad for name, tensor in leaves(inputs).items()}
+    return results | {name: buffer.double() for name, buffer in inputs.norms.named_buffers()}
+
+
+def error(results, exact):
+    """The largest difference, relative to the tensor it is in."""
+    assert results.keys() == exact.keys()
+    return {k: float((results[k] - exact[k]).norm() / exact[k].norm().clamp_min(1e-12)) for k in exact}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("case", CASES)
+def test_codes_gradients_and_statistics_are_those_of_unfold(case, training):
+    inputs = make_inputs(**CASES[case])
+    assert suits(inputs.images, inputs.filters, inputs.norms, inputs.padding)
+    errors = error(run(unfold_on_cpu, inputs, training=training), run(unfold, inputs, training=training))
+    assert max(errors.values()) < 1e-9, errors
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("case", CASES)
+def test_single_precision_is_as_precise_as_that_of_unfold(case, training):
+    inputs = make_inputs(**CASES[case])
+    exact = run(unfold, inputs, training=training)
+    ours, plain = (
+        error(run(function, inputs, dtype=torch.float32, training=training), exact)
+        for function in (unfold_on_cpu, unfold)
+    )
+    worse = {name: (ours[name], plain[name]) for name in exact if ours[name] > 4 * plain[name] + 2e-6}
+    assert not worse
+
+
+class Rounded(torch.autograd.Function):
+    """A product, and its gradients, of factors rounded to bfloat16."""
+
+    @staticmethod
+    def forward(ctx, product, padding, *factors):
+        ctx.product, ctx.padding = product, padding
+        ctx.save_for_backward(*factors)
+        return product(*(factor.bfloat16().double() for factor in factors), padding)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        with torch.enable_grad():
+            factors = [factor.bfloat16().double().requires_grad_() for factor in ctx.saved_tensors]
+            product = ctx.product(*factors, ctx.padding)
+        return None, None, *torch.autograd.grad(product, factors, gradient.bfloat16().double())
+
+
+def rounded(product):
+    def function(images, filters, padding, bias=None):
+        result = Rounded.apply(product, padding, images, filters)
+        return result if bias is None else result + bias[:, None, None]
+
+    return function
+
+
+class Poisoned(unfolding_cpu.Planes):
+    """Fresh memory holds NaN."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.scratch.fill_(torch.nan)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("case", CASES)
+def test_memory_that_nobody_wrote_is_not_read(case, mixed, monkeypatch):
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        plain = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
+        monkeypatch.setattr(unfolding_cpu, "Planes", Poisoned)
+        poisoned = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
+    for name, tensor in plain.items():
+        assert torch.equal(poisoned[name], tensor), name
+
+
+class RoundedCode(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, code):
+        return code.bfloat16().to(code)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+@pytest.mark.skipif(not (library() and library().has_mixed()), reason="this processor has no matrix units (AMX)")
+class TestMixedPrecision:
+    """Under bfloat16 autocast the factors of products, and codes, are rounded to bfloat16; sums, and all else, are float32."""
+
+    @pytest.fixture(autouse=True)
+    def autocast(self):
+        with torch.autocast("cpu", torch.bfloat16):
+            yield
+
+    @pytest.mark.parametrize("training", [True, False])
+    @pytest.mark.parametrize("case", CASES)
+    def test_products_are_those_of_rounded_factors(self, case, training, monkeypatch):
+        inputs = make_inputs(**CASES[case])
+        inputs.step_size = 0.125  # rounding commutes with powers of two
+        found = run(unfold_on_cpu, inputs, dtype=torch.float32, training=training)
+        plain = error(found, run(unfold, inputs, training=training))
+        monkeypatch.setattr(unfolding, "analysis", rounded(unfolding.analysis))
+        monkeypatch.setattr(unfolding, "synthesis", rounded(unfolding.synthesis))
+        monkeypatch.setattr(unfolding.F, "relu", lambda codes: RoundedCode.apply(torch.relu(codes)))
+        errors = error(found, run(unfold, inputs, training=training))
+        # Numbers half way between two of bfloat16 may go either way, and gradients are stored in it, too.
+        assert errors["z0"] < 3e-4 < 1e-3 < plain["z0"]
+        assert max(errors.values()) < 0.1, errors
+
+    def test_a_network_uses_it(self):
+        model = LGNModel(LGNConfig(image_size=8, num_groups=2, step_size=0.1))
+        images = torch.randn(3, 1, 8, 8)
+        assert suits(images, model.filter_bank().flatten(1, 2), model.norms, 1)
+        code = model(images).last_hidden_state
+        with torch.autocast("cpu", enabled=False):
+            exact = model(images).last_hidden_state
+        assert code.dtype == torch.float32
+        assert 0 < (code - exact).norm() < 0.02 * exact.norm()
+
+
+def test_the_last_code_alone_has_the_same_gradients():
+    inputs = make_inputs()
+    last = run(lambda **kwargs: unfold_on_cpu(**kwargs, all_codes=False), inputs)
+    exact = run(unfold, inputs, all_codes=False)
+    assert max(error(last, exact).values()) < 1e-9
+
+
+def test_a_layer_nobody_asks_gets_no_gradient_from_outside():
+    inputs = make_inputs()
+    gradients = []
+    for function in (unfold_on_cpu, unfold):
+        filters = inputs.filters.clone().requires_grad_()
+        codes = function(**{**vars(inputs), "filters": filters})
+        codes[0].square().sum().backward()
+        gradients.append(filters.grad)
+    torch.testing.assert_close(*gradients)
+    assert not gradients[0][1:].any()
+
+
+def test_frozen_norms_use_and_keep_their_statistics():
+    inputs = make_inputs()
+    exact = copy.deepcopy(inputs)
+    for each in (inputs, exact):
+        each.norms[0].eval()
+    ours, plain = unfold_on_cpu(**vars(inputs)), unfold(**vars(exact))
+    torch.testing.assert_close(ours[-1], plain[-1])
+    for name, buffer in exact.norms.named_buffers():
+        torch.testing.assert_close(inputs.norms.get_buffer(name), buffer)
+
+
+def test_cumulative_running_statistics():
+    inputs = make_inputs()
+    exact = copy.deepcopy(inputs)
+    for each, function in ((inputs, unfold_on_cpu), (exact, unfold)):
+        for norm in each.norms:
+            norm.momentum = None
+        for scale in (1, 3):
+            function(**{**vars(each), "images": scale * each.images})
+    for name, buffer in exact.norms.named_buffers():
+        torch.testing.assert_close(inputs.norms.get_buffer(name), buffer)
+
+
+def test_gradients_can_be_differentiated_again():
+    inputs = make_inputs(channels=1, image=(4, 4), filters=2, layers=3, batch=2, filter=(2, 2))
+    tensors = list(leaves(inputs).values())
+    assert torch.autograd.gradgradcheck(
+        lambda *_: unfold_on_cpu(**vars(inputs))[-1], [t.requires_grad_() for t in tensors], atol=1e-4
+    )
+
+
+def test_a_graph_can_be_walked_twice():
+    inputs = make_inputs()
+    filters = inputs.filters.clone().requires_grad_()
+    loss = unfold_on_cpu(**{**vars(inputs), "filters": filters})[-1].square().sum()
+    first, second = (torch.autograd.grad(loss, filters, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    inputs, before = make_inputs(batch=37), torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(run(unfold_on_cpu, inputs))
+    finally:
+        torch.set_num_threads(before)
+    assert max(error(results[0], run(unfold, inputs)).values()) < 1e-9
+    for other in results[1:]:
+        assert all(torch.equal(results[0][name], other[name]) for name in other)
+
+
+def test_codes_are_the_same_without_a_gradient():
+    inputs = make_inputs(layers=4)
+    codes = unfold_on_cpu(**vars(inputs))[-1]
+    assert codes.grad_fn is not None  # of the norms' parameters
+    with torch.no_grad():
+        assert torch.equal(unfold_on_cpu(**vars(inputs))[-1], codes)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_not_a_number_stays_one(training):
+    inputs = make_inputs()
+    inputs.norms.train(training)
+    inputs.images[0, 0, 4, 4] = torch.nan
+    ours, plain = unfold_on_cpu(**vars(inputs))[-1], unfold(**vars(inputs))[-1]
+    assert torch.equal(ours.isnan(), plain.isnan())
+    assert ours.isnan().any()
+
+
+def test_where_it_steps_aside():
+    inputs = make_inputs()
+    images, filters, norms = inputs.images, inputs.filters, inputs.norms
+    assert suits(images, filters, norms, 1)
+    assert not suits(images.bfloat16(), filters.bfloat16(), norms, 1)
+    assert not suits(images.float(), filters.float(), norms, 1)  # the norms are float64
+    assert not suits(images.to("meta"), filters, norms, 1)
+    assert not suits(images[:0], filters, norms, 1)
+    assert not suits(images, torch.zeros(3, 6, 3, 9, 9).double(), norms, 0)  # dense
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not suits(images, filters, norms, 1)  # float64
+    with torch.autocast("cpu", torch.float16):
+        assert not suits(images.float(), filters.float(), norms.float(), 1)
+    norms.double()
+    for other in (nn.SyncBatchNorm(6), nn.Identity(), nn.BatchNorm2d(6, affine=False)):
+        assert not suits(images, filters, [norms[0], other.double()], 1)
+    norms[0].register_forward_hook(lambda *_: None)
+    assert not suits(images, filters, norms, 1)
+
+
+def test_functional_transforms_go_through_torch():
+    model = LGNModel(LGNConfig(image_size=8, num_groups=2, step_size=0.1)).double().eval()
+    image = torch.randn(1, 1, 8, 8, dtype=torch.float64)
+
+    def code(pixels):
+        return model(pixels).last_hidden_state.sum()
+
+    image.requires_grad_()
+    (expected,) = torch.autograd.grad(code(image), image)
+    torch.testing.assert_close(torch.func.grad(code)(image.detach()), expected)
+
+
+class TestPool:
+    def test_memory_is_used_again_once_it_is_free(self):
+        pool = Pool(capacity=1000)
+        tensor = pool.empty((2, 3), torch.float32)
+        address = tensor.data_ptr()
+        kept = tensor[1:]
+        del tensor
+        assert pool.empty((2, 3), torch.float32).data_ptr() != address
+        del kept
+        addresses = {pool.empty((2, 3), torch.float32).data_ptr() for _ in range(2)}
+        assert address in addresses
+
+    def test_what_lies_free_is_limited_and_the_oldest_size_goes_first(self):
+        pool = Pool(capacity=100)
+        for shape in ((2, 3), (4, 3), (2, 3), (5, 3)):
+            pool.empty(shape, torch.float32)
+        assert {size: len(blocks) for size, blocks in pool.free.items()} == {24: 1, 60: 1}
+        pool.empty((1000,), torch.float32)
+        assert pool.free == {}
+
+    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+    def test_a_forked_process_has_memory_of_its_own(self):
+        tensor = Pool(capacity=0).empty((4,), torch.float32).fill_(1)
+        child = os.fork()
+        if child == 0:
+            tensor.fill_(2)
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert tensor.tolist() == [1] * 4
+
+    def test_threads_share_it(self):
+        pool = Pool(capacity=10_000)
+
+        def work(number):
+            for _ in range(200):
+                tensors = [pool.empty((4, size), torch.int64).fill_(number) for size in (1, 2, 3)]
+                if not all((tensor == number).all() for tensor in tensors):
+                    return False
+            return True
+
+        with ThreadPoolExecutor(4) as executor:
+            assert all(executor.map(work, range(4)))
+
+    def test_shapes_and_types(self):
+        tensor = Pool(capacity=0).empty((2, 4, 3), torch.float64)
+        assert tensor.shape == (2, 4, 3)
+        assert tensor.dtype == torch.float64
+
+
+class TestBuild:
+    @pytest.fixture(autouse=True)
+    def own_cache(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(unfolding_cpu, "HF_HOME", str(tmp_path / "cache"))
+        monkeypatch.delenv("LGN_HF_COMPILE", raising=False)
+        library.cache_clear()
+        yield
+        library.cache_clear()
+
+    @pytest.fixture
+    def warnings(self, monkeypatch):
+        said = []
+        monkeypatch.setattr(unfolding_cpu.logger, "warning", lambda message, *args: said.append(message % args))
+        return said
+
+    def test_it_is_built_once(self, tmp_path):
+        assert library() is not None
+        (built,) = (tmp_path / "cache" / "lgn_hf").iterdir()
+        stamp = built.stat().st_mtime_ns
+        library.cache_clear()
+        assert library() is not None
+        assert built.stat().st_mtime_ns == stamp
+
+    def test_no_compiler(self, monkeypatch, warnings):
+        monkeypatch.setenv("PATH", "")
+        monkeypatch.delenv("CXX", raising=False)
+        assert library() is None
+        assert library() is None
+        assert len(warnings) == 1
+        assert "no C++ compiler" in warnings[0]
+        inputs = make_inputs()
+        assert not suits(inputs.images, inputs.filters, inputs.norms, 1)
+
+    def test_a_compiler_that_fails(self, tmp_path, monkeypatch, warnings):
+        broken = tmp_path / "broken"
+        broken.write_text("#!/bin/sh\necho 'no room' >&2\nexit 1\n")
+        broken.chmod(0o755)
+        monkeypatch.setenv("CXX", str(broken))
+        with pytest.raises(CannotCompile, match="no room"):
+            unfolding_cpu._build()
+        assert library() is None
+        assert "no room" in warnings[0]
+        assert list((tmp_path / "cache" / "lgn_hf").iterdir()) == []
+
+    def test_a_folder_that_cannot_be_written(self, tmp_path, warnings):
+        (tmp_path / "cache").write_text("a file")
+        assert library() is None
+        assert "cache" in warnings[0]
+
+    def test_it_can_be_turned_off(self, monkeypatch, warnings):
+        monkeypatch.setenv("LGN_HF_COMPILE", "0")
+        assert library() is None
+        assert warnings == []
+
+    def test_processes_that_build_at_once(self, tmp_path):
+        program = "from lgn_hf.cpu.unfolding_cpu import library; assert library() is not None"
+        environment = {**os.environ, "HF_HOME": str(tmp_path / "shared")}
+        processes = [subprocess.Popen([sys.executable, "-c", program], env=environment) for _ in range(2)]
+        assert [process.wait(120) for process in processes] == [0, 0]
+        assert len(list((tmp_path / "shared" / "lgn_hf").iterdir())) == 1

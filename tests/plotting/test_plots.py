@@ -1,0 +1,430 @@
+"""Figures: what is in the artists is what was given; looks are checked by looking."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
+from PIL import Image
+
+from lgn_hf.model.filters import rotation_matrix, unvec, vec
+from lgn_hf.plotting import figures as plots
+
+EXACT = {"rtol": 0, "atol": 1e-12}
+SIZE, DIM = 3, 9
+
+
+def random(*shape):
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def images(figure) -> list[AxesImage]:
+    """The images of all panels, row by row."""
+    return [image for ax in figure.axes for image in ax.get_images()]
+
+
+def values(image) -> np.ndarray:
+    return np.asarray(image.get_array())
+
+
+def written(figure) -> list[Text]:
+    """All text that is drawn, which leaves out the labels of ticks beyond the axes."""
+    legends = [text for legend in figure.legends for text in legend.get_texts()]
+    inside = [*figure.texts, *legends, *(text for ax in figure.axes for text in ax.texts)]
+    for axis in (axis for ax in figure.axes if ax.axison for axis in (ax.xaxis, ax.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        inside.append(axis.label)
+        places = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+        inside += [label for place, label in places if low <= place <= high]
+    return [text for text in inside if text.get_text()]
+
+
+def texts(figure) -> list[str]:
+    return [text.get_text() for text in written(figure)]
+
+
+def lines(ax, label) -> list[np.ndarray]:
+    """The points of the lines of one label, complex."""
+    return [line.get_xdata() + 1j * np.asarray(line.get_ydata()) for line in ax.lines if line.get_label() == label]
+
+
+def names(count):
+    return [f"name {i}" for i in range(count)]
+
+
+def shows(image, expected):
+    """The image holds exactly these values, in colours symmetric about zero that reach its largest entry."""
+    np.testing.assert_allclose(values(image), expected, **EXACT)
+    low, high = image.get_clim()
+    assert low == -high
+    assert high == pytest.approx(float(expected.abs().max()))
+
+
+# Gallery
+
+
+def test_the_gallery_has_one_image_for_each_action_in_order():
+    A = random(2, 3, DIM, DIM)
+    figure = plots.action_gallery(A, names(6), [f"score {i}" for i in range(6)])
+    assert len(images(figure)) == 6
+    for image, matrix in zip(images(figure), A.flatten(0, 1), strict=True):
+        shows(image, matrix)
+    assert {*names(6), *(f"score {i}" for i in range(6))} <= set(texts(figure))
+
+
+def test_the_gallery_rules_the_block_grid():
+    figure = plots.action_gallery(random(1, 16, 16), ["A"], size=4)
+    segments = np.concatenate([c.get_segments() for c in images(figure)[0].axes.collections])
+    starts = sorted(tuple(segment[0]) for segment in segments)
+    assert starts == sorted([(p, -0.5) for p in (3.5, 7.5, 11.5)] + [(-0.5, p) for p in (3.5, 7.5, 11.5)])
+
+
+def test_a_zero_matrix_is_drawn_in_the_colour_of_zero():
+    (image,) = images(plots.action_gallery(torch.zeros(1, DIM, DIM), ["0"]))
+    assert image.get_clim() == (-1, 1)
+
+
+def test_tensors_of_any_precision_that_require_gradients_are_drawn():
+    A = random(DIM, DIM).bfloat16().requires_grad_()
+    shows(images(plots.action_gallery(A, ["A"]))[0], A.detach().double())
+
+
+# Orbits
+
+
+@pytest.mark.parametrize(("order", "continued_to", "count"), [(4, None, 8), (4, 9, 10), (4, 3, 4), (12, 13, 14)])
+def test_the_orbit_shows_the_powers_and_marks_those_past_the_order(order, continued_to, count):
+    W, A = random(SIZE, SIZE), rotation_matrix(SIZE, 90)
+    drawn = images(plots.orbit_plot(W, A, order, continued_to))
+    assert len(drawn) == count
+    for i, image in enumerate(drawn):
+        shows(image, torch.rot90(W, i))
+        past = to_rgb(image.axes.spines["left"].get_edgecolor()) == to_rgb(plots.MARK)
+        assert past == (i >= order)
+        assert len(image.axes.lines) == (i == order)  # the bar stands before the first of them
+
+
+def test_the_cosine_comes_back_to_one_where_the_group_closes():
+    figure = plots.orbit_plot(random(SIZE, SIZE), 0.5 * rotation_matrix(SIZE, 90), 4, 4)
+    norm, cosine = texts(figure)[texts(figure).index("$A^{4}W$") + 1].split("\n")
+    assert float(norm) == pytest.approx(0.5**4 * random(SIZE, SIZE).norm().item(), rel=0.05)
+    assert cosine == "+1.00"
+
+
+def test_several_orbits_stand_below_each_other():
+    W, A = random(2, SIZE, SIZE), random(2, DIM, DIM)
+    figure = plots.orbit_plot(W, A, 2, 1, titles=["first", "second"])
+    for image, (r, i) in zip(images(figure), [(0, 0), (0, 1), (1, 0), (1, 1)], strict=True):
+        shows(image, unvec(torch.linalg.matrix_power(A[r], i) @ vec(W[r]), SIZE))
+    assert {"first", "second"} <= set(texts(figure))
+
+
+# Effects
+
+
+@pytest.mark.parametrize(("actions", "patches"), [(1, 2), (2, 1), (4, 1), (1, 0)])
+def test_effects_are_the_actions_applied_to_the_identity_and_the_patches(actions, patches):
+    A, P = random(actions, DIM, DIM), random(max(patches, 1), SIZE, SIZE)[:patches]
+    inputs = torch.cat([torch.eye(SIZE, dtype=torch.float64)[None], P])
+    table = [[None, *inputs]] + [[a, *(unvec(a @ vec(x), SIZE) for x in inputs)] for a in A]
+    if actions > len(inputs):
+        table = zip(*table, strict=True)
+    expected = [cell for row in table for cell in row if cell is not None]
+    drawn = images(plots.effect_plot(A, P if patches else None))
+    for image, matrix in zip(drawn, expected, strict=True):
+        shows(image, matrix)
+
+
+# Spectra
+
+
+def test_the_roots_of_unity_and_the_eigenvalues_are_where_they_belong():
+    A = random(2, DIM, DIM)
+    figure = plots.spectrum_plot(A, 5, names(2), remove_scale=False)
+    for ax, matrix in zip(figure.axes, A, strict=True):
+        (roots,) = lines(ax, "roots of unity")
+        np.testing.assert_allclose(roots**5, np.ones(5), **EXACT)
+        assert abs(roots[:, None] - roots[None]).sum() > 1
+        assert len(set(np.round(roots, 6))) == 5
+        (circle,) = lines(ax, "unit circle")
+        np.testing.assert_allclose(abs(circle), 1, **EXACT)
+        (drawn,) = lines(ax, "eigenvalues")
+        np.testing.assert_allclose(drawn, torch.linalg.eigvals(matrix), **EXACT)
+        assert ax.get_aspect() == 1
+
+
+def test_removing_the_scale_puts_a_cyclic_action_on_the_roots():
+    (ax,) = plots.spectrum_plot(0.01 * rotation_matrix(SIZE, 90), 4).axes
+    np.testing.assert_allclose(lines(ax, "eigenvalues")[0] ** 4, np.ones(DIM), rtol=0, atol=1e-10)
+
+
+def test_complex_input_is_taken_as_eigenvalues():
+    eigenvalues = torch.tensor([1, 1j, -1, -0.5j], dtype=torch.complex64)
+    (ax,) = plots.spectrum_plot(eigenvalues, 4).axes
+    np.testing.assert_allclose(lines(ax, "eigenvalues")[0], [1, 1j, -1, -0.5j], **EXACT)
+    assert lines(ax, "further out") == []
+
+
+def test_a_far_eigenvalue_is_pointed_at_from_the_edge():
+    figure = plots.spectrum_plot(torch.tensor([1j, -1j, -1, 30 + 0j]), 4)
+    (ax,) = figure.axes
+    (pointer,) = lines(ax, "further out")[0]
+    assert 1 < pointer.real < ax.get_xlim()[1] == 2
+    assert pointer.imag == 0
+    assert "scale 1\nmax |λ| 30" in texts(figure)
+
+
+def test_a_nilpotent_action_has_its_eigenvalues_at_zero():
+    (ax,) = plots.spectrum_plot(torch.triu(torch.ones(4, 4), 1), 3).axes
+    np.testing.assert_allclose(lines(ax, "eigenvalues")[0], 0, **EXACT)
+
+
+def test_singular_values_are_drawn_on_a_logarithmic_scale():
+    A = random(2, DIM, DIM)
+    figure = plots.singular_value_plot(A, ["first", "second"])
+    (ax,) = figure.axes
+    assert ax.get_yscale() == "log"
+    for line, matrix in zip(ax.lines, A, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), torch.linalg.svdvals(matrix), **EXACT)
+        np.testing.assert_array_equal(line.get_xdata(), range(1, DIM + 1))
+    assert ax.lines[0].get_color() != ax.lines[1].get_color()
+
+
+def test_actions_of_one_label_share_a_colour_and_have_a_median():
+    A = random(3, DIM, DIM)
+    figure = plots.singular_value_plot(A, ["layer 1"] * 3)
+    *each, median = figure.axes[0].lines
+    assert len(each) == 3
+    assert len({line.get_color() for line in (*each, median)}) == 1
+    np.testing.assert_allclose(median.get_ydata(), np.median(torch.linalg.svdvals(A), axis=0), **EXACT)
+
+
+def test_the_legend_gives_the_condition_number():
+    figure = plots.singular_value_plot(torch.diag(torch.tensor([50.0, 2.0, 1.0])), ["A"])
+    assert "A (condition 50)" in texts(figure)
+
+
+def test_a_singular_action_has_finite_points():
+    (line,) = plots.singular_value_plot(torch.diag(torch.tensor([2.0, 1.0, 0.0]))).axes[0].lines
+    np.testing.assert_allclose(line.get_ydata(), [2, 1, 2e-16], rtol=1e-10)
+
+
+# Fourier transform
+
+
+def test_the_transform_of_a_circulant_action_is_diagonal():
+    column = random(DIM)
+    A = torch.stack([torch.stack([column.roll(i) for i in range(DIM)], dim=1), random(DIM, DIM)])
+    F = np.exp(-2j * np.pi * np.outer(range(DIM), range(DIM)) / DIM)
+    figure = plots.dft_plot(A, ["circulant", "random"])
+    above, below = images(figure)[:2], images(figure)[2:]
+    for image, matrix in zip(above, A, strict=True):
+        shows(image, matrix)
+    for image, matrix in zip(below, A, strict=True):
+        np.testing.assert_allclose(values(image), abs(F @ matrix.numpy() @ np.linalg.inv(F)), rtol=0, atol=1e-10)
+        assert image.get_clim()[0] == 0
+    assert abs(values(below[0]) - np.diag(np.diag(values(below[0])))).max() < 1e-10
+    assert "100.0% on the diagonal" in texts(figure)
+
+
+# Codes and filters
+
+
+@pytest.mark.parametrize("order", [None, 2])
+def test_every_code_map_is_a_tile(order):
+    codes = [random(6, 4, 5).relu(), 2 * random(6, 4, 5).relu()]
+    figure = plots.code_plot(random(3, 7, 8), codes, order)
+    picture, *montages = images(figure)
+    assert values(picture).shape == (7, 8, 3)
+    assert (values(picture).min(), values(picture).max()) == (0, 1)
+    columns = order or math.ceil(math.sqrt(6))
+    for image, code in zip(montages, codes, strict=True):
+        tiled = values(image)
+        for f in range(6):
+            row, column = 5 * (f // columns), 6 * (f % columns)
+            np.testing.assert_allclose(tiled[row : row + 4, column : column + 5], code[f], **EXACT)
+        assert image.get_clim() == (0, code.max())
+        assert image.get_array().mask.sum() == tiled.size - code.numel()  # only the lines between the tiles
+        assert len(image.axes.get_yticks()) == (3 if order else 0)
+
+
+def test_the_share_of_non_zero_codes_is_written():
+    code = torch.zeros(2, 2, 2)
+    code[0, 0, 0] = 1
+    assert "12.5% non-zero" in texts(plots.code_plot(torch.eye(4), [code]))
+
+
+def test_a_column_of_filters_is_a_group():
+    bank = random(3, 2, 1, SIZE, SIZE)
+    drawn = images(plots.filter_plot(bank))
+    for image, (i, k) in zip(drawn, np.ndindex(2, 3), strict=True):
+        shows(image, bank[k, i, 0])
+    left = np.array([image.axes.get_position().x0 for image in drawn])
+    np.testing.assert_allclose(left[:3], left[3:], **EXACT)
+    assert (np.diff(left[:3]) > 0).all()
+
+
+def test_rows_of_filters_have_the_names_of_what_made_them():
+    bank = random(3, 2, 1, SIZE, SIZE)
+    written = [image.axes.get_ylabel() for image in images(plots.filter_plot(bank, ["0°", "60°"]))]
+    assert written == ["0°", "", "", "60°", "", ""]
+
+
+def test_colour_filters_have_grey_at_zero():
+    bank = random(1, 2, 3, SIZE, SIZE)
+    for image, filters in zip(images(plots.filter_plot(bank)), bank[0], strict=True):
+        expected = filters / (2 * filters.abs().max()) + 0.5
+        np.testing.assert_allclose(values(image), expected.permute(1, 2, 0), **EXACT)
+
+
+def test_more_groups_than_fit_go_on_below():
+    assert len(images(plots.filter_plot(random(13, 1, 1, SIZE, SIZE)))) == 13
+
+
+# The page
+
+
+FIGURES = {
+    "gallery": lambda: plots.action_gallery(random(7, DIM, DIM), ["layer 1, group 1, channel 1"] * 7, ["a label"] * 7),
+    "one action": lambda: plots.action_gallery(random(DIM, DIM), ["A"]),
+    "orbit": lambda: plots.orbit_plot(random(2, SIZE, SIZE), random(DIM, DIM), 6, titles=names(2)),
+    "short orbit": lambda: plots.orbit_plot(random(SIZE, SIZE), random(DIM, DIM), 1),
+    "effect": lambda: plots.effect_plot(random(4, DIM, DIM)),
+    "spectrum": lambda: plots.spectrum_plot(random(6, DIM, DIM), 4, names(6)),
+    "one spectrum": lambda: plots.spectrum_plot(100 * random(DIM, DIM), 4, remove_scale=False),
+    "singular values": lambda: plots.singular_value_plot(
+        random(7, DIM, DIM), [f"layer {i} of the net" for i in range(7)]
+    ),
+    "transform": lambda: plots.dft_plot(random(1, DIM, DIM), names(1)),
+    "codes": lambda: plots.code_plot(random(8, 8), [random(8, 5, 5).relu()] * 4, 4),
+    "filters": lambda: plots.filter_plot(random(10, 2, 1, SIZE, SIZE)),
+    "few filters": lambda: plots.filter_plot(random(1, 1, 3, SIZE, SIZE)),
+}
+
+
+@pytest.fixture(scope="module", params=FIGURES)
+def figure(request):
+    figure = FIGURES[request.param]()
+    figure.canvas.draw()
+    return figure
+
+
+def test_all_text_is_on_the_card_and_none_overlaps(figure):
+    boxes = [(text.get_text(), text.get_window_extent()) for text in written(figure)]
+    for i, (text, box) in enumerate(boxes):
+        assert box.x0 >= 0 <= box.y0, text
+        assert box.x1 <= figure.bbox.x1, text
+        assert box.y1 <= figure.bbox.y1, text
+        for other, taken in boxes[:i]:
+            across = min(box.x1, taken.x1) - max(box.x0, taken.x0)
+            along = min(box.y1, taken.y1) - max(box.y0, taken.y0)
+            assert min(across, along) < 1, (text, other)
+
+
+def test_no_text_runs_over_a_picture(figure):
+    for text in figure.texts:
+        box = text.get_window_extent()
+        for image in images(figure):
+            panel = image.axes.get_window_extent()
+            across = min(box.x1, panel.x1) - max(box.x0, panel.x0)
+            along = min(box.y1, panel.y1) - max(box.y0, panel.y0)
+            assert min(across, along) < 1, text
+
+
+def test_figures_fit_a_page_of_800_pixels_with_text_large_enough(figure):
+    assert figure.get_figwidth() <= plots.WIDTH + 1e-9
+    scale = 800 / plots.WIDTH / 72
+    assert min(text.get_fontsize() for text in written(figure)) * scale > 11
+
+
+def contrast(first, second):
+    """The contrast ratio of two colours (WCAG 2)."""
+
+    def luminance(colour):
+        channels = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour))
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), channels, strict=True))
+
+    high, low = sorted([luminance(first), luminance(second)], reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_figures_bring_their_own_card_on_which_all_text_has_contrast(figure):
+    card = figure.get_facecolor()
+    assert card[3] == 1  # opaque: the page behind does not matter
+    assert min(contrast(text.get_color(), card) for text in written(figure)) > 4.5
+
+
+# Files
+
+
+def test_a_figure_is_written_as_a_png_of_its_size(tmp_path):
+    figure = plots.orbit_plot(random(SIZE, SIZE), random(DIM, DIM), 2)
+    path = plots.save_figure(figure, tmp_path / "new" / "orbit.png", dpi=50)
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        np.testing.assert_allclose(image.size, 50 * figure.get_size_inches(), atol=1)
+        colours = image.convert("RGB").getcolors(1 << 24)
+        assert colours is not None
+        assert len(colours) > 10
+    assert [p.name for p in path.parent.iterdir()] == ["orbit.png"]
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_the_old_file(tmp_path):
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"old")
+    figure = plots.filter_plot(random(1, 1, 1, SIZE, SIZE))
+    figure.text(0.5, 0.5, "$\\nosuchcommand$")
+    with pytest.raises(ValueError, match="nosuchcommand"):
+        plots.save_figure(figure, path)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
+
+
+def test_neither_pyplot_nor_transformers_is_imported():
+    code = "import sys, lgn_hf.plotting; sys.exit('matplotlib.pyplot' in sys.modules or 'transformers' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# Errors
+
+NAN = random(DIM, DIM).index_fill(0, torch.tensor([2]), math.nan)
+ERRORS = {
+    "not square": (lambda: plots.action_gallery(random(2, 9, 8), names(2)), r"matrices of shape \(2, 9, 8\)"),
+    "a vector": (lambda: plots.singular_value_plot(random(9)), r"matrices of shape \(9,\)"),
+    "nothing": (lambda: plots.singular_value_plot(random(0, 9, 9)), r"matrices of shape \(0, 9, 9\)"),
+    "NaN": (lambda: plots.spectrum_plot(NAN, 4), "matrices: some entries are NaN or infinite"),
+    "infinity": (lambda: plots.filter_plot(random(1, 1, 1, 3, 3) / 0), "filters: some entries are NaN or infinite"),
+    "complex": (lambda: plots.dft_plot(random(9, 9) * 1j, names(1)), "must be real"),
+    "NaN eigenvalues": (lambda: plots.spectrum_plot(torch.tensor([1j, math.nan]), 2), "the eigenvalues: some"),
+    "not n squared": (lambda: plots.action_gallery(random(8, 8), names(1)), "8 x 8; an action on n x n filters"),
+    "wrong size": (lambda: plots.action_gallery(random(9, 9), names(1), size=4), "9 x 9 and size=4"),
+    "titles": (lambda: plots.action_gallery(random(2, 9, 9), names(3)), "3 titles for 2 panels"),
+    "captions": (lambda: plots.action_gallery(random(2, 9, 9), names(2), names(1)), "1 captions for 2 panels"),
+    "one text": (lambda: plots.dft_plot(random(9, 9), "A"), "'A' titles for 1 panels"),
+    "basis": (lambda: plots.orbit_plot(random(4, 4), random(9, 9), 2), "9 x 9, but basis 4 x 4"),
+    "bases": (lambda: plots.orbit_plot(random(3, 3, 3), random(2, 9, 9), 2), "2 matrices for 3 basis filters"),
+    "order": (lambda: plots.spectrum_plot(random(9, 9), 0), "order=0; expected a whole number"),
+    "powers": (lambda: plots.orbit_plot(random(3, 3), random(9, 9), 4, 2), "continued_to=2 stops before"),
+    "growth": (lambda: plots.orbit_plot(random(3, 3), 1e200 * random(9, 9), 4), "the powers of the matrix: some"),
+    "patches": (lambda: plots.effect_plot(random(9, 9), random(4, 4)), "9 x 9, but patches 4 x 4"),
+    "labels": (lambda: plots.singular_value_plot(random(9, 9, 9), names(9)), "9 different labels; at most 7"),
+    "channels": (lambda: plots.filter_plot(random(1, 1, 2, 3, 3)), "filters of 2 channels; 1 or 3"),
+    "filters": (lambda: plots.filter_plot(random(1, 1, 3, 3)), r"filters of shape \(1, 1, 3, 3\); expected"),
+    "image": (lambda: plots.code_plot(random(2, 4, 4), [random(1, 2, 2)]), r"image of shape \(2, 4, 4\); expected"),
+    "codes": (lambda: plots.code_plot(random(4, 4), [random(1, 1, 2, 2)]), r"code 1 of shape \(1, 1, 2, 2\)"),
+    "no codes": (lambda: plots.code_plot(random(4, 4), []), "no codes"),
+    "groups": (lambda: plots.code_plot(random(4, 4), [random(6, 2, 2)], 4), "6 code maps are not whole groups"),
+    "format": (lambda: plots.save_figure(plots.Figure(), "figure.jpg"), "written as .png, not as 'figure.jpg'"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_wrong_arguments_raise_one_clear_message(name):
+    draw, message = ERRORS[name]
+    with pytest.raises(ValueError, match=message):
+        draw()

@@ -1,0 +1,142 @@
+"""Recipes and the command line: one vocabulary, checked alike, with the nearest name for a wrong one."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from lgn_training.arguments import NetworkArguments, RunArguments, parse_arguments
+
+from lgn_hf import LGNConfig
+from tests.conftest import ROOT
+
+RECIPES = sorted((ROOT / "training" / "recipes").glob("*.yaml"))
+
+
+def write(folder: Path, **fields) -> str:
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(fields))
+    return str(path)
+
+
+def test_without_a_recipe_every_field_has_its_default():
+    recipe = parse_arguments([])
+    assert recipe.run == RunArguments()
+    assert recipe.network["num_groups"] == LGNConfig().num_groups
+    assert recipe.network["image_size"] is None  # as the data
+
+
+def test_the_command_line_overrides_the_recipe(tmp_path):
+    recipe = parse_arguments([write(tmp_path, seed=3, num_groups=2), "--seed", "4"])
+    assert (recipe.run.seed, recipe.network["num_groups"]) == (4, 2)
+    assert recipe.name == "recipe"
+
+
+def test_a_saved_recipe_reads_back_to_the_same_run(tmp_path):
+    recipe = parse_arguments(["--lr_milestones", "0.2", "0.4", "--tied", "--rotation_angle", "90", "--bf16", "true"])
+    assert recipe.run.also_test_on is None
+    again = parse_arguments([write(tmp_path, **recipe.fields())])
+    assert again.fields() == recipe.fields()
+
+
+def test_a_list_of_data_sets_reads_back_too(tmp_path):
+    recipe = parse_arguments(["--also_test_on", "rotated:digits", "digits", "--seed", "1"])
+    assert recipe.run.also_test_on == ["rotated:digits", "digits"]
+    assert parse_arguments([write(tmp_path, **recipe.fields())]).fields() == recipe.fields()
+
+
+def test_numbers_in_yaml_may_be_written_without_a_point(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("learning_rate: 1e-2\n")  # YAML 1.1 reads a string
+    assert parse_arguments([str(path)]).run.learning_rate == 0.01
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_parses_and_makes_a_network(path):
+    recipe = parse_arguments([str(path)])
+    side = 8 if "digits" in path.stem else 28 if "mnist" in path.stem else 32
+    config = LGNConfig(**{**recipe.network, "image_size": side, "num_channels": 3 if side == 32 else 1})
+    assert config.num_layers == 4
+    assert recipe.run.output_dir == f"runs/{path.stem}"
+
+
+def test_every_network_of_the_papers_has_a_recipe():
+    names = {path.stem for path in RECIPES}
+    table1 = {f"{n}-{d}" for n in ("baseline", "r90", "r60") for d in ("mnist", "rotmnist", "cifar10")}
+    table2 = {f"dense-{n}-mnist" for n in ("baseline", "r90", "r60", "left")}
+    learned = {f"lgn-{d}{task}" for d in ("mnist", "cifar10", "digits") for task in ("", "-reconstruction")}
+    assert table1 | table2 | learned <= names
+    for name in table2:
+        run = parse_arguments([str(ROOT / "training" / "recipes" / f"{name}.yaml")]).run
+        assert run.also_test_on == [f"rotated:{run.dataset}"]
+
+
+def test_help_explains_every_field(capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse_arguments(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for kind in (NetworkArguments, RunArguments):
+        for f in dataclasses.fields(kind):
+            assert f"--{f.name}" in text
+            assert f.metadata["help"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--num_group", "3"], "unknown field 'num_group' in the command line: did you mean 'num_groups'?"),
+        (["--learning-rat=3"], "did you mean 'learning_rate'?"),
+        (["training/recipes/lgn-mnst.yaml"], "did you mean training/recipes/lgn-mnist.yaml?"),
+        (["--task", "segmentation"], "task='segmentation': must be one of classification, reconstruction"),
+        (["--learning_rate", "0"], "learning_rate=0.0: must be greater than 0"),
+        (["--train_val_split", "1"], "train_val_split=1.0: must be at least 0 and less than 1"),
+        (["--lr_milestones", "2"], "must be shares of the run"),
+        (["--bf16", "--fp16"], "exclude each other"),
+        (["--early_stopping_patience", "2", "--train_val_split", "0"], "needs a validation split"),
+        (["--seed", "-1"], "seed=-1: must be at least 0"),
+        (["--seed", str(2**32)], "seed=4294967296: must be less than 2**32"),
+        (["--lr_decay", "-3"], "lr_decay=-3.0: must be greater than 0"),
+        (["--lr_decay", "nan"], "lr_decay=nan: must be finite"),
+        (["--weight_decay", "nan"], "weight_decay=nan: must be finite"),
+        (["--learning_rate", "inf"], "learning_rate=inf: must be finite"),
+        (["--num_train_epochs", "inf"], "num_train_epochs=inf: must be finite"),
+        (["--lr_milestones", "0.5", "nan"], "must be shares of the run"),
+        (["--max_steps", "-7"], "max_steps=-7: must be greater than 0, or -1"),
+        (["--max_steps", "0"], "max_steps=0: must be greater than 0, or -1"),
+        (["--seed", "1", "extra"], "unexpected argument 'extra': a recipe comes first"),
+        (["-seed", "1"], "unexpected argument '-seed'"),
+        (["--seed"], "argument --seed: expected one argument"),
+        (["--bf16", "maybe"], "argument --bf16: Truthy value expected: got maybe"),
+    ],
+)
+def test_a_wrong_argument_is_named(argv, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_arguments(argv)
+
+
+def test_an_unknown_recipe_key_is_named_with_its_file(tmp_path):
+    with pytest.raises(ValueError, match=r"unknown field 'batchsize' in .*recipe.yaml"):
+        parse_arguments([write(tmp_path, batchsize=3)])
+
+
+@pytest.mark.parametrize("value", [[1, 2], [1], {"a": 1}], ids=str)
+def test_a_recipe_has_lists_only_where_they_belong(tmp_path, value):
+    with pytest.raises(ValueError, match=re.escape(f"seed={value!r} in ") + r".*recipe.yaml: must be one value"):
+        parse_arguments([write(tmp_path, seed=value)])
+
+
+@pytest.mark.parametrize("text", [b"- a\n- b\n", b"a: [1,\n", b"dataset: M\xfcnchen\n", b"seed: 2026-13-01\n"])
+def test_a_recipe_must_be_a_yaml_mapping(tmp_path, text):
+    path = tmp_path / "r.yaml"
+    path.write_bytes(text)
+    with pytest.raises(ValueError, match=r"r\.yaml (must be a mapping|is not YAML)"):
+        parse_arguments([str(path)])
+
+
+def test_a_value_of_the_wrong_type_is_an_error_from_recipe_and_command_line(tmp_path, capsys):
+    for argv in ([write(tmp_path, num_groups="five")], ["--num_groups", "five"]):
+        with pytest.raises(ValueError, match=r"argument --num_groups\S*: invalid int value: 'five'"):
+            parse_arguments(argv)
+        assert capsys.readouterr().err == ""  # the program prints the one line

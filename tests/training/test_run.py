@@ -1,0 +1,481 @@
+"""The program as a user runs it: real launches on real digits, interrupted, resumed, on two processes, and misused."""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from lgn_training import run as program
+from lgn_training.data import fingerprint, load_data
+from PIL import Image
+from safetensors.torch import load_file
+
+from lgn_hf import LGNForImageClassification, LGNImageProcessor
+from tests.conftest import ROOT
+
+RUN = str(ROOT / "training" / "run.py")
+LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
+TINY = ["--dataset", "digits", "--num_groups", "2", "--num_layers", "2", "--filter_size", "4", "--disable_tqdm"]
+TINY += ["--num_train_epochs", "6", "--per_device_train_batch_size", "32", "--max_train_samples", "600"]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", **extra}
+
+
+def launch(
+    *arguments: str, processes: int = 1, check: bool = True, program: str = RUN, **extra: str
+) -> subprocess.CompletedProcess:
+    """`accelerate launch training/run.py ...` in processes of their own."""
+    config = ROOT / "training" / "accelerate" / ("cpu.yaml" if processes == 1 else "cpu-2-processes.yaml")
+    command = [*LAUNCH, "--quiet", "--config_file", str(config)]
+    if processes > 1:
+        command += ["--main_process_port", "0"]
+    done = subprocess.run(
+        [*command, program, *arguments], env=environment(**extra), capture_output=True, text=True, timeout=300
+    )
+    assert not check or done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+    """The program without a launcher, in this process, which spares the seconds that its imports take."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = program.main(list(arguments))
+    done = subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+    assert not check or done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "straight"
+    launch(*TINY, "--output_dir", str(folder))
+    return folder
+
+
+def test_a_run_leaves_a_complete_model_folder(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert {
+        "config.json",
+        "model.safetensors",
+        "preprocessor_config.json",
+        "all_results.json",
+        "recipe.yaml",
+        "modeling_lgn.py",
+        "image_processing_lgn.py",
+    } <= names
+    assert not [name for name in names if name.startswith(".")]
+    assert not [name for name in weights(trained) if "auxiliary" in name]
+
+
+def test_results_say_what_was_run_on_what(trained):
+    results = json.loads((trained / "all_results.json").read_text())
+    assert results["test_accuracy"] > 0.5
+    assert results["recipe"]["num_groups"] == 2
+    assert results["data"]["train"] + results["data"]["validation"] == 600
+    assert len(results["data"]["fingerprint"]) == 64
+    assert results["parameters"] == sum(
+        tensor.numel() for name, tensor in weights(trained).items() if "running" not in name and "num_" not in name
+    )
+    assert {"seed", "versions", "machine", "train_seconds", "images_per_second", "date"} <= results.keys()
+    assert len(results["history"]) == 6
+    assert (results["epochs"], type(results["epochs"])) == (6, int)
+
+
+def test_a_part_of_an_epoch_counts_as_a_part(tmp_path):
+    run(*TINY, "--num_train_epochs", "1.5", "--output_dir", str(tmp_path / "run"))
+    results = json.loads((tmp_path / "run" / "all_results.json").read_text())
+    assert results["steps"] == 26  # of 17 in an epoch
+    assert [record["epoch"] for record in results["history"]] == [1, 1.5294]
+    assert results["epochs"] == 1.5294
+    assert results["best_epoch"] in (1, 1.5294)
+    done = run(*TINY, "--num_train_epochs", "1.5", "--output_dir", str(tmp_path / "run"), "--resume")
+    assert "this run is complete" in done.stderr
+
+
+def test_the_model_reads_an_image_with_nothing_else_installed(trained, tmp_path):
+    """In an interpreter that cannot import lgn_hf, from the folder alone, without being asked anything."""
+    Image.new("RGB", (20, 30), (200, 200, 200)).save(tmp_path / "image.png")
+    script = f"""
+import importlib.util
+assert importlib.util.find_spec("lgn_hf") is None
+from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
+folder = {str(trained)!r}
+classify = pipeline("image-classification", model=folder, trust_remote_code=True)
+answer = classify({str(tmp_path / "image.png")!r})
+processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
+model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
+from PIL import Image
+logits = model(**processor(Image.open({str(tmp_path / "image.png")!r}), return_tensors="pt")).logits
+assert abs(logits.softmax(-1).max().item() - answer[0]["score"]) < 1e-6
+print(answer[0]["label"])
+"""
+    without_package = [path for path in sys.path if path.endswith("site-packages")]
+    (tmp_path / "lgn_hf_hidden").mkdir()
+    for site in without_package:  # everything installed but this project, whose editable install is a finder
+        for entry in Path(site).iterdir():
+            if not entry.name.startswith(("__editable__", "lgn_hf")):
+                target = tmp_path / "lgn_hf_hidden" / entry.name
+                if not target.exists():
+                    target.symlink_to(entry)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script],
+        cwd=tmp_path,
+        env={**environment(HF_HOME=str(tmp_path / "home")), "PYTHONPATH": str(tmp_path / "lgn_hf_hidden")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip() in [str(digit) for digit in range(10)]
+
+
+def test_the_auto_classes_and_the_pipeline_work_with_the_package(trained):
+    script = f"""
+import lgn_hf
+from PIL import Image
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, pipeline
+folder = {str(trained)!r}
+assert type(AutoConfig.from_pretrained(folder)) is lgn_hf.LGNConfig
+assert type(AutoModel.from_pretrained(folder)) is lgn_hf.LGNModel
+assert type(AutoModelForImageClassification.from_pretrained(folder)) is lgn_hf.LGNForImageClassification
+assert type(AutoImageProcessor.from_pretrained(folder)) is lgn_hf.LGNImageProcessor
+print(pipeline("image-classification", model=folder)(Image.new("P", (9, 9)))[0]["label"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "?" not in done.stdout  # nothing was asked
+
+
+def test_a_killed_run_resumes_to_the_same_weights(trained, tmp_path):
+    """kill -9 after the first mid-epoch checkpoint."""
+    folder = tmp_path / "killed"
+    arguments = [*TINY, "--save_steps", "2", "--output_dir", str(folder)]
+    process = subprocess.Popen([sys.executable, RUN, *arguments], env=environment(), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("checkpoint-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (folder / "all_results.json").exists()
+    assert "continuing from" in run(*arguments, "--resume").stderr
+    for name, tensor in weights(trained).items():
+        assert torch.equal(tensor, weights(folder)[name]), name
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves_and_the_run_resumes(trained, tmp_path, number):
+    folder = tmp_path / "stopped"
+    arguments = [*TINY, "--output_dir", str(folder)]
+    process = subprocess.Popen(
+        [sys.executable, RUN, *arguments, "--num_train_epochs", "300"],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(folder.glob("checkpoint-*")) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert f"{signal.Signals(number).name} at step" in errors
+    assert "--resume continues" in errors
+    assert "Traceback" not in errors
+    state = json.loads((max(folder.glob("checkpoint-*")) / "trainer_state.json").read_text())
+    assert f"at step {state['step']} of" in errors
+
+
+def test_resuming_a_complete_run_shows_its_table(trained):
+    before = (trained / "all_results.json").read_text()
+    done = run(*TINY, "--output_dir", str(trained), "--resume")
+    assert "this run is complete" in done.stderr
+    assert "test accuracy" in done.stdout
+    assert (trained / "all_results.json").read_text() == before
+
+
+def test_two_processes_follow_one(tmp_path):
+    """Half the batch each, without BatchNorm; float32 sums in another order are all that differs."""
+    arguments = [*TINY, "--batch_norm", "false", "--max_steps", "6", "--train_val_split", "0"]
+    arguments += ["--projection", "none", "--regularizer", "none", "--learning_rate", "0.001"]
+    launch(*arguments, "--output_dir", str(tmp_path / "one"))
+    two = launch(*arguments, "--per_device_train_batch_size", "16", "--output_dir", str(tmp_path / "two"), processes=2)
+    assert "2 process(es)" in two.stderr
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name in one:
+        assert torch.allclose(one[name], two[name], atol=1e-4), name
+    losses = [json.loads((tmp_path / n / "all_results.json").read_text())["train_loss"] for n in ("one", "two")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # of the whole batch, not of the main process's part
+
+
+def test_processes_without_a_common_folder_do_not_train(tmp_path):
+    """Each in a folder of its own, as on machines without a common disk."""
+    program = tmp_path / "apart.py"
+    program.write_text(f"""
+import os, sys
+sys.path.insert(0, {str(ROOT / "training")!r})
+from lgn_training import processes, run
+processes.LATE = 0.5
+folder = os.path.join({str(tmp_path)!r}, os.environ["RANK"])
+os.makedirs(folder)
+os.chdir(folder)
+sys.exit(run.main({[*TINY, "--output_dir", "run"]!r}))
+""")
+    done = launch(program=str(program), processes=2, check=False)
+    assert done.returncode != 0
+    line = "run.py: process 1: output_dir run does not hold here what the main process writes in it"
+    assert done.stderr.count(line) == 1
+    assert [path.name for path in tmp_path.glob("?/run/*")] == []
+
+
+def test_processes_agree_on_batch_norm_and_on_metrics(tmp_path):
+    """Each with its own statistics before; with 5 images between two processes, as one alone would measure."""
+    program = tmp_path / "agree.py"
+    program.write_text(f"""
+import sys
+sys.path.insert(0, {str(ROOT / "training")!r})
+import torch
+from accelerate import Accelerator
+from lgn_training.data import ImageSet
+from lgn_training.evaluation import evaluate_split
+from lgn_training.loop import average_batch_norm
+from lgn_hf import LGNConfig, LGNForImageClassification
+accelerator = Accelerator(cpu=True)
+assert accelerator.num_processes == 2
+torch.manual_seed(0)
+network = LGNForImageClassification(LGNConfig(num_groups=2, num_layers=3, image_size=9, num_labels=3, step_size=0.5))
+for name, buffer in network.named_buffers():
+    if "running" in name:
+        buffer.fill_(1.0 + accelerator.process_index)
+average_batch_norm(accelerator, network)
+for name, buffer in network.named_buffers():
+    if "running" in name:
+        assert (accelerator.gather(buffer) == 1.5).all(), name
+images = torch.randint(256, (5, 1, 9, 9), dtype=torch.uint8)
+part = ImageSet(images, torch.tensor([0, 1, 2, 0, 1]))
+found = evaluate_split(accelerator, network, part, lambda x: x.float() / 255, task="classification", batch_size=2)
+with torch.no_grad():
+    outputs = network.eval()(images.float() / 255, labels=part.labels)
+assert abs(found["loss"] - outputs.loss.item()) < 1e-5, found
+assert abs(found["accuracy"] - (outputs.logits.argmax(-1) == part.labels).double().mean().item()) < 1e-9
+print("agreed")
+""")
+    assert launch(program=str(program), processes=2).stdout.count("agreed") == 2
+
+
+def test_two_processes_train_and_test_on_uneven_data(tmp_path):
+    options = ["--max_train_samples", "333", "--also_test_on", "digits"]
+    done = launch(*TINY, *options, "--output_dir", str(tmp_path / "two"), processes=2)
+    results = json.loads((tmp_path / "two" / "all_results.json").read_text())
+    assert results["machine"]["processes"] == 2
+    assert results["data"]["test"] == 360
+    assert (results["test_accuracy"] * 360) == pytest.approx(round(results["test_accuracy"] * 360), abs=1e-6)
+    assert done.stdout.count("test accuracy") == 1
+    again = results["also_tested_on"]["digits"]
+    assert (again["images"], again["accuracy"], again["loss"]) == (360, results["test_accuracy"], results["test_loss"])
+
+
+def test_a_cpu_launch_that_runs_one_process_says_so(tmp_path):
+    done = subprocess.run(
+        [
+            *LAUNCH,
+            "--cpu",
+            "--num_processes",
+            "2",
+            RUN,
+            *TINY,
+            "--max_steps",
+            "1",
+            "--output_dir",
+            str(tmp_path / "run"),
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert "asked for several processes and started ONE" in done.stderr
+
+
+def test_real_images(mnist, tmp_path):
+    """The papers' whitening and filters; MNIST where it is, else the digits."""
+    options = ["--dataset", mnist, "--whitening", "zca", "--image_size", "14", "--max_test_samples", "300"]
+    run(*TINY, *options, "--output_dir", str(tmp_path / "run"))
+    results = json.loads((tmp_path / "run" / "all_results.json").read_text())
+    assert results["test_accuracy"] > 0.5
+    assert results["data"]["test"] == 300
+
+
+def test_the_trained_model_is_tested_on_further_data_sets_too(tmp_path):
+    """With the preprocessing that was fitted on the training images, in full precision, the same after a resumption."""
+    folder, source = tmp_path / "run", "rotated:digits"
+    arguments = [*TINY, "--bf16", "--whitening", "zca", "--also_test_on", source, "--output_dir", str(folder)]
+    done = run(*arguments)
+    results = json.loads((folder / "all_results.json").read_text())
+    images = load_data(source, seed=7, progress=False).test
+    processor = LGNImageProcessor.from_pretrained(folder)
+    model = LGNForImageClassification.from_pretrained(folder).eval()
+    with torch.no_grad():
+        outputs = model(processor.pixel_values(images.images), labels=images.labels)
+    found = results["also_tested_on"][source]
+    assert (found["images"], found["fingerprint"]) == (360, fingerprint(images))
+    assert found["loss"] == pytest.approx(outputs.loss.item(), rel=1e-4)
+    assert found["accuracy"] == (outputs.logits.argmax(1) == images.labels).double().mean().item()
+    assert found["accuracy"] < results["test_accuracy"] - 0.2
+    assert f"accuracy on {source} │ {found['accuracy']:.4f}" in done.stdout
+
+    (folder / "all_results.json").unlink()
+    run(*arguments, "--resume")
+    assert json.loads((folder / "all_results.json").read_text())["also_tested_on"] == results["also_tested_on"]
+    assert f"accuracy on {source}" in run(*arguments, "--resume").stdout
+
+
+def test_reconstruction(tmp_path):
+    run(*TINY, "--task", "reconstruction", "--also_test_on", "rotated:digits", "--output_dir", str(tmp_path / "run"))
+    results = json.loads((tmp_path / "run" / "all_results.json").read_text())
+    assert results["also_tested_on"]["rotated:digits"].keys() == {"mse", "relative_error", "images", "fingerprint"}
+    assert 0 < results["test_relative_error"] < 1
+    assert not [name for name in weights(tmp_path / "run") if "norms" in name]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--bf16"],
+        ["--channels_last", "--gradient_accumulation_steps", "2"],
+        ["--random_crop", "1", "--random_flip", "--label_smoothing_factor", "0.1", "--whitening", "patch"],
+        ["--action", "cyclic", "--tied", "--weight_decay", "0.01", "--lr_scheduler_type", "cosine"],
+        ["--action", "rotation", "--whitening", "zca", "--warmup_ratio", "0.3", "--early_stopping_patience", "4"],
+    ],
+    ids=lambda options: options[0].lstrip("-") + "-" + options[-1].lstrip("-"),
+)
+def test_options_train(options, tmp_path):
+    run(*TINY, *options, "--output_dir", str(tmp_path / "run"))
+    results = json.loads((tmp_path / "run" / "all_results.json").read_text())
+    assert results["test_accuracy"] > 0.2
+    assert results["history"][-1]["train_loss"] < results["history"][0]["train_loss"]
+
+
+def bad(tmp_path, *options: str) -> str:
+    """The one line that a run which cannot start prints."""
+    done = run(*TINY, "--output_dir", str(tmp_path / "run"), *options, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("run.py: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--filter_size", "20"], "filter_size=20: must be at most image_size + 2*padding = 10"),
+        (["--action", "rotation", "--rotation_angle", "60"], "group_order=4 does not match rotation_angle=60.0"),
+        (["--num_channels", "2"], "num_channels"),
+        (["--dataset", "/no/such/folder"], "/no/such/folder"),
+        (["--dataset", "ylecun/mnist"], "digits"),
+        (["--also_test_on", "rotated:/no/such/folder"], "/no/such/folder"),
+        (["--also_test_on", "rot-mnist:digits"], "can be tested on 'rotated:digits'"),
+        (["--num_grups", "3"], "did you mean 'num_groups'?"),
+        (["--num_groups", "five"], "invalid int value: 'five'"),
+        (["--num_train_epochs", "inf"], "num_train_epochs=inf: must be finite"),
+        (["extra", "--seed", "1"], "unexpected argument 'extra'"),
+        (["--learning_rate", "1e20", "--num_train_epochs", "20"], "is not a number at step"),
+    ],
+    ids=lambda value: value[-2].lstrip("-") if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line(options, message, tmp_path):
+    assert message in bad(tmp_path, *options)
+
+
+def test_the_traceback_can_be_had(tmp_path, monkeypatch):
+    monkeypatch.setenv("LGN_HF_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="filter_size=20"):
+        run(*TINY, "--filter_size", "20", "--output_dir", str(tmp_path / "run"))
+
+
+def test_an_output_folder_with_another_run_is_left_alone(trained, tmp_path):
+    before = {path.name: path.stat().st_mtime_ns for path in trained.iterdir()}
+    assert "is not empty: continue the run in it with --resume" in bad(tmp_path, "--output_dir", str(trained))
+    message = bad(tmp_path, "--output_dir", str(trained), "--resume", "--num_groups", "3")
+    assert "num_groups was 2 and is 3" in message
+    assert {path.name: path.stat().st_mtime_ns for path in trained.iterdir()} == before
+
+
+def test_a_data_set_without_labels(tmp_path):
+    (tmp_path / "images").mkdir()
+    for i in range(5):
+        Image.new("L", (8, 8), i).save(tmp_path / "images" / f"{i}.png")
+    message = bad(tmp_path, "--dataset", str(tmp_path / "images"))
+    assert "label" in message
+    assert "reconstruction" in message
+
+
+def test_an_unreadable_image(tmp_path):
+    for name in "ab":
+        (tmp_path / "images" / name).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "images" / name / "1.png")
+    (tmp_path / "images" / "a" / "2.png").write_bytes(b"no image")
+    assert "2.png" in bad(tmp_path, "--dataset", str(tmp_path / "images"))
+
+
+def test_a_truncated_checkpoint(trained, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    (folder / "all_results.json").unlink()
+    newest = max(folder.glob("checkpoint-*")) / "model.safetensors"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert "model.safetensors is damaged" in bad(tmp_path, "--resume")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny file system needs root")
+def test_a_full_disk_loses_nothing(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        done = run(*TINY, "--num_groups", "8", "--output_dir", str(disk / "run"), check=False)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert "space" in done.stderr.splitlines()[-1]
+        assert not list((disk / "run").glob(".*"))  # no half-written file
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.slow
+def test_a_run_ends_on_the_hub_or_says_how_to_get_there(tmp_path, hub):
+    options = [*TINY, "--num_train_epochs", "1", "--output_dir", str(tmp_path / "lgn-digits"), "--push_to_hub"]
+    hub.fail("POST", "/api/repos/create", times=9, status=403)
+    failed = launch(*options, check=False, **hub.environment)
+    assert failed.returncode == 1
+    message = failed.stderr.strip().splitlines()[-1]
+    assert "may not write to lgn-digits (403)" in message
+
+    hub.reset_faults()
+    command = message.partition("to continue: lgn-hf ")[2].split()
+    done = hub.run(["-c", "from lgn_hf.cli import main; main()", *command])
+    assert done.returncode == 0, done.stderr
+    files = hub.files("tester/lgn-digits")
+    assert {"README.md", "model.safetensors", "actions.json", "figures/gallery.png", "recipe.yaml"} <= files.keys()
+    assert not any(name.startswith(("checkpoint-", "hub/")) for name in files)
+    assert hub.token.encode() not in b"".join(files.values())

@@ -1,0 +1,1 @@
+"""What the programs of `training/` share: data, the training engine, results."""

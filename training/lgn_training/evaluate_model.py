@@ -1,0 +1,130 @@
+"""Test a trained model on a data set: `accelerate launch training/evaluate_model.py MODEL --dataset SOURCE`."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from rich.console import Console
+from rich.table import Table
+
+from lgn_hf import LGNConfig, LGNImageProcessor
+from lgn_hf.files import write_whole
+from lgn_training.arguments import Parser, RunArguments
+from lgn_training.data import ImageSet, fingerprint, load_data
+from lgn_training.evaluation import evaluate_split
+from lgn_training.processes import jointly
+from lgn_training.results import commit, machine, today, versions
+from lgn_training.run import MODELS, device_pixels, make_accelerator, run_program
+
+
+def main(argv: list[str]) -> int:
+    """Test, and return the exit code."""
+
+    def start() -> tuple[Namespace, Accelerator]:
+        args = parse(argv)
+        return args, make_accelerator(RunArguments(use_cpu=args.use_cpu))
+
+    return run_program("evaluate_model.py", start, evaluate_model)
+
+
+def parse(argv: list[str]) -> Namespace:
+    """The command line.
+
+    Raises:
+        ValueError: an argument is unknown, missing or wrong.
+    """
+    parser = Parser(prog="evaluate_model.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument("model", help="folder of a trained or published model, else the name of a repository")
+    parser.add_argument("--dataset", required=True, help="data set, as training/run.py takes it")
+    parser.add_argument("--split", choices=("test", "train"), default="test", help="which of its images")
+    parser.add_argument("--image_size", type=int, help="side that images are resized to; as they are by default")
+    parser.add_argument("--num_channels", type=int, help="1 (grey) or 3 (RGB); as the images are by default")
+    parser.add_argument("--image_column", help="column of the images; found by itself where only one fits")
+    parser.add_argument("--label_column", help="column of the labels; found by itself where only one fits")
+    parser.add_argument("--dataset_config_name", help="configuration of a data set that has several")
+    parser.add_argument("--batch_size", type=int, default=500, help="images per process and step")
+    parser.add_argument("--use_cpu", action="store_true", help="stay on the CPU even where there is a GPU")
+    parser.add_argument("--output", type=Path, help="file for the result as JSON")
+    args = parser.parse_args(argv)
+    if args.batch_size < 1:
+        raise ValueError(f"batch_size={args.batch_size}: must be at least 1")
+    return args
+
+
+def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
+    """Print the model's metrics on the images that are asked for, and save them where that is asked for.
+
+    Raises:
+        ValueError: the model is none of ours, or the images or labels do not fit it.
+        OSError: the model cannot be found or read, or the result not be written.
+    """
+    task, network, processor = jointly(accelerator, partial(load_trained, args.model))
+    images = jointly(accelerator, partial(load_images, args, network.config, task, accelerator.is_main_process))
+    to_pixels = partial(device_pixels, processor, accelerator.device)
+    network.to(accelerator.device)
+    metrics = evaluate_split(accelerator, network, images, to_pixels, task=task, batch_size=args.batch_size)
+    if not accelerator.is_main_process:
+        return
+    results = {"model": args.model, "dataset": args.dataset, "split": args.split, **metrics, "images": len(images)}
+    table = Table(title="evaluation", show_header=False)
+    for name, value in results.items():
+        table.add_row(name.replace("_", " "), f"{value:.4f}" if isinstance(value, float) else str(value))
+    Console().print(table)
+    if args.output:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        circumstances = {"machine": machine(accelerator), "versions": versions(), "commit": commit(), "date": today()}
+        results |= {"fingerprint": fingerprint(images), **circumstances}
+        write_whole(args.output, json.dumps(results, indent=2) + "\n")
+
+
+def load_trained(name: str) -> tuple[str, Any, LGNImageProcessor]:
+    """The task of a model, the model and its image processor."""
+    kinds: dict[str, tuple[str, Any]] = {kind.__name__: (task, kind) for task, kind in MODELS.items()}
+    try:
+        given = str((LGNConfig.from_pretrained(name).architectures or ["no model"])[0])
+        if given not in kinds:
+            raise ValueError(f"{name} holds {given:.80}: only {' and '.join(kinds)} can be tested")
+        task, kind = kinds[given]
+        return task, kind.from_pretrained(name), LGNImageProcessor.from_pretrained(name)
+    except OSError as error:
+        raise OSError(f"{name} is neither a folder of a model nor a repository that can be read: {error}") from error
+    except RuntimeError as error:
+        raise ValueError(f"{name}: the weights do not fit config.json: {error}") from None
+
+
+def load_images(args: Namespace, config: LGNConfig, task: str, shows_progress: bool) -> ImageSet:
+    """The images that are asked for, where they and their labels fit the model."""
+    data = load_data(
+        args.dataset,
+        seed=0,
+        train_val_split=0,
+        image_size=args.image_size,
+        num_channels=args.num_channels,
+        image_column=args.image_column,
+        label_column=args.label_column,
+        config_name=args.dataset_config_name,
+        needs_labels=task == "classification",
+        max_train_samples=None if args.split == "train" else 1,  # one, as there must be some
+        max_test_samples=None if args.split == "test" else 1,
+        progress=shows_progress,
+    )
+    images: ImageSet = getattr(data, args.split)
+    shape, fits = images.images.shape[1:], (config.num_channels, config.image_size, config.image_size)
+    if shape != fits:
+        raise ValueError(
+            f"'{args.dataset}' has images of {_text(shape)} (channels, height, width), and {args.model} takes {_text(fits)}: "
+            f"read them as it does with `--num_channels {fits[0]} --image_size {fits[1]}`"
+        )
+    names = [name for _, name in sorted((config.id2label or {}).items())]
+    if task == "classification" and data.label_names != names:
+        raise ValueError(f"'{args.dataset}' has the classes {data.label_names!s:.80}, and {args.model} {names!s:.80}")
+    return images
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,140 @@
+"""What a run says about itself: its metrics, recipe, data, machine and versions, and the closing table."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from lgn_training.arguments import Recipe
+from lgn_training.checkpoint import Progress
+from lgn_training.data import Data
+from lgn_training.evaluation import SELECTION
+
+PACKAGES = ("torch", "transformers", "huggingface-hub", "safetensors", "datasets", "accelerate", "evaluate")
+
+
+def machine(accelerator: Accelerator) -> dict:
+    """Processor, accelerator, processes and threads that a run has."""
+    facts = {
+        "processor": _processor_name(),
+        "cores": os.cpu_count(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "device": accelerator.device.type,
+        "processes": accelerator.num_processes,
+        "threads_per_process": torch.get_num_threads(),
+        "mixed_precision": accelerator.mixed_precision,
+    }
+    if accelerator.device.type == "cuda":
+        facts["accelerator"] = torch.cuda.get_device_name(accelerator.device)
+    return facts
+
+
+def _processor_name() -> str:
+    """The processor's name, or its architecture where the system has no better one to tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the libraries that a result depends on."""
+    return {"lgn-hf": version("lgn-hf"), **{name: version(name) for name in PACKAGES}}
+
+
+def commit() -> str | None:
+    """The commit of this program, with a + where files were changed since; None outside of a repository."""
+    describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def today() -> str:
+    return datetime.date.today().isoformat()
+
+
+def collect_results(
+    recipe: Recipe,
+    accelerator: Accelerator,
+    network: nn.Module,
+    data: Data,
+    progress: Progress,
+    chosen: int,
+    test: dict[str, float],
+    also_tested_on: dict[str, dict],
+) -> dict:
+    """Everything that `all_results.json` holds.
+
+    Args:
+        chosen: the step whose weights were tested.
+        test: metrics on the data set's own test images.
+        also_tested_on: of further data sets, metrics on their test images, how many they are and their fingerprint.
+    """
+    epoch = next((record for record in progress.history if record["step"] == chosen), {})
+    return {
+        **{f"test_{name}": value for name, value in test.items()},
+        "also_tested_on": also_tested_on,
+        **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
+        "selected_by": f"validation_{SELECTION[recipe.run.task][0]}" if progress.best_step else "last step",
+        "best_epoch": epoch.get("epoch"),
+        "epochs": progress.history[-1]["epoch"],  # a fraction where the run ended within one
+        "steps": progress.step,
+        "global_batch_size": progress.global_batch_size,
+        "parameters": sum(p.numel() for name, p in network.named_parameters() if "auxiliary" not in name),
+        "train_seconds": progress.train_seconds,
+        "images_per_second": progress.images_seen / max(progress.train_seconds, 1e-9),
+        "seed": recipe.run.seed,
+        "recipe_name": recipe.name,
+        "recipe": recipe.fields(),
+        "data": {
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "train": len(data.train),
+            "validation": len(data.validation),
+            "test": len(data.test),
+        },
+        "machine": machine(accelerator),
+        "versions": versions(),
+        "commit": commit(),
+        "date": today(),
+        "history": progress.history,
+    }
+
+
+def print_table(results: dict, output_dir: Path) -> None:
+    """The closing table: what the run reached, on what, in what time."""
+    table = Table(title=f"{results['recipe_name'] or 'LGN'} on {results['data']['source']}", show_header=False)
+    rows = {
+        name.replace("_", " "): results[name]
+        for name in results
+        if name.startswith(("test_", "validation_", "train_loss"))
+    }
+    for source, found in results.get("also_tested_on", {}).items():
+        metrics = {name: value for name, value in found.items() if isinstance(value, float)}
+        rows |= {f"{name.replace('_', ' ')} on {source}": value for name, value in metrics.items()}
+    rows |= {
+        "parameters": f"{results['parameters']:,}",
+        "best epoch": results["best_epoch"],
+        "steps": results["steps"],
+        "seconds of training": f"{results['train_seconds']:.1f}",
+        "images per second": f"{results['images_per_second']:.0f}",
+        "model": str(output_dir),
+    }
+    for name, value in rows.items():
+        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+    Console().print(table)
