@@ -37,15 +37,10 @@ from ..plotting import (
     spectrum_plot,
 )
 from ..runs.sources import CONFIG_NAME, DATASET_KINDS, RESULTS_NAME, data_name, open_source
+from ..runs.task import TASKS
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME, FIGURES_NAME = "README.md", "recipe.yaml", "baseline_results.json", "figures"
 TEMPLATE = Path(__file__).with_name("templates") / "card.md.jinja"
-PIPELINES = {"classification": "image-classification", "reconstruction": "image-feature-extraction"}
-# Of each task, `test_...` in the results: the Hub's name of the metric and the card's. The first is the main one.
-METRICS = {
-    "classification": {"accuracy": ("accuracy", "accuracy")},
-    "reconstruction": {"mse": ("mse", "mean squared error"), "relative_error": ("relative_error", "energy missed")},
-}
 DATASETS = {"mnist": "MNIST", "cifar10": "CIFAR-10", "digits": "scikit-learn's digits"}
 LAUNCH = {  # device and whether there are several processes
     ("cpu", False): "training/accelerate/cpu.yaml",
@@ -313,12 +308,12 @@ def _checked_results(results: Any, name: str) -> dict[str, Any]:
     """
     check_schema(results, _RESULTS, name)
     task = results["recipe"]["task"]
-    if task not in METRICS:
-        raise ValueError(f"{name}.recipe.task is {task!r:.80}: must be one of {', '.join(METRICS)}")
-    for metric in METRICS[task]:
-        value = results.get(f"test_{metric}")
+    if task not in TASKS:
+        raise ValueError(f"{name}.recipe.task is {task!r:.80}: must be one of {', '.join(TASKS)}")
+    for metric in TASKS[task].metrics:
+        value = results.get(f"test_{metric.name}")
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise ValueError(f"{name}.test_{metric} is {value!r:.80}: must be a number, the metric of {task}")
+            raise ValueError(f"{name}.test_{metric.name} is {value!r:.80}: must be a number, the metric of {task}")
     return results
 
 
@@ -326,28 +321,28 @@ def _checked_results(results: Any, name: str) -> dict[str, Any]:
 
 
 def _metadata(name: str, config: LGNConfig, results: dict[str, Any]) -> ModelCardData:
-    task, data = PIPELINES[results["recipe"]["task"]], _dataset(results["data"]["source"])
+    task, data = TASKS[results["recipe"]["task"]], _dataset(results["data"]["source"])
     kind = config.action if config.group_order > 1 else "baseline"
     return ModelCardData(
         license="apache-2.0",
         library_name="transformers",
-        pipeline_tag=task,
+        pipeline_tag=task.pipeline_tag,
         tags=["lgn", "linear-group-network", "group-actions", "equivariance", "sparse-coding", f"lgn-{kind}"],
         datasets=[data["id"]] if data["id"] else None,
-        metrics=[next(iter(METRICS[results["recipe"]["task"]].values()))[0]],
+        metrics=[task.metrics[0].hub_name],
         model_name=one_line(name),
         eval_results=[
             EvalResult(
-                task_type=task,
+                task_type=task.pipeline_tag,
                 dataset_type=one_line(data["source"]),
                 dataset_name=one_line(data["name"]),
                 dataset_split="test",
-                metric_type=metric_type,
-                metric_name=f"test {metric_name}, seed {results['seed']}",
-                metric_value=results[f"test_{metric}"],
+                metric_type=metric.hub_name,
+                metric_name=f"test {metric.words}, seed {results['seed']}",
+                metric_value=results[f"test_{metric.name}"],
                 metric_args={"seed": results["seed"]},
             )
-            for metric, (metric_type, metric_name) in METRICS[results["recipe"]["task"]].items()
+            for metric in task.metrics
         ],
     )
 

@@ -28,9 +28,9 @@ from transformers.dynamic_module_utils import get_relative_imports
 from ..actions import RECORDS_NAME, TENSORS_NAME, load_actions
 from ..model.configuration_lgn import LGNConfig
 from ..model.image_processing_lgn import WHITENING_NAME, LGNImageProcessor
-from ..model.modeling_lgn import LGNForImageClassification, LGNForImageReconstruction
 from ..plotting import save_figure
 from ..runs.sources import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME, data_name, is_repo_id, kind_and_place
+from ..runs.task import TASKS
 from .cards import BASELINE_NAME, CARD_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
 from .examples import EXAMPLES_NAME, draw_examples, find_examples, save_examples
 
@@ -41,7 +41,6 @@ OPTIONAL_FILES = (WHITENING_NAME, BASELINE_NAME, f"{FIGURES_NAME}/*.png", f"{EXA
 PACKAGE = Path(__file__).parent.parent
 MODULES = tuple(sorted(path.name for path in (PACKAGE / "model").glob("*.py") if path.stem != "__init__"))
 
-TASKS = {"classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
 REPLACED = "replaced"  # what a build calls the old folder until the new one has its place
 PIPELINE_TAGS = ("image-classification", "image-to-image", "image-feature-extraction")
 
@@ -217,11 +216,11 @@ def _read_recipe(path: Path) -> dict[str, Any]:
 def _load_model(folder: Path, results: dict[str, Any], recipe: dict[str, Any]) -> Any:
     """The model of a folder, if weights, configuration, recipe and results belong together."""
     config = LGNConfig.from_pretrained(folder)
-    kind = TASKS.get(str(recipe.get("task", "classification")))
-    if config.model_type != "lgn" or kind is None or config.architectures != [kind.__name__]:
+    task = TASKS.get(str(recipe.get("task", "classification")))
+    if config.model_type != "lgn" or task is None or config.architectures != [task.model_class.__name__]:
         raise ValueError(
             f"{folder}: {CONFIG_NAME} describes {config.architectures}, {RECIPE_NAME} the task {recipe.get('task')!r}; "
-            f"allowed are {', '.join(f'{model.__name__} for {task}' for task, model in TASKS.items())}"
+            f"allowed are {', '.join(f'{task.model_class.__name__} for {task.name}' for task in TASKS.values())}"
         )
     for source, fields in ((RECIPE_NAME, recipe), (f"{RESULTS_NAME}'s recipe", results["recipe"])):
         for field in ("num_groups", "group_order", "num_layers", "filter_size", "action", "tied"):
@@ -231,7 +230,7 @@ def _load_model(folder: Path, results: dict[str, Any], recipe: dict[str, Any]) -
                     f"{getattr(config, field)!r} and {fields[field]!r}"
                 )
     try:
-        model = kind.from_pretrained(folder)
+        model = task.model_class.from_pretrained(folder)
     except RuntimeError as error:
         raise ValueError(f"{folder}: {WEIGHTS_NAME} does not belong to {CONFIG_NAME}: {one_line(error)}") from None
     count = sum(p.numel() for name, p in model.named_parameters() if "auxiliary" not in name)

@@ -9,8 +9,9 @@ import torch
 
 from lgn_hf import LGNImageProcessor, load_actions
 from lgn_hf.hub.cards import render_card
-from lgn_hf.hub.publication import TASKS, check, contents
+from lgn_hf.hub.publication import check, contents
 from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
+from lgn_hf.runs.task import TASKS
 from tests.conftest import ROOT
 
 FOLDERS = sorted(path.parent for path in (ROOT / "model_cards").glob("*/config.json"))
@@ -23,7 +24,7 @@ def results_of(folder: Path) -> dict:
 
 
 def load(folder: Path) -> LGNPreTrainedModel:
-    return TASKS[results_of(folder)["recipe"]["task"]].from_pretrained(folder).eval()
+    return TASKS[results_of(folder)["recipe"]["task"]].model_class.from_pretrained(folder).eval()
 
 
 def test_is_whole_and_small(folder: Path):

@@ -14,6 +14,7 @@ import yaml
 from transformers import HfArgumentParser
 
 from lgn_hf import LGNConfig
+from lgn_hf.runs.task import TASKS
 
 # Fields that may differ between a run and its continuation. They do not change what is trained, but can change the weights
 # that come out: BatchNorm and augmentation are of the parts into which processes and accumulation steps divide a batch, and
@@ -111,7 +112,7 @@ class RunArguments:
 
     def __post_init__(self):
         choices = {
-            "task": ("classification", "reconstruction"),
+            "task": tuple(TASKS),
             "whitening": ("none", "zca", "patch"),
             "lr_scheduler_type": ("multistep", "cosine", "linear", "constant"),
             "report_to": ("none", "trackio", "tensorboard"),

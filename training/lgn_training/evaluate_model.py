@@ -14,12 +14,13 @@ from rich.table import Table
 
 from lgn_hf import LGNConfig, LGNImageProcessor
 from lgn_hf.files import write_whole
+from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Parser, RunArguments
 from lgn_training.data import ImageSet, fingerprint, load_data
 from lgn_training.evaluation import evaluate_split
 from lgn_training.processes import jointly
 from lgn_training.results import commit, machine, today, versions
-from lgn_training.run import MODELS, device_pixels, make_accelerator, run_program
+from lgn_training.run import device_pixels, make_accelerator, run_program
 
 
 def main(argv: list[str]) -> int:
@@ -84,7 +85,9 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
 
 def load_trained(name: str) -> tuple[str, Any, LGNImageProcessor]:
     """The task of a model, the model and its image processor."""
-    kinds: dict[str, tuple[str, Any]] = {kind.__name__: (task, kind) for task, kind in MODELS.items()}
+    kinds: dict[str, tuple[str, Any]] = {
+        task.model_class.__name__: (task.name, task.model_class) for task in TASKS.values()
+    }
     try:
         given = str((LGNConfig.from_pretrained(name).architectures or ["no model"])[0])
         if given not in kinds:

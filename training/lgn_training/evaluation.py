@@ -14,8 +14,6 @@ from transformers import PreTrainedModel
 from lgn_training.data import ImageSet
 from lgn_training.metrics import Accuracy, ReconstructionError
 
-SELECTION = {"classification": ("accuracy", max), "reconstruction": ("mse", min)}  # task -> metric, better
-
 
 @torch.no_grad()
 def evaluate_split(

@@ -17,10 +17,10 @@ from accelerate.utils import gather
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import RunArguments
 from lgn_training.batches import MicroBatch, TrainingBatches
 from lgn_training.checkpoint import Progress, list_checkpoints, save_checkpoint
-from lgn_training.evaluation import SELECTION
 from lgn_training.optimization import learning_rate
 from lgn_training.processes import SharedError
 
@@ -201,12 +201,11 @@ class TrainingLoop:
         if self.validate is not None:
             metrics = self.validate()
             record |= {f"validation_{name}": value for name, value in metrics.items()}
-            name, better = SELECTION[self.args.task]
-            improved = (
-                progress.best_metric is None or better(metrics[name], progress.best_metric) != progress.best_metric
-            )
+            selection, best = TASKS[self.args.task].selection, progress.best_metric
+            value = metrics[selection.name]
+            improved = best is None or selection.better(value, best) != best
             if improved:
-                progress.best_metric, progress.best_step = metrics[name], progress.step
+                progress.best_metric, progress.best_step = value, progress.step
             progress.epochs_without_gain = 0 if improved else progress.epochs_without_gain + 1
         progress.history.append(record)
         self.accelerator.log({k: v for k, v in record.items() if k != "step"}, step=progress.step)

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe
 from lgn_training.checkpoint import Progress
 from lgn_training.data import Data
-from lgn_training.evaluation import SELECTION
 
 PACKAGES = ("torch", "transformers", "huggingface-hub", "safetensors", "datasets", "accelerate", "evaluate")
 
@@ -90,7 +90,7 @@ def collect_results(
         **{f"test_{name}": value for name, value in test.items()},
         "also_tested_on": also_tested_on,
         **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
-        "selected_by": f"validation_{SELECTION[recipe.run.task][0]}" if progress.best_step else "last step",
+        "selected_by": f"validation_{TASKS[recipe.run.task].selection.name}" if progress.best_step else "last step",
         "best_epoch": epoch.get("epoch"),
         "epochs": progress.history[-1]["epoch"],  # a fraction where the run ended within one
         "steps": progress.step,

@@ -18,8 +18,9 @@ from accelerate.utils import broadcast_object_list, set_seed
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
-from lgn_hf import LGNConfig, LGNForImageClassification, LGNForImageReconstruction, LGNImageProcessor
+from lgn_hf import LGNConfig, LGNImageProcessor
 from lgn_hf.files import write_whole
+from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe, RunArguments, parse_arguments
 from lgn_training.batches import TrainingBatches, total_steps
 from lgn_training.checkpoint import Progress, list_checkpoints, load_model, load_optimizer, load_progress
@@ -30,8 +31,6 @@ from lgn_training.optimization import make_optimizer
 from lgn_training.output import PROCESSOR_FILE, RECIPE_FILE, RESULTS_FILE, export, install, push, resumes
 from lgn_training.processes import SharedError, check_shared, fail, jointly
 from lgn_training.results import collect_results, print_table
-
-MODELS = {"classification": LGNForImageClassification, "reconstruction": LGNForImageReconstruction}
 
 Given = TypeVar("Given")
 
@@ -87,7 +86,7 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
     shows_progress = accelerator.is_main_process and not args.disable_tqdm
     data, further_tests, config = jointly(accelerator, partial(prepare, recipe, shows_progress))
     set_seed(args.seed)
-    network = MODELS[args.task](config)
+    network = TASKS[args.task].model_class(config)
     if accelerator.is_main_process and not (folder / RECIPE_FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / RECIPE_FILE, yaml.safe_dump(recipe.fields(), sort_keys=False))
