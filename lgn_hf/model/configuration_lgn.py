@@ -1,4 +1,4 @@
-"""The vocabulary of a Linear Group Network: every field, what it means and which values it takes."""
+"""The configuration of a Linear Group Network: every field, what it means and which values it takes."""
 
 import difflib
 import math
@@ -7,11 +7,22 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
-ACTIONS = ("learned", "rotation", "left", "cyclic")
-SHARING = ("channel", "group", "layer", "network")
-REGULARIZERS = {"none": 0.0, "inverse": 1e-3, "nuclear": 1e-2, "logdet": 1e-3}  # name -> default weight mu
-# The most that a configuration, which may be anyone's, can ask for: more than these networks need, too little to exhaust
-# a machine while it is refused.
+from .group_actions import ACTION_KINDS, GroupAction, action_kind
+from .regularizers import REGULARIZERS
+
+ACTION_SHARING = ("channel", "group", "layer", "network")
+# The values that a field can have. (`Literal` fields and huggingface_hub's `strict` would check them too, but their error is
+# not a ValueError, takes two lines and calls a wrong value a wrong type.)
+CHOICES = {
+    "algorithm": ("fista", "ista"),
+    "action": tuple(ACTION_KINDS),
+    "action_sharing": ACTION_SHARING,
+    "regularizer": tuple(REGULARIZERS),
+    "projection": ("frobenius", "rms", "none"),
+    "decoder": ("free", "tied"),
+}
+# Limits on what a configuration can ask for, since it may be anyone's: more than these networks need, but too little to
+# exhaust a machine before the configuration is refused.
 LARGEST = {name: 4096 for name in ("image_size", "num_groups", "group_order", "filter_size", "padding", "pool_size")}
 LARGEST |= {"num_layers": 256, "num_labels": 100_000}
 LARGEST_TENSOR = 2**28  # numbers, 1 GiB in float32
@@ -21,15 +32,34 @@ def _field(default: Any, help: str) -> Any:
     return field(default=default, metadata={"help": help})
 
 
+def _listed(kinds: dict[str, Any]) -> str:
+    return ", ".join(f"{name} ({kind.help})" for name, kind in kinds.items())
+
+
+def _default_regularizers() -> str:
+    names: dict[str, list[str]] = {}
+    for action, kind in ACTION_KINDS.items():
+        names.setdefault(kind.default_regularizer, []).append(action)
+    return ", ".join(f"{regularizer} for {' and '.join(actions)} actions" for regularizer, actions in names.items())
+
+
+def _default_weights() -> str:
+    return ", ".join(f"{r.default_weight:g} for {name}" for name, r in REGULARIZERS.items())
+
+
 class LGNConfig(PreTrainedConfig):
     """Configuration of an unfolded sparse-coding network whose filters are orbits of linear group actions.
 
     Every layer holds K = `num_groups` groups of p = `group_order` filters. The filters of a group are the orbit
-    W, AW, ..., A^{p-1}W of a basis filter W under its generator A, a d x d matrix acting on vec(W), with
-    d = `filter_size`^2 ("Learning Linear Groups in Neural Networks", eq. 8 and 9). The papers' networks are
-    configurations of this one model: `action="learned"` is the LGN, `action="rotation"` the R_90 and R_60 networks,
-    `group_order=1` the unconstrained baseline, `filter_size=image_size` with `padding=0` and `pool_size=1` the
-    dense variants.
+    W, AW, ..., A^{p-1}W of a basis filter W under its generator A, a d x d matrix that acts on vec(W), with
+    d = `filter_size`^2 ("Learning Linear Groups in Neural Networks", eq. 8 and 9).
+
+    The papers' networks are configurations of this one model:
+
+    - `action="learned"` is the LGN;
+    - `action="rotation"` gives the R_90 and R_60 networks;
+    - `group_order=1` is the unconstrained baseline;
+    - `filter_size=image_size` with `padding=0` and `pool_size=1` gives the dense variants.
 
     Raises:
         ValueError: a field has a wrong value; the message names the field, the value and what is allowed.
@@ -41,7 +71,7 @@ class LGNConfig(PreTrainedConfig):
 
     model_type = "lgn"
     attribute_map = {"K": "num_groups", "p": "group_order", "L": "num_layers"}  # noqa: RUF012  (the papers' names)
-    # What `Trainer` is not to gather as predictions beside the logits or the reconstruction.
+    # `Trainer` gathers all other outputs as predictions: the logits or the reconstruction.
     keys_to_ignore_at_inference = ["task_loss", "regularization_loss", "hidden_states"]  # noqa: RUF012
     _auto_class = "AutoConfig"
 
@@ -51,32 +81,23 @@ class LGNConfig(PreTrainedConfig):
     group_order: int = _field(4, "filters per group, p; 1 leaves every filter free (the unconstrained baseline)")
     num_layers: int = _field(4, "unfolded layers, L")
     filter_size: int = _field(6, "height and width n of a filter, pixels; an action is n^2 x n^2")
-    padding: int = _field(1, "zero padding of the convolutions, pixels; a code is H + 2*padding - n + 1 on a side")
+    padding: int = _field(1, "zero padding of the convolutions, pixels; codes are H + 2*padding - n + 1 on a side")
     step_size: float = _field(0.01, "step size a of the proximal gradient step")
-    algorithm: str = _field("fista", "how codes follow each other: fista (with momentum) or ista")
+    algorithm: str = _field("fista", "update of the codes: fista (with momentum) or ista")
     tied: bool = _field(False, "share filters and actions across layers")
-    action: str = _field(
-        "learned",
-        "the generators: learned (free matrices), rotation (fixed, by rotation_angle), left (I (x) A_n, which cannot "
-        "mix columns) or cyclic (S P S^-1 with S learned: A^p = I by construction)",
-    )
+    action: str = _field("learned", f"kind of generator A: {_listed(ACTION_KINDS)}")
     action_sharing: str = _field(
         "channel",
-        "what has an action of its own: every channel of every group (channel), every group (group), every layer (layer) or "
-        "only the network as a whole (network)",
+        "one action per channel of every group (channel), per group (group), per layer (layer) or for the whole "
+        "network (network)",
     )
     rotation_angle: float | None = _field(
-        None, "degrees between neighbours of an orbit when action is rotation; default 360 / group_order"
+        None, "degrees between neighbours in an orbit, if action is rotation; default 360 / group_order"
     )
     regularizer: str | None = _field(
-        None,
-        "what keeps the actions invertible: inverse (eq. 12), nuclear (eq. 14), logdet (appendix B) or none; default "
-        "inverse for learned and left actions, none for the others, which are invertible or fixed. nuclear and logdet fall "
-        "without bound as actions grow, and nuclear as a cyclic one grows ill-conditioned: they need a projection of actions",
+        None, f"loss that keeps actions invertible: {_listed(REGULARIZERS)}; default {_default_regularizers()}"
     )
-    regularizer_weight: float | None = _field(
-        None, "weight mu of the regularizer; default 1e-3 for inverse and logdet, 1e-2 for nuclear"
-    )
+    regularizer_weight: float | None = _field(None, f"weight mu of the regularizer; default {_default_weights()}")
     projection: str = _field(
         "frobenius",
         "after each optimiser step, scale basis filters to unit norm and actions to unit Frobenius norm (frobenius) or "
@@ -85,10 +106,51 @@ class LGNConfig(PreTrainedConfig):
     batch_norm: bool = _field(True, "batch normalisation between layers; reconstruction never uses it")
     pool_size: int = _field(4, "side of the average-pooled code that the linear classifier sees")
     decoder: str = _field(
-        "free", "reconstruction from a dictionary of its own (free) or the last layer's orbits (tied)"
+        "free", "reconstruction from a dictionary of its own (free) or from the last layer's orbits (tied)"
     )
 
     def __post_init__(self, **kwargs):
+        self._set_aliases(kwargs)
+        self._check_names(kwargs)
+        num_labels = self._checked_num_labels(kwargs)
+        self._check_values()
+        kind = ACTION_KINDS[self.action]
+        if self.rotation_angle is None:
+            self.rotation_angle = kind.default_angle(self.group_order)
+        if self.regularizer is None:
+            self.regularizer = kind.default_regularizer
+        if self.regularizer_weight is None:
+            self.regularizer_weight = REGULARIZERS[self.regularizer].default_weight
+        self._check_geometry()
+        kind.check(self.group_order, self.filter_size, self.rotation_angle)
+        self._check_memory(num_labels)
+        super().__post_init__(**kwargs)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+        """As in transformers, but a file that does not hold the configuration of an LGN is an error of one line.
+
+        Raises:
+            OSError: there is no configuration, or it is not JSON.
+            ValueError: it is JSON of another form, or a field has a wrong value.
+        """
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        except (AttributeError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(
+                f"{pretrained_model_name_or_path}: config.json is not the configuration of an LGN "
+                f"({type(error).__name__}: {error!s:.200})"
+            ) from error
+
+    @classmethod
+    def own_fields(cls) -> list[str]:
+        """The names of the fields above, without those of every transformers configuration."""
+        return [f.name for f in fields(LGNConfig) if "help" in f.metadata]
+
+    # Checks
+
+    def _set_aliases(self, kwargs: dict[str, Any]) -> None:
+        """Move the values of the papers' names from `kwargs` to the fields that they stand for."""
         for alias in self.attribute_map.keys() & kwargs.keys():
             name = self.attribute_map[alias]
             if getattr(self, name) not in (getattr(type(self), name), kwargs[alias]):
@@ -96,82 +158,51 @@ class LGNConfig(PreTrainedConfig):
                     f"{alias}={kwargs[alias]!r:.80} and {name}={getattr(self, name)!r:.80} are one field: give one"
                 )
             setattr(self, name, kwargs.pop(alias))
-        own = [f.name for f in fields(LGNConfig) if "help" in f.metadata] + ["num_labels"]
-        labels, names, most = kwargs.get("num_labels", 1), self.id2label, LARGEST["num_labels"]
-        if isinstance(labels, bool) or not isinstance(labels, int) or not 1 <= labels <= most:
-            raise ValueError(f"num_labels={labels!r:.80}: must be a whole number from 1 to {most}")
-        if names is not None and not (isinstance(names, dict) and 1 <= len(names) <= most):
-            raise ValueError(f"id2label={names!r:.80}: must be an object that names 1 to {most} labels")
+
+    def _check_names(self, kwargs: dict[str, Any]) -> None:
+        """Refuse misspelt fields, and fields that would hide a method. transformers keeps whatever else it is given."""
+        own = [*self.own_fields(), "num_labels"]
         for name in kwargs:
             if name.startswith("__") or callable(getattr(PreTrainedConfig, name, None)):
                 raise ValueError(f"unknown field {name!r:.80}: it would hide a method")
             near = difflib.get_close_matches(name, own, n=1, cutoff=0.8)
             if near and not hasattr(PreTrainedConfig, name):
                 raise ValueError(f"unknown field {name!r}: did you mean {near[0]!r}?")
-        self._check_values()
-        if self.action == "rotation" and self.rotation_angle is None:
-            self.rotation_angle = 360 / self.group_order
-        if self.regularizer is None:
-            self.regularizer = "inverse" if self.action in ("learned", "left") else "none"
-        if self.regularizer_weight is None:
-            self.regularizer_weight = REGULARIZERS[self.regularizer]
-        self._check_geometry()
-        self._check_memory(len(names) if names else labels)
-        super().__post_init__(**kwargs)
 
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
-        """As in transformers, but a file that holds anything else than a configuration of an LGN is an error of one line.
-
-        Raises:
-            OSError: there is no configuration, or it is no JSON.
-            ValueError: it is JSON of another form, or a field has a wrong value.
-        """
-        try:
-            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        except (AttributeError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(
-                f"{pretrained_model_name_or_path}: config.json is no configuration of an LGN "
-                f"({type(error).__name__}: {error!s:.200})"
-            ) from error
+    def _checked_num_labels(self, kwargs: dict[str, Any]) -> int:
+        labels, names, most = kwargs.get("num_labels", 1), self.id2label, LARGEST["num_labels"]
+        if not _is_int(labels, 1, most):
+            raise ValueError(f"num_labels={labels!r:.80}: must be a whole number from 1 to {most}")
+        if names is not None and not (isinstance(names, dict) and 1 <= len(names) <= most):
+            raise ValueError(f"id2label={names!r:.80}: must be an object that names 1 to {most} labels")
+        return len(names) if names else labels
 
     def _check_values(self) -> None:
-        """Each field by itself."""
+        """Check each field by itself."""
 
         def check(name: str, ok: bool, allowed: str) -> None:
             if not ok:
                 raise ValueError(f"{name}={getattr(self, name)!r:.80}: must be {allowed}")
 
-        def is_int(value: Any, least: int, most: int) -> bool:
-            return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-        def is_number(value: Any) -> bool:
-            return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
         for name in ("image_size", "num_groups", "group_order", "num_layers", "filter_size", "pool_size"):
-            check(name, is_int(getattr(self, name), 1, LARGEST[name]), f"a whole number from 1 to {LARGEST[name]}")
-        check("num_channels", is_int(self.num_channels, 1, 3) and self.num_channels != 2, "1 or 3")
+            check(name, _is_int(getattr(self, name), 1, LARGEST[name]), f"a whole number from 1 to {LARGEST[name]}")
+        check("num_channels", _is_int(self.num_channels, 1, 3) and self.num_channels != 2, "1 or 3")
         most = LARGEST["padding"]
-        check("padding", is_int(self.padding, 0, most), f"a whole number from 0 to {most}")
-        check("step_size", is_number(self.step_size) and self.step_size > 0, "a positive number")
+        check("padding", _is_int(self.padding, 0, most), f"a whole number from 0 to {most}")
+        check("step_size", _is_number(self.step_size) and self.step_size > 0, "a positive number")
         for name in ("tied", "batch_norm"):
             check(name, isinstance(getattr(self, name), bool), "true or false")
-        for name, allowed in {
-            "algorithm": ("fista", "ista"),
-            "action": ACTIONS,
-            "action_sharing": SHARING,
-            "regularizer": (*REGULARIZERS, None),
-            "projection": ("frobenius", "rms", "none"),
-            "decoder": ("free", "tied"),
-        }.items():
-            check(name, getattr(self, name) in allowed, "one of " + ", ".join(str(a) for a in allowed if a))
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            is_default = name == "regularizer" and value is None
+            check(name, value in allowed or is_default, "one of " + ", ".join(allowed))
         mu = self.regularizer_weight
-        check("regularizer_weight", mu is None or (is_number(mu) and mu >= 0), "a number of at least 0")
+        check("regularizer_weight", mu is None or (_is_number(mu) and mu >= 0), "a number of at least 0")
         angle = self.rotation_angle
-        check("rotation_angle", angle is None or (is_number(angle) and angle > 0), "a positive number of degrees")
+        check("rotation_angle", angle is None or (_is_number(angle) and angle > 0), "a positive number of degrees")
 
     def _check_geometry(self) -> None:
-        """Fields against each other."""
+        """Check sizes against each other."""
         padded = self.image_size + 2 * self.padding
         if self.filter_size > padded:
             raise ValueError(
@@ -180,50 +211,28 @@ class LGNConfig(PreTrainedConfig):
             )
         if self.pool_size > self.code_size:
             raise ValueError(
-                f"pool_size={self.pool_size}: must be at most the code's side, image_size + 2*padding - filter_size + 1 "
-                f"= {self.code_size}"
-            )
-        angle = self.rotation_angle
-        if self.action == "rotation" and angle is not None and abs(self.group_order * angle - 360) > 1e-6:
-            fitting = 360 / angle
-            raise ValueError(
-                f"group_order={self.group_order} does not match rotation_angle={angle}: "
-                f"group_order * rotation_angle must be 360"
-                + (f", so group_order={fitting:.0f}" if abs(fitting - round(fitting)) < 1e-9 else "")
-            )
-        if self.action == "cyclic" and self.group_order > self.filter_dim:
-            raise ValueError(
-                f"group_order={self.group_order}: must be at most filter_size^2 = {self.filter_dim} for cyclic actions, "
-                "which permute blocks of group_order pixels"
+                f"pool_size={self.pool_size}: must be at most the side of a code, "
+                f"image_size + 2*padding - filter_size + 1 = {self.code_size}"
             )
 
-    def _check_memory(self, labels: int) -> None:
-        """The network's largest tensors."""
+    def _check_memory(self, num_labels: int) -> None:
+        """Refuse a network whose largest tensor would be too large."""
         numbers = {
             "filters": self.num_layers * self.num_filters * self.num_channels * self.filter_dim,
-            "actions": (self.group_order if self.action == "rotation" else math.prod(self.action_shape))
-            * self.filter_dim**2,
+            "actions": self.action_kind.largest_tensor(self.group_order, self.filter_size, self.action_shape),
             "code": self.num_filters * self.code_size**2,
-            "classifier": self.num_filters * self.pool_size**2 * labels,
+            "classifier": self.num_filters * self.pool_size**2 * num_labels,
         }
-        if self.group_order == 1:
-            del numbers["actions"]
         name, most = max(numbers.items(), key=lambda item: item[1])
         if most > LARGEST_TENSOR:
-            sizes = (
-                "num_layers",
-                "num_groups",
-                "group_order",
-                "num_channels",
-                "filter_size",
-                "image_size",
-                "pool_size",
-            )
+            sizes = ("num_layers", "num_groups", "group_order", "num_channels", "filter_size", "image_size")
             raise ValueError(
                 f"the {name} of this network would be {most:,} numbers: must be at most {LARGEST_TENSOR:,}, got "
-                + ", ".join(f"{size}={getattr(self, size)}" for size in sizes)
-                + f" and {labels} labels"
+                + ", ".join(f"{size}={getattr(self, size)}" for size in (*sizes, "pool_size"))
+                + f" and {num_labels} labels"
             )
+
+    # Derived sizes
 
     @property
     def filter_dim(self) -> int:
@@ -246,9 +255,14 @@ class LGNConfig(PreTrainedConfig):
         return 1 if self.tied else self.num_layers
 
     @property
+    def action_kind(self) -> type[GroupAction]:
+        """The class of the network's actions: the one that `action` names, or the identity if `group_order` is 1."""
+        return action_kind(self.action, self.group_order)
+
+    @property
     def action_shape(self) -> tuple[int, ...]:
-        """Layers, groups and channels that have actions of their own: 1 where all share theirs."""
-        shared = SHARING.index(self.action_sharing)  # the last so many of the three
+        """Layers, groups and channels that have actions of their own: 1 where all share one."""
+        shared = ACTION_SHARING.index(self.action_sharing)  # the last so many of the three
         return (self.num_distinct_layers, self.num_groups, self.num_channels)[: 3 - shared] + (1,) * shared
 
     @property
@@ -258,14 +272,18 @@ class LGNConfig(PreTrainedConfig):
 
     @property
     def num_action_parameters(self) -> int:
-        """Numbers in the actions: 0 where they are fixed, or a group is its basis filter alone."""
-        if self.group_order == 1:
-            return 0
-        dim = self.filter_dim
-        size = {"learned": dim**2, "cyclic": dim**2, "left": dim, "rotation": 0}[self.action]
-        return math.prod(self.action_shape) * size
+        """Learned numbers in the actions: 0 if they are fixed or a group is its basis filter alone."""
+        return math.prod(self.action_shape) * self.action_kind.num_parameters(self.group_order, self.filter_size)
 
     @property
     def num_action_channels(self) -> int:
-        """Actions per group: C, or 1 where all channels share one."""
+        """Actions per group: C, or 1 if all channels share one."""
         return self.action_shape[2]
+
+
+def _is_int(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,4 +1,7 @@
-"""Filters as vectors, and the matrices that act on them: n x m filters, column-major vec (eq. 6)."""
+"""Filters as vectors, and the matrices that act on them.
+
+Equation numbers are those of "Learning Linear Groups in Neural Networks". Filters are n x m and vec is column-major.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,17 @@ def unit_norm(tensor: Tensor, norm: float = 1.0) -> Tensor:
     return tensor * (norm / torch.linalg.matrix_norm(tensor, keepdim=True).clamp_min(tiny))
 
 
+def random_unit_norm(like: Tensor, norm: float = 1.0) -> Tensor:
+    """Gaussian matrices of Frobenius norm `norm`, shaped like `like`, in float32 at least."""
+    return unit_norm(torch.randn_like(like, dtype=torch.promote_types(like.dtype, torch.float32)), norm)
+
+
 def rotation_matrix(size: int, degrees: float) -> Tensor:
     """The bilinear counter-clockwise rotation of a `size` x `size` filter about its centre, as a matrix on vec(W).
 
-    Output pixel (i, j) reads the filter at the point that the rotation carries to it, as a weighted mean of the four
-    pixels around (zero outside the filter). Multiples of 90 degrees are exact permutations, as `torch.rot90`.
+    Output pixel (i, j) reads the filter at the point that the rotation carries to it: a weighted mean of the four
+    pixels around that point, zero outside the filter. Multiples of 90 degrees are exact permutations, as in
+    `torch.rot90`.
 
     Returns:
         (d, d), float64.

@@ -1,6 +1,7 @@
 """Group actions: generators, orbit operators and orbits of every kind, against the equations written out in loops."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from scipy import ndimage
 
 from lgn_hf.model.configuration_lgn import LGNConfig
 from lgn_hf.model.filters import rotation_matrix, unit_norm, unvec, vec
-from lgn_hf.model.group_actions import make_action
+from lgn_hf.model.group_actions import ACTION_KINDS, IdentityAction, RotationAction, action_kind
+from lgn_hf.model.regularizers import REGULARIZERS
 from tests.support import reference
 from tests.support.networks import CYCLIC, LEARNED, NETWORKS, check_gradients, make_model, make_used_model
 
@@ -43,6 +45,78 @@ def test_unit_norm_keeps_the_direction_and_zero():
     scaled = unit_norm(matrices, 2.5)
     torch.testing.assert_close(scaled[0] * matrices[0].norm() / 2.5, matrices[0], **EXACT)
     assert torch.equal(scaled[1], matrices[1])
+
+
+# Kinds
+
+
+KINDS = {**ACTION_KINDS, "identity": IdentityAction}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_declares_all_that_others_read(name):
+    kind = KINDS[name]
+    assert kind.name == name
+    assert name == "identity" or kind.help in field_help("action")
+    assert kind.default_regularizer in REGULARIZERS
+    assert kind.is_fixed == (kind.num_parameters(3, 4) == 0)
+    assert kind.card_text(3, 4).endswith(".")
+    assert "\n" not in kind.card_text(3, 4)
+
+
+def field_help(name):
+    return next(field.metadata["help"] for field in dataclasses.fields(LGNConfig) if field.name == name)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_works_without_a_configuration(name):
+    order = 1 if name == "identity" else 3
+    action = KINDS[name](order, 4, (2, 3, 1)).double()
+    action.reset_parameters()
+    vectors = torch.randn(2, 3, 5, 16, dtype=torch.float64)
+    assert action.generators(vectors).shape == (2, 3, 1, 16, 16)
+    assert action.operators(vectors).shape == (2, 3, 1, order, 16, 16)
+    expected = action.operators(vectors) @ vectors[..., None, :, None]
+    torch.testing.assert_close(action.orbit(vectors), expected.squeeze(-1), **EXACT)
+    assert sum(p.numel() for p in action.parameters()) == 2 * 3 * action.num_parameters(order, 4)
+
+
+@pytest.mark.parametrize("name", ["cyclic", "rotation", "identity"])
+def test_a_group_by_construction_is_one(name):
+    kind, order = KINDS[name], 1 if name == "identity" else 4
+    action = kind(order, 4).double()
+    action.reset_parameters()
+    assert kind.is_group_by_construction
+    generator = action.generators(torch.zeros(0, dtype=torch.float64))[0, 0, 0]
+    torch.testing.assert_close(torch.linalg.matrix_power(generator, order), torch.eye(16).double(), **EXACT)
+
+
+@pytest.mark.parametrize("name", ["learned", "left"])
+def test_other_kinds_promise_no_group(name):
+    assert not KINDS[name].is_group_by_construction
+
+
+@pytest.mark.parametrize("name", ACTION_KINDS)
+def test_a_group_of_order_1_is_the_identity(name):
+    assert action_kind(name, 1) is IdentityAction
+    assert action_kind(name, 2) is ACTION_KINDS[name]
+    assert LGNConfig(action=name, group_order=1).num_action_parameters == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "order", "angle", "message"),
+    [
+        ("rotation", 6, 90, "group_order=6 does not match rotation_angle=90: .* so group_order=4"),
+        ("cyclic", 17, None, "group_order=17: must be at most filter_size^2 = 16"),
+    ],
+)
+def test_a_kind_refuses_an_order_that_it_cannot_have(name, order, angle, message):
+    with pytest.raises(ValueError, match=message.replace("^", r"\^")):
+        KINDS[name](order, 4, angle=angle)
+
+
+def test_a_rotation_finds_its_angle():
+    assert RotationAction(6, 4).angle == 60
 
 
 # Shapes
@@ -262,10 +336,7 @@ def test_rotations_have_the_accuracy_of_the_model_after_any_cast(cast):
 
 @pytest.mark.parametrize("size", [15, 16, 28])
 def test_large_rotations_are_sparse_products_with_the_same_orbits(size):
-    config = LGNConfig(
-        image_size=size, filter_size=size, padding=0, pool_size=1, num_groups=2, action="rotation", group_order=6
-    )
-    action = make_action(config).double()
+    action = RotationAction(6, size).double()
     vectors = torch.randn(4, 2, 1, size**2, dtype=torch.float64, requires_grad=True)
     orbits = action.orbit(vectors)
     expected = (action.operators(vectors) @ vectors[..., None, :, None]).squeeze(-1)
@@ -359,7 +430,7 @@ def test_autocast_leaves_orbits_alone(name, accessor):
 @pytest.mark.parametrize("accessor", ["orbit_operators", "filter_bank"])
 def test_gradients_of_orbits_are_those_of_finite_differences(name, accessor):
     model = make_used_model(name, num_layers=1)
-    if not model.base_model.action.is_learned and accessor == "orbit_operators":
+    if model.base_model.action.is_fixed and accessor == "orbit_operators":
         assert not model.orbit_operators().requires_grad
     else:
         check_gradients(model, lambda: getattr(model, accessor)())

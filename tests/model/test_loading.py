@@ -301,7 +301,6 @@ LOAD_EVERYTHING = """
     import logging, sys, warnings
     from pathlib import Path
     import torch
-from tests.conftest import ROOT
     from transformers import AutoModelForImageClassification, AutoModelForImageToImage
     import lgn_hf
     from tests.model.test_loading import facts
@@ -371,7 +370,6 @@ LOAD_REMOTELY = """
     import sys
     from pathlib import Path
     import torch
-from tests.conftest import ROOT
     sys.modules["lgn_hf"] = None  # even where it is installed
     try:
         import lgn_hf

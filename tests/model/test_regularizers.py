@@ -1,6 +1,7 @@
 """Invertibility losses: equations 12 and 14 and appendix B, for one matrix and summed over a network."""
 
 import copy
+import dataclasses
 import math
 
 import numpy as np
@@ -9,12 +10,12 @@ import torch
 
 from lgn_hf import LGNConfig, LGNModel
 from lgn_hf.model import regularizers
-from lgn_hf.model.regularizers import inverse_loss, logdet_loss, nuclear_loss, polar_factor
+from lgn_hf.model.regularizers import REGULARIZERS, inverse_loss, logdet_loss, nuclear_loss, polar_factor
 from tests.support import reference
 from tests.support.networks import LEARNED, NETWORKS, check_gradients, make_model, make_used_model
 
 EXACT = {"rtol": 0, "atol": 1e-10}
-REGULARIZERS = ["inverse", "nuclear", "logdet"]
+LOSSES = ["inverse", "nuclear", "logdet"]
 FAMILIES = ["learned", "learned-tied", "learned-colour", "learned-shared", "learned-layer", "learned-network"]
 FAMILIES += ["left", "left-tied", "cyclic"]
 
@@ -94,10 +95,30 @@ def test_the_nuclear_loss_can_be_differentiated_twice_and_by_functional_transfor
     torch.testing.assert_close(torch.func.vmap(torch.func.grad(nuclear_loss))(A), expected)
 
 
+# The registry
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_a_regularizer_declares_all_that_others_read(name):
+    regularizer, actions = REGULARIZERS[name], random_matrices(2, 3)
+    help_ = next(f.metadata["help"] for f in dataclasses.fields(LGNConfig) if f.name == "regularizer")
+    assert regularizer.name == name
+    assert f"{name} ({regularizer.help})" in help_
+    assert LGNConfig(regularizer=name).regularizer_weight == regularizer.default_weight
+    losses = regularizer(actions, torch.linalg.inv(actions) if regularizer.trains_inverses else None)
+    assert losses.shape == (2, 3)
+    assert (name == "none") == (regularizer.loss is None) == (regularizer.default_weight == 0)
+    assert make_model("learned", regularizer=name).regularization_loss().isfinite()
+
+
+def test_the_networks_here_cover_every_regularizer():
+    assert {*LOSSES, "none"} == set(REGULARIZERS)
+
+
 # A network: the weighted sum over layers, groups and channels
 
 
-@pytest.mark.parametrize("regularizer", [*REGULARIZERS, "none"])
+@pytest.mark.parametrize("regularizer", [*LOSSES, "none"])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_network_sums_over_layers_groups_and_channels(name, regularizer):
     model = make_used_model(name, regularizer=regularizer, regularizer_weight=0.7)
@@ -106,7 +127,7 @@ def test_a_network_sums_over_layers_groups_and_channels(name, regularizer):
     assert (expected == 0) == (regularizer == "none")
 
 
-@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("regularizer", LOSSES)
 def test_tied_actions_count_once_for_every_layer(regularizer):
     one = make_model("learned-tied", num_layers=1, regularizer=regularizer)
     three = make_model("learned-tied", num_layers=3, regularizer=regularizer)
@@ -118,7 +139,7 @@ def test_tied_actions_count_once_for_every_layer(regularizer):
     torch.testing.assert_close(three.regularization_loss(), 3 * one.regularization_loss(), **EXACT)
 
 
-@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("regularizer", LOSSES)
 @pytest.mark.parametrize("sharing", ["group", "layer", "network"])
 def test_shared_actions_count_once(sharing, regularizer):
     model = make_used_model("learned", action_sharing=sharing, num_channels=3, regularizer=regularizer)
@@ -134,7 +155,7 @@ def test_shared_actions_count_once(sharing, regularizer):
     torch.testing.assert_close(model.regularization_loss(), count * alone.regularization_loss(), **EXACT)
 
 
-@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("regularizer", LOSSES)
 def test_the_weight_scales_the_loss(regularizer):
     one, four = (make_used_model("learned", regularizer=regularizer, regularizer_weight=mu) for mu in (0.5, 2))
     torch.testing.assert_close(4 * one.regularization_loss(), four.regularization_loss(), **EXACT)
@@ -161,7 +182,7 @@ def test_auxiliary_inverses_exist_where_they_are_trained_alone(name):
     assert any(key.endswith("auxiliary_inverses") for key, _ in model.named_parameters()) == expected
 
 
-@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("regularizer", LOSSES)
 @pytest.mark.parametrize("name", ["rotation-90", "rotation-60", "baseline"])
 def test_fixed_actions_have_nothing_to_regularize(name, regularizer):
     model = make_model(name, regularizer=regularizer, regularizer_weight=1.0)
@@ -170,7 +191,7 @@ def test_fixed_actions_have_nothing_to_regularize(name, regularizer):
     assert loss == 0
 
 
-@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("regularizer", LOSSES)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_gradients_reach_every_action(name, regularizer):
     model = make_used_model(name, regularizer=regularizer, regularizer_weight=1.0)
@@ -185,14 +206,14 @@ def test_gradients_reach_every_action(name, regularizer):
         assert norms.max() < 1e-10 if constant else norms.min() > 1e-6
 
 
-@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("regularizer", LOSSES)
 @pytest.mark.parametrize("name", ["learned", "learned-layer", "left-tied", "cyclic"])
 def test_gradients_of_a_network_are_those_of_finite_differences(name, regularizer):
     model = make_used_model(name, num_layers=1, regularizer=regularizer, regularizer_weight=1.0)
     check_gradients(model, model.regularization_loss)
 
 
-@pytest.mark.parametrize("regularizer", REGULARIZERS)
+@pytest.mark.parametrize("regularizer", LOSSES)
 def test_the_loss_is_computed_in_float32_at_least(regularizer):
     model = make_used_model("learned", regularizer=regularizer, regularizer_weight=1.0).bfloat16()
     narrow, wide = model.regularization_loss(), model.float().regularization_loss()
