@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
-from .group_actions import ACTION_KINDS, GroupAction, action_kind
+from .group_actions import ACTION_KINDS, action_kind
 from .regularizers import REGULARIZERS
 
 ACTION_SHARING = ("channel", "group", "layer", "network")
@@ -217,9 +217,10 @@ class LGNConfig(PreTrainedConfig):
 
     def _check_memory(self, num_labels: int) -> None:
         """Refuse a network whose largest tensor would be too large."""
+        kind = action_kind(self.action, self.group_order)
         numbers = {
             "filters": self.num_layers * self.num_filters * self.num_channels * self.filter_dim,
-            "actions": self.action_kind.largest_tensor(self.group_order, self.filter_size, self.action_shape),
+            "actions": kind.largest_tensor(self.group_order, self.filter_size, self.action_shape),
             "code": self.num_filters * self.code_size**2,
             "classifier": self.num_filters * self.pool_size**2 * num_labels,
         }
@@ -255,11 +256,6 @@ class LGNConfig(PreTrainedConfig):
         return 1 if self.tied else self.num_layers
 
     @property
-    def action_kind(self) -> type[GroupAction]:
-        """The class of the network's actions: the one that `action` names, or the identity if `group_order` is 1."""
-        return action_kind(self.action, self.group_order)
-
-    @property
     def action_shape(self) -> tuple[int, ...]:
         """Layers, groups and channels that have actions of their own: 1 where all share one."""
         shared = ACTION_SHARING.index(self.action_sharing)  # the last so many of the three
@@ -273,7 +269,8 @@ class LGNConfig(PreTrainedConfig):
     @property
     def num_action_parameters(self) -> int:
         """Learned numbers in the actions: 0 if they are fixed or a group is its basis filter alone."""
-        return math.prod(self.action_shape) * self.action_kind.num_parameters(self.group_order, self.filter_size)
+        kind = action_kind(self.action, self.group_order)
+        return math.prod(self.action_shape) * kind.num_parameters(self.group_order, self.filter_size)
 
     @property
     def num_action_channels(self) -> int:

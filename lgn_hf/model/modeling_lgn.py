@@ -17,6 +17,7 @@ from transformers.utils.generic import ModelOutput, can_return_tuple
 from .configuration_lgn import LGNConfig
 from .convolutions import synthesis
 from .filters import random_unit_norm
+from .group_actions import action_kind
 from .pretrained_lgn import LGNPreTrainedModel
 from .regularizers import REGULARIZERS
 from .unfolding import encode, fista_momentum
@@ -78,9 +79,9 @@ class LGNModel(LGNPreTrainedModel):
         self.basis = nn.Parameter(
             torch.empty(config.num_distinct_layers, config.num_groups, config.num_channels, size, size)
         )
-        self.action = config.action_kind(
-            config.group_order, config.filter_size, config.action_shape, config.rotation_angle
-        )
+        # By name: remote code may have loaded the configuration with copies of these modules that have other classes.
+        kind = action_kind(config.action, config.group_order)
+        self.action = kind(config.group_order, size, config.action_shape, config.rotation_angle)
         self.threshold = nn.Parameter(torch.empty(config.num_layers, config.num_filters))
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(config.num_filters) for _ in range(config.num_layers - 1 if config.batch_norm else 0)
