@@ -1,4 +1,4 @@
-"""From images to the network's `pixel_values`, and back: 8 bits, standardise, whiten."""
+"""From images to the network's `pixel_values` and back: convert to 8 bits, standardise, whiten."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from typing import Any, TypedDict
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers.image_processing_base import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
-from transformers.image_utils import load_image
 from transformers.utils.hub import cached_file
 
-from .whitening import PatchWhitening, Whitening, ZCAWhitening, fit_patch, fit_zca
+from .image_conversion import MODES, flatten, to_pil, to_pixels
+from .whitening import WHITENINGS, Whitening
 
 WHITENING_NAME = "whitening.safetensors"
-WHITENINGS = {"zca": (ZCAWhitening, fit_zca), "patch": (PatchWhitening, fit_patch)}
-MODES = {1: "L", 3: "RGB"}  # number of channels -> PIL mode
-LARGEST_IMAGE = 4096  # pixels a side, as in the configuration
+LARGEST_IMAGE = 4096  # pixels on a side, as in the configuration
 
 
 class LGNImageProcessorKwargs(TypedDict, total=False):
@@ -39,24 +37,26 @@ class LGNImageProcessorKwargs(TypedDict, total=False):
 class LGNImageProcessor(BaseImageProcessor):
     """Prepares images for a Linear Group Network exactly as its training images were prepared.
 
-    Every image is brought to 8 bits, `num_channels` channels and `image_size` x `image_size` pixels, standardised per
-    channel and whitened, as in the code of "Learning Linear Groups in Neural Networks":
+    Every image becomes 8 bits, `num_channels` channels and `image_size` x `image_size` pixels. Then it is
+    standardised per channel and whitened, as in the code of "Learning Linear Groups in Neural Networks":
 
         pixel_values = whiten((image / 255 - image_mean) / image_std).
 
     `fit` learns mean, deviation and whitening from training images. They travel with the checkpoint: mean and
-    deviation in preprocessor_config.json, the whitening's tensors beside it in whitening.safetensors. They are kept
-    here and not as buffers of the model so that training whitens each image once and not once an epoch, the network
-    stays the papers' own, and casting a model to bfloat16 leaves the whitening exact.
+    deviation in preprocessor_config.json, the tensors of the whitening in whitening.safetensors.
+
+    The whitening is part of the processor rather than a buffer of the model, for three reasons: training
+    whitens each image once rather than in every epoch, the network stays that of the papers, and a model in
+    bfloat16 still gets exactly whitened images.
 
     Args:
         image_size: height and width of the network's images, pixels.
         num_channels: 1 (grey) or 3 (colour). Images are converted as Pillow does; transparency is dropped.
         image_mean: mean of each channel, of images in [0, 1]; default 0.5.
-        image_std: deviation of each channel, likewise; default 0.5.
+        image_std: standard deviation of each channel, of images in [0, 1]; default 0.5.
         whitening: "none", "zca" (the papers', tied to pixel positions) or "patch" (a convolution).
         size: image_size as transformers writes it, {"height": image_size, "width": image_size}; overrides image_size.
-        fitted: the fitted whitening, where `fit` is not to be called.
+        fitted: a fitted whitening, instead of calling `fit`.
 
     Raises:
         ValueError: a wrong value; the message names it and what is allowed.
@@ -115,14 +115,14 @@ class LGNImageProcessor(BaseImageProcessor):
     # Batches of 8-bit tensors: the one path to pixel_values, and back
 
     def fit(self, images: Tensor, **options: Any) -> LGNImageProcessor:
-        """Learn mean, deviation and whitening from training images; returns the processor itself.
+        """Learn mean, deviation and whitening from training images, and return the processor itself.
 
         Args:
             images: uint8 (N, num_channels, image_size, image_size).
             options: passed to `fit_zca` or `fit_patch`, such as `eps`.
 
         Raises:
-            ValueError: images of another shape or type, or that no whitening can be fitted on.
+            ValueError: images of another shape or type, or images that a whitening cannot be fitted on.
         """
         self._check_batch(images)
         if len(images) == 0:
@@ -143,8 +143,8 @@ class LGNImageProcessor(BaseImageProcessor):
     def pixel_values(self, images: Tensor) -> Tensor:
         """The network's input for a batch that needs no conversion, such as training images.
 
-        Calling the processor on the same images one by one gives the same values; this skips everything that is done
-        image by image, and stays on the images' device.
+        Calling the processor on the same images gives the same values. This method is faster, since it does
+        nothing image by image, and it stays on the device of the images.
 
         Args:
             images: uint8 (N, num_channels, image_size, image_size).
@@ -165,8 +165,8 @@ class LGNImageProcessor(BaseImageProcessor):
     def post_process_reconstruction(self, reconstruction: Tensor) -> list[Image.Image]:
         """The images that `pixel_values`, or a reconstruction of them, stand for.
 
-        Undoes whitening (exactly where it can be undone, otherwise in the least-squares sense) and standardisation,
-        then rounds to 8 bits.
+        Undoes whitening and standardisation, then rounds to 8 bits. Directions that whitening has lost come back
+        in the least-squares sense.
 
         Args:
             reconstruction: (B, num_channels, image_size, image_size).
@@ -188,7 +188,7 @@ class LGNImageProcessor(BaseImageProcessor):
             images = fitted.invert(images)
         mean, std = self._statistics(images.device)
         pixels = ((images * std + mean) * 255).round().clamp(0, 255).to(torch.uint8).cpu()
-        return [_to_pil(image.numpy()) for image in pixels]
+        return [to_pil(image.numpy()) for image in pixels]
 
     def _standardise(self, images: Tensor) -> Tensor:
         mean, std = self._statistics(images.device)
@@ -229,14 +229,15 @@ class LGNImageProcessor(BaseImageProcessor):
                 (N, H, W, C), (N, C, H, W), with C = 1, 3 or 4. Integers are 0..255 (uint16: 0..65535), floating-point
                 numbers 0..1.
             return_tensors: "pt", "np", or None for a list of arrays.
-            input_data_format: "channels_first" or "channels_last", where the shape leaves it open.
-            size: another height and width than image_size, where the whitening is not tied to that (`zca` is).
+            input_data_format: "channels_first" or "channels_last", if the shape leaves it open.
+            size: another height and width than image_size; `zca` whitening is tied to image_size and refuses it.
 
         Returns:
             `pixel_values`, float32 (B, num_channels, image_size, image_size).
 
         Raises:
-            ValueError: an image that is none of these, or cannot be read, or no image at all; a size that does not fit.
+            ValueError: an image that is not one of these or cannot be read, no image at all, or a size that does
+                not fit.
         """
         if size is not None and _square(size) != self.size:
             return self._resized(size).preprocess(images, return_tensors, input_data_format)
@@ -247,13 +248,13 @@ class LGNImageProcessor(BaseImageProcessor):
         if self._is_batch(images) and len(images) and input_data_format != "channels_last":
             batch = images
         else:
-            flat = _flatten(images)
+            flat = flatten(images)
             if not flat:
                 raise ValueError("images is empty: at least one image is needed")
             converted = []
             for index, image in enumerate(flat):
                 try:
-                    converted.append(self._convert(image, input_data_format))
+                    converted.append(to_pixels(image, self.num_channels, self.image_size, input_data_format))
                 except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                     # Pillow raises a SyntaxError for a broken PNG
                     raise ValueError(f"image {index}: {error}") from error
@@ -265,51 +266,33 @@ class LGNImageProcessor(BaseImageProcessor):
         return BatchFeature({"pixel_values": array if return_tensors == "np" else list(array)})
 
     def _resized(self, size: dict[str, int] | int) -> LGNImageProcessor:
-        """The same for images of another size."""
+        """The same processor for images of another size."""
         other = copy.copy(self)
         other.size = _square(size)
         if self._fitted is not None:
             other._check_fitted(self._fitted)
         return other
 
-    def _convert(self, image: Any, input_data_format: str | None) -> Tensor:
-        """One image as uint8 (num_channels, image_size, image_size)."""
-        if isinstance(image, (str, os.PathLike)):
-            image = os.fspath(image)
-            image = _open(image) if os.path.isfile(image) else load_image(image)
-        if isinstance(image, Image.Image) and (image.mode in ("I", "F") or image.mode.startswith("I;16")):
-            image = np.array(image)  # Pillow would clip to 0..255 where more bits need rescaling
-        if not isinstance(image, Image.Image):
-            image = _to_pil(_to_uint8(_channels_first(_to_array(image), self.num_channels, input_data_format)))
-        mode = MODES[self.num_channels]
-        if image.mode != mode:
-            if "transparency" in image.info:
-                image = image.convert("RGBA")
-            image = image.convert("RGB").convert(mode)  # by way of RGB, as transformers' pipelines do
-        if image.size != (self.image_size, self.image_size):
-            image = image.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
-        pixels = np.array(image).reshape(self.image_size, self.image_size, self.num_channels)
-        return torch.from_numpy(pixels).permute(2, 0, 1)
-
     # Files
 
     def to_dict(self) -> dict[str, Any]:
         """What preprocessor_config.json holds.
 
-        The class is not named here but in config.json (`auto_map`), where AutoImageProcessor looks next: transformers'
-        pipelines would read it here as the name of a video processor too, and ask whether to run its code.
+        It leaves the class out. AutoImageProcessor finds the class in config.json (`auto_map`) instead. If this
+        file named it, the pipelines of transformers would also take it for a video processor, and ask whether to
+        run its code.
         """
         return {name: getattr(self, name) for name in self.valid_kwargs.__annotations__}
 
     def save_pretrained(  # type: ignore[override]
         self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any
     ) -> list[str]:
-        """Save preprocessor_config.json and, if there is a whitening, whitening.safetensors; returns their paths.
+        """Save preprocessor_config.json and the whitening, if any, in whitening.safetensors. Return their paths.
 
         Args:
-            save_directory: made if it does not exist.
-            push_to_hub: also upload, as `push_to_hub(repo_id)` does.
-            kwargs: passed to `push_to_hub`; repo_id defaults to the directory's name.
+            save_directory: created if it does not exist.
+            push_to_hub: upload too, as `push_to_hub(repo_id)` does.
+            kwargs: passed to `push_to_hub`; repo_id defaults to the name of the directory.
 
         Raises:
             ValueError: the whitening is not fitted.
@@ -321,7 +304,7 @@ class LGNImageProcessor(BaseImageProcessor):
             path.unlink(missing_ok=True)
         else:
             temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            try:  # whole or not at all
+            try:  # write the file whole or not at all
                 save_file(fitted.tensors(), temporary, metadata={"format": "pt"})
                 os.replace(temporary, path)
             finally:
@@ -335,11 +318,11 @@ class LGNImageProcessor(BaseImageProcessor):
     def get_image_processor_dict(
         cls, pretrained_model_name_or_path: str | os.PathLike, **kwargs: Any
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The constructor's arguments, read from a folder or Hub repository, and the unused `kwargs`.
+        """The arguments of the constructor, read from a folder or Hub repository, and the unused `kwargs`.
 
         Raises:
-            OSError: a file is missing or no JSON.
-            ValueError: preprocessor_config.json is no object, or the whitening is damaged.
+            OSError: a file is missing or not JSON.
+            ValueError: preprocessor_config.json is not an object, or the whitening is damaged.
         """
         hub = ("cache_dir", "force_download", "proxies", "token", "local_files_only", "revision", "subfolder")
         where = {name: kwargs[name] for name in hub if name in kwargs}
@@ -348,10 +331,10 @@ class LGNImageProcessor(BaseImageProcessor):
         try:
             values, unused = super().get_image_processor_dict(pretrained_model_name_or_path, **kwargs)
             values = {name: value for name, value in values.items() if name in cls.valid_kwargs.__annotations__}
-            if "image_size" in unused:  # the constructor's word for it
+            if "image_size" in unused:  # the constructor's name for size
                 values["size"] = unused.pop("image_size")
         except (AttributeError, TypeError, RecursionError, UnicodeDecodeError) as error:
-            raise ValueError(f"{folder}: preprocessor_config.json is no object of JSON ({error!s:.200})") from error
+            raise ValueError(f"{folder}: preprocessor_config.json is not a JSON object ({error!s:.200})") from error
         kind = kwargs.get("whitening", values.get("whitening", "none"))
         if isinstance(kind, str) and kind in WHITENINGS:
             try:
@@ -383,59 +366,3 @@ def _per_channel(name: str, values: list[float] | None, num_channels: int) -> li
     if len(numbers) != num_channels or not np.isfinite(numbers).all():
         raise ValueError(f"{name}={values!r:.80}: must be {num_channels} finite numbers, one per channel")
     return numbers
-
-
-def _flatten(images: Any) -> list[Any]:
-    if isinstance(images, (list, tuple)):
-        return [image for item in images for image in _flatten(item)]
-    return list(images) if isinstance(images, (np.ndarray, Tensor)) and images.ndim == 4 else [images]
-
-
-def _open(path: str) -> Image.Image:
-    """As transformers' `load_image`, but in the file's own mode: 16 bits are not clipped to 8."""
-    with Image.open(path) as image:
-        return ImageOps.exif_transpose(image)
-
-
-def _to_array(image: Any) -> np.ndarray:
-    if isinstance(image, Tensor):
-        image = image.detach().cpu()
-        return (image.double() if image.is_floating_point() else image).numpy()
-    if isinstance(image, np.ndarray):
-        return image
-    raise ValueError(f"is a {type(image).__name__}: allowed are PIL images, paths, URLs, numpy arrays and tensors")
-
-
-def _channels_first(array: np.ndarray, num_channels: int, input_data_format: str | None) -> np.ndarray:
-    """(H, W), (H, W, C) or (C, H, W) as (C, H, W); num_channels decides which axis C is if both could be."""
-    if array.ndim == 2:
-        array = array[None]
-    axes = {"channels_first": [0], "channels_last": [-1], None: [0, -1]}[input_data_format]
-    for counts in ((num_channels,), (1, 3, 4)):
-        for axis in axes:
-            if array.ndim == 3 and array.shape[axis] in counts and array.size:
-                return np.moveaxis(array, axis, 0)
-    raise ValueError(f"has shape {array.shape}: allowed are (H, W), (H, W, C) and (C, H, W) with C = 1, 3 or 4")
-
-
-def _to_uint8(array: np.ndarray) -> np.ndarray:
-    if array.dtype == np.uint8:
-        return array
-    if array.dtype == bool:
-        return array * np.uint8(255)
-    if array.dtype == np.uint16:
-        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if np.issubdtype(array.dtype, np.integer):
-        levels, allowed = array, "integers in 0..255 (uint16: 0..65535)"
-    elif np.issubdtype(array.dtype, np.floating):
-        levels, allowed = np.rint(array.astype(np.float64) * 255), "floating-point numbers in 0..1"
-    else:
-        raise ValueError(f"has {array.dtype} values: allowed are integers, floating-point numbers and booleans")
-    if not (levels.min() >= 0 and levels.max() <= 255):  # not (...): NaN fails every comparison
-        raise ValueError(f"has {array.dtype} values in {array.min()}..{array.max()}: allowed are {allowed}")
-    return levels.astype(np.uint8)
-
-
-def _to_pil(array: np.ndarray) -> Image.Image:
-    """uint8 (C, H, W) as a PIL image of mode L, RGB or RGBA."""
-    return Image.fromarray(np.ascontiguousarray(array[0] if len(array) == 1 else np.moveaxis(array, 0, -1)))

@@ -1,10 +1,11 @@
 """Whitening: linear maps, fitted on training images, that leave pixels uncorrelated.
 
-`zca` is the papers' whitening: one matrix over all pixels, tied to where each pixel is. `patch` is a small
-convolution, the same everywhere, so that it treats a shifted image like the image itself.
+`zca` is the papers' whitening: one matrix over all pixels, tied to the place of each pixel. `patch` is a
+small convolution, the same everywhere, so a shifted image whitens to a shifted whitened image.
 
-Both hold float32 tensors, as they are stored, and compute in float64: whitening divides by small standard deviations,
-so that the rounding of float32, let alone TF32 or bfloat16 autocast, would show, and would change with the batch size.
+Both store float32 tensors and compute in float64. Whitening divides by small standard deviations, so the
+rounding of float32, TF32 or bfloat16 autocast would show, and would change with the batch size. To add a
+kind, list it in `WHITENINGS`.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ def fit_zca(images: Tensor, eps: float = 1e-8) -> ZCAWhitening:
 
         whiten(x) = U diag((s + eps)^-1/2) U^T (x - mean).
 
-    Directions of numerically zero training variance, s <= CHW * machine epsilon * max(s), get gain 0. The formula
-    would give them 1/sqrt(eps): nothing on training images, which never vary there, but an explosion on any new image
-    that does (such as MNIST's corner pixels, which are always black). Directions that vary rarely keep their large
-    gain: images unlike the training set, shifted ones for instance, still leave its range.
+    Directions of numerically zero training variance, s <= CHW * machine epsilon * max(s), get gain 0. The
+    formula would give them 1/sqrt(eps). That changes nothing on training images, which never vary there, but
+    it explodes on a new image that does (MNIST's corner pixels, for instance, are always black in training).
+    Directions that vary rarely keep their large gain, so images unlike the training set, such as shifted ones,
+    can still come out with large values.
 
     Args:
         images: standardised training images (N, C, H, W).
@@ -52,17 +54,17 @@ def fit_zca(images: Tensor, eps: float = 1e-8) -> ZCAWhitening:
 
 
 def fit_patch(images: Tensor, patch_size: int = 5, eps: float = 1e-2) -> PatchWhitening:
-    """Fit a whitening convolution: ZCA of the k x k patches, of which the rows of the centre pixel are kept.
+    """Fit a whitening convolution: the rows of the centre pixel in the ZCA matrix of k x k patches.
 
     With M = U diag((s + eps)^-1/2) U^T the ZCA matrix of the (C, k, k) patches,
 
         whiten(x) = conv2d(x - mean, M[centre pixel]).
 
-    eps is in units of the standardised pixels' variance. The finest details of natural images have a variance so far
-    below the default that an eps as small as that of `fit_zca` would mostly amplify noise.
+    eps is in units of the variance of standardised pixels. The finest details of natural images have a variance
+    far below the default, so an eps as small as that of `fit_zca` would mostly amplify noise.
 
     Args:
-        images: standardised training images (N, C, H, W). Patches are all those of at most 1024 evenly spaced images.
+        images: standardised training images (N, C, H, W). Patches come from at most 1024 of them, evenly spaced.
         patch_size: side k of a patch, odd.
         eps: added to the variances s.
 
@@ -101,7 +103,7 @@ def _describe(tensor: Tensor) -> str:
 
 
 def _zca(covariance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """The eigenvectors U (D, R) of the R directions with any variance, and their gains (s + eps)^-1/2 (R,)."""
+    """The eigenvectors U (D, R) of the R directions that vary, and their gains (s + eps)^-1/2 (R,)."""
     if not covariance.isfinite().all():
         raise ValueError("whitening cannot be fitted on images that hold NaN or infinity")
     variance, basis = torch.linalg.eigh(covariance)
@@ -113,10 +115,10 @@ def _zca(covariance: Tensor, eps: float) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class Whitening(ABC):
-    """A fitted whitening: call it on images (B, C, H, W), `invert` what it returns.
+    """A fitted whitening. Call it on images (B, C, H, W); `invert` undoes it.
 
     Attributes:
-        mean: training mean, of the shape of the images: (C, H, W), or (C,) where any height and width will do.
+        mean: training mean, (C, H, W), or (C,) if images can have any height and width.
     """
 
     mean: Tensor
@@ -128,25 +130,25 @@ class Whitening(ABC):
     def _inverse(self, whitened: Tensor) -> Tensor: ...
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Whiten images (B, C, H, W); same shape, dtype and device out."""
+        """Whiten images (B, C, H, W). The result has the same shape, dtype and device."""
         wide = self._wide(images)
         return wide._forward(images.to(wide.mean)).to(images)
 
     def invert(self, whitened: Tensor) -> Tensor:
-        """The images (B, C, H, W) that whiten to `whitened`, in the least-squares sense; same dtype and device out."""
+        """The images that whiten to `whitened` (B, C, H, W), in the least-squares sense."""
         wide = self._wide(whitened)
         return wide._inverse(whitened.to(wide.mean)).to(whitened)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything there is to store, on the CPU."""
+        """The tensors to store, by name, on the CPU."""
         return {name: tensor.cpu().contiguous() for name, tensor in vars(self).items()}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> Whitening:
-        """The whitening that `tensors` came from.
+        """The whitening whose `tensors` these are.
 
         Raises:
-            ValueError: missing or unknown names, shapes that do not fit together, NaN or infinity.
+            ValueError: a missing or unknown name, shapes that do not fit together, NaN or infinity.
         """
         names = [field.name for field in fields(cls)]
         if sorted(tensors) != sorted(names):
@@ -157,7 +159,7 @@ class Whitening(ABC):
         return cls(**tensors)
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Whitening:
-        """This whitening on `device`, to spare every call the transfer."""
+        """This whitening on `device`, so that calls need no transfer."""
         return replace(self, **{name: tensor.to(device, dtype) for name, tensor in vars(self).items()})
 
     def _wide(self, images: Tensor) -> Whitening:
@@ -178,12 +180,12 @@ class Whitening(ABC):
 class ZCAWhitening(Whitening):
     """x -> U diag(scale) U^T (x - mean) on flattened images; made by `fit_zca`.
 
-    The factors rather than their product are held, so that the inverse is as exact and as cheap as the map.
+    It keeps the factors rather than their product, so that the inverse is as exact and as cheap as the map.
 
     Attributes:
         mean: training mean (C, H, W).
         basis: U, the R directions in which training images vary (C*H*W, R).
-        scale: their gains (R,).
+        scale: the gains of these directions (R,).
 
     Example:
         >>> whitening = fit_zca(torch.randn(100, 1, 4, 4))
@@ -213,7 +215,7 @@ class ZCAWhitening(Whitening):
 
 @dataclass(frozen=True, eq=False)
 class PatchWhitening(Whitening):
-    """x -> conv2d(x - mean, kernel), borders replicated so that sizes stay; made by `fit_patch`.
+    """x -> conv2d(x - mean, kernel), with replicated borders so that sizes stay; made by `fit_patch`.
 
     Attributes:
         mean: training mean of each channel (C,).
@@ -235,10 +237,10 @@ class PatchWhitening(Whitening):
         return self._convolve(images - self.mean.view(-1, 1, 1))
 
     def _inverse(self, whitened: Tensor) -> Tensor:
-        """Normal equations of the convolution as a dense matrix: for small images, it grows as their side^6."""
+        """Solve the normal equations of the convolution as a dense matrix. The cost grows as side^6."""
         shape = whitened.shape[1:]
         identity = torch.eye(shape.numel(), dtype=whitened.dtype, device=whitened.device)
-        transposed = self._convolve(identity.view(-1, *shape)).flatten(1)  # row i: what pixel i whitens to
+        transposed = self._convolve(identity.view(-1, *shape)).flatten(1)  # row i: pixel i, whitened
         gram = transposed @ transposed.T
         ridge = torch.finfo(gram.dtype).eps * gram.diagonal().sum()  # for a kernel that ignores some direction
         factor = torch.linalg.cholesky(gram + ridge * identity)
@@ -247,3 +249,7 @@ class PatchWhitening(Whitening):
 
     def _convolve(self, images: Tensor) -> Tensor:
         return F.conv2d(F.pad(images, [self.kernel.shape[-1] // 2] * 4, mode="replicate"), self.kernel)
+
+
+# Name in preprocessor_config.json -> (class, function that fits it).
+WHITENINGS = {"zca": (ZCAWhitening, fit_zca), "patch": (PatchWhitening, fit_patch)}

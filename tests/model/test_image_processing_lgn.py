@@ -446,7 +446,8 @@ class TestHub:
         processor.push_to_hub("someone/a")
         processor.save_pretrained(tmp_path / "b", push_to_hub=True)
         processor.save_pretrained(tmp_path, push_to_hub=True, repo_id="someone/c")
-        files = {"README.md", "preprocessor_config.json", "image_processing_lgn.py", "whitening.py"}
+        files = {"README.md", "preprocessor_config.json"}
+        files |= {"image_processing_lgn.py", "image_conversion.py", "whitening.py"}
         if processor.whitening != "none":
             files.add("whitening.safetensors")
         assert pushed == {"someone/a": files, "b": files, "someone/c": files}
@@ -507,5 +508,6 @@ class TestAuto:
         assert done.returncode == 0, done.stderr
         scores = {answer["label"]: answer["score"] for answer in json.loads(done.stdout.splitlines()[-1])}
         torch.testing.assert_close(torch.tensor([scores[f"LABEL_{i}"] for i in range(3)]), expected)
-        for name in ("preprocessor_config.json", "whitening.safetensors", "whitening.py", "image_processing_lgn.py"):
+        modules = ("image_processing_lgn.py", "image_conversion.py", "whitening.py")
+        for name in ("preprocessor_config.json", "whitening.safetensors", *modules):
             assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
