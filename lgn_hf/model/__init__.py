@@ -1,3 +1,3 @@
-"""The network: all that travels to the Hub as remote code. These modules import each other, and nothing else of the package."""
+"""The network: all modules that travel to the Hub as remote code. They import each other and nothing else of the package."""
 
-from .. import cpu  # noqa: F401  (its compiled layers register themselves with `unfolding`)
+from .. import cpu  # noqa: F401  (registers the compiled layers with `unfolding`)

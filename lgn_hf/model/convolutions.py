@@ -1,10 +1,11 @@
-"""The two convolutions of a sparse-coding layer, analysis W^T r and its adjoint, synthesis W y, and a fast way to both.
+"""The two convolutions of a sparse-coding layer: analysis W^T r, and its adjoint, synthesis W y.
 
-`torch.nn.functional` has both; its `conv_transpose2d`, and with it the gradient of `conv2d`, is slow on CPUs for the one
-or three channels that images have. There, synthesis is computed as an ordinary convolution: its output channels are
-the pixels of a block of BLOCK x BLOCK, its filters zero-padded shifted copies of the flipped dictionary, its stride the
-block's side, and a pixel shuffle puts the blocks in place. In dense networks, whose filters are as large as the image, both
-are matrix products.
+`torch.nn.functional` has both, but on CPUs its `conv_transpose2d`, and with it the gradient of `conv2d`, is slow
+for the one or three channels of images. There, synthesis is an ordinary convolution instead. Its output channels
+are the pixels of a block of BLOCK x BLOCK, its filters are zero-padded, shifted copies of the flipped dictionary,
+and its stride is the side of the block. A pixel shuffle then puts the blocks in place.
+
+In dense networks, whose filters are as large as the image, both are matrix products.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BLOCK = 4  # pixels; more wastes arithmetic on the padding, less leaves too few output channels
+BLOCK = 4  # pixels; a larger block wastes arithmetic on padding, a smaller one has too few output channels
 
 
 def analysis(residual: Tensor, filters: Tensor, padding: int, bias: Tensor | None = None) -> Tensor:
-    """W^T r, plus a bias per filter: correlate a residual with every filter ("Learning Linear Groups in Neural
-    Networks", eq. 10).
+    """W^T r plus a bias per filter: correlate a residual with every filter.
+
+    Source: "Learning Linear Groups in Neural Networks", eq. 10.
 
     Shapes: (B, C, H, W), (K*p, C, n, m) and (K*p,) to a code
     (B, K*p, H + 2*padding - n + 1, W + 2*padding - m + 1).
@@ -45,7 +47,7 @@ def synthesis(code: Tensor, filters: Tensor, padding: int) -> Tensor:
 
 
 def is_eager() -> bool:
-    """Whether operations run as they are called: nothing compiles, traces or transforms them."""
+    """Whether operations run as they are called, and are not compiled, traced or transformed."""
     return not (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
@@ -128,7 +130,10 @@ def _filter_gradient(images: Tensor, codes: Tensor, filters: Tensor, padding: in
 
 
 def _block_filters(filters: Tensor) -> Tensor:
-    """(K*p, C, n, m) to (C * BLOCK^2, K*p, n + BLOCK - 1, m + BLOCK - 1): the flipped filters, shifted within a block."""
+    """The flipped filters, shifted to every pixel of a block.
+
+    Shapes: (K*p, C, n, m) to (C * BLOCK^2, K*p, n + BLOCK - 1, m + BLOCK - 1).
+    """
     count, channels, n, m = filters.shape
     blocks = filters.new_zeros(channels, BLOCK, BLOCK, count, n + BLOCK - 1, m + BLOCK - 1)
     c, down, right, k, row, column = blocks.stride()
@@ -138,8 +143,10 @@ def _block_filters(filters: Tensor) -> Tensor:
 
 
 def _channels_last(tensor: Tensor) -> Tensor:
-    """The same tensor with channels innermost. With one channel both orders are one in memory, and only strides that
-    say so make the convolution choose it."""
+    """The same tensor with channels innermost.
+
+    With one channel, both orders are the same in memory, and only the strides tell the convolution which one to use.
+    """
     if tensor.shape[1] == 1:
         _, _, height, width = tensor.shape
         return tensor.contiguous().as_strided(tensor.shape, (height * width, 1, width, 1))

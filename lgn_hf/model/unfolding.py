@@ -14,7 +14,7 @@ from .convolutions import analysis, synthesis
 
 
 def fista_momentum(num_layers: int) -> list[float]:
-    """beta_l = (t_l - 1) / t_{l+1} for l = 1..L, with t_1 = 1 and t_{l+1} = (1 + sqrt(1 + 4 t_l^2)) / 2.
+    """The momentum of FISTA in L layers: beta_l = (t_l - 1) / t_{l+1}, t_1 = 1, t_{l+1} = (1 + sqrt(1 + 4 t_l^2)) / 2.
 
     Example:
         >>> [round(beta, 3) for beta in fista_momentum(4)]
@@ -28,14 +28,23 @@ def fista_momentum(num_layers: int) -> list[float]:
     return momentum
 
 
-class FasterWay(NamedTuple):
-    """Another way to compute what `unfold` does: `unfold` takes its arguments and `all_codes`, where `suits` says yes."""
+class Backend(NamedTuple):
+    """Another way to compute what `unfold` computes.
+
+    suits: whether it can, and is faster, for these images, filters, norms and padding.
+    unfold: takes the arguments of `unfold` and `all_codes`.
+    """
 
     suits: Callable[[Tensor, Tensor, Sequence[Callable], int], bool]
     unfold: Callable[..., list[Tensor]]
 
 
-FASTER_WAYS: list[FasterWay] = []  # other modules add theirs; the first that suits is taken
+BACKENDS: dict[str, Backend] = {}
+
+
+def register_backend(name: str, suits: Callable[..., bool], unfold: Callable[..., list[Tensor]]) -> None:
+    """Let `encode` use a backend; one of the same name is replaced."""
+    BACKENDS[name] = Backend(suits, unfold)
 
 
 def encode(
@@ -49,11 +58,14 @@ def encode(
     *,
     all_codes: bool = True,
 ) -> list[Tensor]:
-    """The codes of `unfold`, in the fastest way that there is; of a faster way the last code alone, unless `all_codes`."""
+    """The codes of `unfold`, from the first backend that suits, else from `unfold` itself.
+
+    Without `all_codes`, the list may hold the last code alone.
+    """
     arguments = (images, filters, thresholds, norms, momentum, step_size, padding)
-    for way in FASTER_WAYS:
-        if way.suits(images, filters, norms, padding):
-            return way.unfold(*arguments, all_codes=all_codes)
+    for backend in BACKENDS.values():
+        if backend.suits(images, filters, norms, padding):
+            return backend.unfold(*arguments, all_codes=all_codes)
     return unfold(*arguments)
 
 
@@ -66,7 +78,7 @@ def unfold(
     step_size: float,
     padding: int,
 ) -> list[Tensor]:
-    """L steps of convolutional (F)ISTA ("Learning Linear Groups in Neural Networks", eq. 10), y_1 = 0, z_0 = 0:
+    """L steps of convolutional (F)ISTA ("Learning Linear Groups in Neural Networks", eq. 10). With y_1 = z_0 = 0:
 
         z_l     = ReLU(y_l + a * W_l^T(x - W_l y_l) - a * lambda_l)
         y_{l+1} = BatchNorm_l(z_l + beta_l * (z_l - z_{l-1}))
@@ -75,10 +87,10 @@ def unfold(
         images: x, (B, C, H, W).
         filters: W_1..W_L, (L, F, C, n, m).
         thresholds: lambda, (L, F).
-        norms: BatchNorm_1..BatchNorm_{L-1}, or nothing.
+        norms: BatchNorm_1..BatchNorm_{L-1}, or none.
         momentum: beta_1..beta_L.
         step_size: a.
-        padding: zeros around the image, pixels.
+        padding: zeros around the image, in pixels.
 
     Returns:
         The codes z_1..z_L, each (B, F, H + 2*padding - n + 1, W + 2*padding - m + 1).
@@ -90,7 +102,7 @@ def unfold(
         residual = images if estimate is None else images - synthesis(estimate, bank, padding)
         step = analysis(residual, step_size * bank, padding, bias)  # a W^T r - a lambda
         code = F.relu(step if estimate is None else estimate + step)
-        # z_{l-1} + (1 + beta) (z_l - z_{l-1}), one pass over memory
+        # z_{l-1} + (1 + beta) (z_l - z_{l-1}), in one pass over memory
         estimate = torch.lerp(codes[-1], code, 1 + beta) if codes and beta else code
         if layer < len(norms):
             estimate = norms[layer](estimate)

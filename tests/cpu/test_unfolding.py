@@ -1,11 +1,6 @@
 """The compiled layers compute what `unfold` computes, as precisely, and step aside where they cannot."""
 
 import copy
-import os
-import shutil
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -13,18 +8,15 @@ import torch
 from torch import nn
 
 from lgn_hf import LGNConfig
-from lgn_hf.cpu import unfolding_cpu
-from lgn_hf.cpu.unfolding_cpu import CannotCompile, Pool, library, suits, unfold_on_cpu
+from lgn_hf.cpu import autograd
+from lgn_hf.cpu.backend import suits, unfold_on_cpu
+from lgn_hf.cpu.compilation import library
 from lgn_hf.model import unfolding
 from lgn_hf.model.modeling_lgn import LGNModel
-from lgn_hf.model.unfolding import fista_momentum, unfold
+from lgn_hf.model.unfolding import BACKENDS, fista_momentum, register_backend, unfold
+from tests.cpu.conftest import needs_compiler
 
-# A compiler that is there must build them: then a failure is one.
-COMPILER = any(shutil.which(name) for name in ("g++", "c++", "clang++"))
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or not COMPILER or os.environ.get("LGN_HF_COMPILE") == "0",
-    reason="no C++ compiler to build the layers with, or not on Linux, or turned off",
-)
+pytestmark = needs_compiler
 
 CASES = {
     "papers-mnist": {"channels": 1, "image": (28, 28), "filters": 20, "batch": 3},
@@ -145,7 +137,7 @@ def rounded(product):
     return function
 
 
-class Poisoned(unfolding_cpu.Planes):
+class Poisoned(autograd.Planes):
     """Fresh memory holds NaN."""
 
     def __init__(self, *args):
@@ -158,7 +150,7 @@ class Poisoned(unfolding_cpu.Planes):
 def test_memory_that_nobody_wrote_is_not_read(case, mixed, monkeypatch):
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
         plain = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
-        monkeypatch.setattr(unfolding_cpu, "Planes", Poisoned)
+        monkeypatch.setattr(autograd, "Planes", Poisoned)
         poisoned = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
     for name, tensor in plain.items():
         assert torch.equal(poisoned[name], tensor), name
@@ -331,112 +323,10 @@ def test_functional_transforms_go_through_torch():
     torch.testing.assert_close(torch.func.grad(code)(image.detach()), expected)
 
 
-class TestPool:
-    def test_memory_is_used_again_once_it_is_free(self):
-        pool = Pool(capacity=1000)
-        tensor = pool.empty((2, 3), torch.float32)
-        address = tensor.data_ptr()
-        kept = tensor[1:]
-        del tensor
-        assert pool.empty((2, 3), torch.float32).data_ptr() != address
-        del kept
-        addresses = {pool.empty((2, 3), torch.float32).data_ptr() for _ in range(2)}
-        assert address in addresses
-
-    def test_what_lies_free_is_limited_and_the_oldest_size_goes_first(self):
-        pool = Pool(capacity=100)
-        for shape in ((2, 3), (4, 3), (2, 3), (5, 3)):
-            pool.empty(shape, torch.float32)
-        assert {size: len(blocks) for size, blocks in pool.free.items()} == {24: 1, 60: 1}
-        pool.empty((1000,), torch.float32)
-        assert pool.free == {}
-
-    @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-    def test_a_forked_process_has_memory_of_its_own(self):
-        tensor = Pool(capacity=0).empty((4,), torch.float32).fill_(1)
-        child = os.fork()
-        if child == 0:
-            tensor.fill_(2)
-            os._exit(0)
-        os.waitpid(child, 0)
-        assert tensor.tolist() == [1] * 4
-
-    def test_threads_share_it(self):
-        pool = Pool(capacity=10_000)
-
-        def work(number):
-            for _ in range(200):
-                tensors = [pool.empty((4, size), torch.int64).fill_(number) for size in (1, 2, 3)]
-                if not all((tensor == number).all() for tensor in tensors):
-                    return False
-            return True
-
-        with ThreadPoolExecutor(4) as executor:
-            assert all(executor.map(work, range(4)))
-
-    def test_shapes_and_types(self):
-        tensor = Pool(capacity=0).empty((2, 4, 3), torch.float64)
-        assert tensor.shape == (2, 4, 3)
-        assert tensor.dtype == torch.float64
-
-
-class TestBuild:
-    @pytest.fixture(autouse=True)
-    def own_cache(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(unfolding_cpu, "HF_HOME", str(tmp_path / "cache"))
-        monkeypatch.delenv("LGN_HF_COMPILE", raising=False)
-        library.cache_clear()
-        yield
-        library.cache_clear()
-
-    @pytest.fixture
-    def warnings(self, monkeypatch):
-        said = []
-        monkeypatch.setattr(unfolding_cpu.logger, "warning", lambda message, *args: said.append(message % args))
-        return said
-
-    def test_it_is_built_once(self, tmp_path):
-        assert library() is not None
-        (built,) = (tmp_path / "cache" / "lgn_hf").iterdir()
-        stamp = built.stat().st_mtime_ns
-        library.cache_clear()
-        assert library() is not None
-        assert built.stat().st_mtime_ns == stamp
-
-    def test_no_compiler(self, monkeypatch, warnings):
-        monkeypatch.setenv("PATH", "")
-        monkeypatch.delenv("CXX", raising=False)
-        assert library() is None
-        assert library() is None
-        assert len(warnings) == 1
-        assert "no C++ compiler" in warnings[0]
-        inputs = make_inputs()
-        assert not suits(inputs.images, inputs.filters, inputs.norms, 1)
-
-    def test_a_compiler_that_fails(self, tmp_path, monkeypatch, warnings):
-        broken = tmp_path / "broken"
-        broken.write_text("#!/bin/sh\necho 'no room' >&2\nexit 1\n")
-        broken.chmod(0o755)
-        monkeypatch.setenv("CXX", str(broken))
-        with pytest.raises(CannotCompile, match="no room"):
-            unfolding_cpu._build()
-        assert library() is None
-        assert "no room" in warnings[0]
-        assert list((tmp_path / "cache" / "lgn_hf").iterdir()) == []
-
-    def test_a_folder_that_cannot_be_written(self, tmp_path, warnings):
-        (tmp_path / "cache").write_text("a file")
-        assert library() is None
-        assert "cache" in warnings[0]
-
-    def test_it_can_be_turned_off(self, monkeypatch, warnings):
-        monkeypatch.setenv("LGN_HF_COMPILE", "0")
-        assert library() is None
-        assert warnings == []
-
-    def test_processes_that_build_at_once(self, tmp_path):
-        program = "from lgn_hf.cpu.unfolding_cpu import library; assert library() is not None"
-        environment = {**os.environ, "HF_HOME": str(tmp_path / "shared")}
-        processes = [subprocess.Popen([sys.executable, "-c", program], env=environment) for _ in range(2)]
-        assert [process.wait(120) for process in processes] == [0, 0]
-        assert len(list((tmp_path / "shared" / "lgn_hf").iterdir())) == 1
+def test_registering_again_replaces(monkeypatch):
+    """As when a notebook reloads the package."""
+    monkeypatch.setattr(unfolding, "BACKENDS", dict(BACKENDS))
+    assert list(unfolding.BACKENDS) == ["cpu"]
+    register_backend("cpu", lambda *_: False, unfold)
+    assert list(unfolding.BACKENDS) == ["cpu"]
+    assert unfolding.BACKENDS["cpu"].unfold is unfold

@@ -1,4 +1,4 @@
-// One layer of an unfolded network, forwards and backwards, for CPUs. unfolding_cpu.py says what for, unfolding.py what.
+// One layer of an unfolded network, forwards and backwards, for CPUs. ../model/unfolding.py has the equations.
 //
 // Every image passes through a layer at once, while it is in the processor's cache, and every filter tap is one shift in
 // memory. For that, planes are flat: an image is padded by its border of zeros to rows of `pitch` pixels, a code has the

@@ -1,0 +1,93 @@
+"""The layout of images and codes in memory, and the calls of the compiled functions on them."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .compilation import is_mixed, library
+from .structures import NUMBER_TYPES, Shape
+
+CACHE_LINE = 64  # bytes
+# Threads take parts of this many images, whoever is free, and every part has filter gradients of its own. So a thread that
+# the system holds up does not hold up the others, and results do not depend on the number of threads.
+IMAGES_PER_PART = 8
+
+
+class Planes:
+    """Sizes and layout of padded images and codes, and the calls of the compiled functions on them.
+
+    An image is (C, plane). A plane holds H + 2*padding rows of W + 2*padding pixels, one after the other. A code
+    is (F, plane), with rows at the same distance, the pitch. Planes are an odd number of cache lines long, so that
+    the planes of one image do not compete for the same places in the cache.
+    """
+
+    def __init__(self, images: Tensor, filters: Tensor, padding: int):
+        batch, channels, height, width = images.shape
+        _, count, _, n, m = filters.shape
+        self.type = NUMBER_TYPES["mixed" if is_mixed(images.dtype) else str(images.dtype)]
+        self.padding, threads = padding, torch.get_num_threads()
+        self.parts = -(-batch // IMAGES_PER_PART)
+        self.rows, self.pitch = height + 2 * padding, width + 2 * padding
+        code_rows, code_columns = self.rows - n + 1, self.pitch - m + 1
+        self.code_pixels = code_rows * code_columns
+        block, lanes = self._call("block"), self._call("lanes")
+        positions = -(-code_rows * self.pitch // block) * block
+        line = CACHE_LINE // images.element_size()
+        code_plane = (-(-positions // line) | 1) * line
+        image_plane = (-(-(positions + (n - 1) * self.pitch + m + 2 * lanes) // line) | 1) * line
+        self.codes, self.images = (batch, count, code_plane), (batch, channels, image_plane)
+        self.unpadded_codes = (batch, count, code_rows, code_columns)
+
+        self.code_mask = _mask(code_plane, (code_rows, code_columns), self.pitch, 0, self.type.mask)
+        self.image_mask = _mask(image_plane, (height, width), self.pitch, padding, self.type.mask)
+        self.shape = Shape(
+            *(batch, channels, count, n, m, code_rows, code_columns, self.pitch, positions, code_plane, image_plane),
+            *(threads, IMAGES_PER_PART, self.code_mask.data_ptr(), self.image_mask.data_ptr()),
+        )
+        self.scratch = images.new_empty(threads * self._call("scratch", ctypes.byref(self.shape)))
+
+    def inside(self, padded: Tensor) -> Tensor:
+        """The view of padded images (..., plane) without their padding: (..., H, W)."""
+        border = self.padding
+        grid = padded[..., : self.rows * self.pitch].unflatten(-1, (self.rows, self.pitch))
+        return grid[..., border : self.rows - border, border : self.pitch - border]
+
+    def pad(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) with a border of zeros: (B, C, plane)."""
+        padded = images.new_zeros(self.images)
+        self.inside(padded).copy_(images)
+        return padded
+
+    def forward(self, **fields: Tensor | float | None) -> None:
+        """One layer; `fields` are those of `Forward` in layer.cpp."""
+        self._call("forward", ctypes.byref(self.shape), self._pack(self.type.forward, fields))
+
+    def backward(self, **fields: Tensor | float | None) -> None:
+        """The gradients of one layer; `fields` are those of `Backward` in layer.cpp."""
+        self._call("backward", ctypes.byref(self.shape), self._pack(self.type.backward, fields))
+
+    def _pack(self, structure: type[ctypes.Structure], fields: dict[str, Tensor | float | None]):
+        given = {name: value for name, value in fields.items() if value is not None}
+        values = {name: v.data_ptr() if isinstance(v, Tensor) else v for name, v in given.items()}
+        return ctypes.byref(structure(scratch=self.scratch.data_ptr(), **values))
+
+    def _call(self, name: str, *arguments: Any) -> int:
+        function = getattr(library(), f"{name}_{self.type.name}")
+        function.restype = ctypes.c_int64
+        return function(*arguments)
+
+
+@functools.lru_cache(maxsize=64)
+def _mask(plane: int, shape: tuple[int, int], pitch: int, border: int, dtype: torch.dtype) -> Tensor:
+    """A plane with all bits set where it has pixels."""
+    rows, columns = shape
+    with torch.inference_mode(False):
+        mask = torch.zeros(plane, dtype=dtype)
+        grid = mask[: (rows + 2 * border) * pitch].view(-1, pitch)
+        grid[border : border + rows, border : border + columns] = -1
+    return mask

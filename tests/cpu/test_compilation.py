@@ -1,0 +1,84 @@
+"""Building the compiled functions: once, safely, and with a warning where it cannot be done."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from lgn_hf.cpu import compilation
+from lgn_hf.cpu.backend import suits
+from lgn_hf.cpu.compilation import CannotCompile, library
+from tests.cpu.conftest import needs_compiler
+
+pytestmark = needs_compiler
+NETWORK = torch.zeros(1, 1, 9, 9), torch.zeros(1, 4, 1, 3, 3), [], 1  # one that the compiled layers suit
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(compilation, "HF_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("LGN_HF_COMPILE", raising=False)
+    library.cache_clear()
+    yield
+    library.cache_clear()
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    said = []
+    monkeypatch.setattr(compilation.logger, "warning", lambda message, *args: said.append(message % args))
+    return said
+
+
+def test_it_is_built_once(tmp_path):
+    assert library() is not None
+    (built,) = (tmp_path / "cache" / "lgn_hf").iterdir()
+    stamp = built.stat().st_mtime_ns
+    library.cache_clear()
+    assert library() is not None
+    assert built.stat().st_mtime_ns == stamp
+    assert suits(*NETWORK)
+
+
+def test_no_compiler(monkeypatch, warnings):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    assert library() is None
+    assert library() is None
+    assert len(warnings) == 1
+    assert "no C++ compiler" in warnings[0]
+    assert not suits(*NETWORK)
+
+
+def test_a_compiler_that_fails(tmp_path, monkeypatch, warnings):
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\necho 'no room' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    with pytest.raises(CannotCompile, match="no room"):
+        compilation._build()
+    assert library() is None
+    assert "no room" in warnings[0]
+    assert list((tmp_path / "cache" / "lgn_hf").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, warnings):
+    (tmp_path / "cache").write_text("a file")
+    assert library() is None
+    assert "cache" in warnings[0]
+
+
+def test_it_can_be_turned_off(monkeypatch, warnings):
+    monkeypatch.setenv("LGN_HF_COMPILE", "0")
+    assert library() is None
+    assert warnings == []
+
+
+def test_processes_that_build_at_once(tmp_path):
+    program = "from lgn_hf.cpu.compilation import library; assert library() is not None"
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "shared")}
+    processes = [subprocess.Popen([sys.executable, "-c", program], env=environment) for _ in range(2)]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    assert len(list((tmp_path / "shared" / "lgn_hf").iterdir())) == 1
