@@ -1,12 +1,13 @@
 """Linear Group Networks: sparse-coding networks that learn the group actions behind their filters.
 
-Names are imported when they are first used: looking at actions does not take transformers, which is slow to import.
+Importing the package is fast: it loads neither torch nor transformers. The names below are imported on first use,
+and the Auto classes of transformers learn of the models when transformers itself is imported.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import registration  # noqa: F401  (tells transformers' Auto classes of the models)
+from . import registration  # noqa: F401  (registers the models with the Auto classes of transformers)
 
 if TYPE_CHECKING:
     from .actions import Action, Actions, load_actions
@@ -28,6 +29,7 @@ __all__ = [
     "load_actions",
 ]
 
+# Name -> the module that defines it.
 _MODULES = {
     "Action": "actions",
     "Actions": "actions",

@@ -1,9 +1,11 @@
-"""The Auto classes of transformers learn of our models as soon as transformers loads them, and not before.
+"""Registers the models with the Auto classes of transformers, as soon as transformers is imported.
 
-To register takes the model classes, and so most of transformers: 2.6 s to import where `import lgn_hf` takes 0.05 s and
-looking at some actions 1.6 s. So each of these functions runs at the end of the import of the module that it registers
-with, whoever imports that; at once where it is imported already. (transformers imports configuration_auto while it still
-defines its model classes, so what needs those waits for the later modules.)
+Registration needs the model classes, and those need most of transformers. That takes 2.6 s to import, where
+`import lgn_hf` takes 0.05 s and looking at some actions 1.6 s. So `wrapt.when_imported` runs each function below at
+the end of the import of the module that it registers with, or at once if that module is imported already.
+
+There is one function per module because transformers imports configuration_auto while it still defines its model
+classes: what needs those classes has to wait for the later modules.
 """
 
 from __future__ import annotations
