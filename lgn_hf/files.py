@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and read with suspicion."""
+"""Files: written in one piece or not at all, and checked after reading."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any, get_args
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Another name to write a file under, which is flushed to the disk and takes the file's place at the end: a reader sees
-    all of it or the old one, also where writing fails, is cut off, or two processes write at once."""
+    """Yield a temporary path to write to; at the end, that file is flushed to the disk and replaces `path`.
+
+    A reader sees the whole new file or the old one, even if writing fails or is cut off, or two processes write at once.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
@@ -24,24 +26,31 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file as in `replacing`; texts as UTF-8."""
+    """Write a file in one piece, see `replacing`. Text is encoded as UTF-8."""
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def check_schema(value: Any, schema: Any, where: str = "actions.json") -> None:
-    """What was read has the form that it should have.
+def check_schema(value: Any, schema: Any, where: str) -> None:
+    """Check that a value read from JSON has the types that it should have.
 
     Args:
-        schema: a type or union of types; `{"name": schema}` an object with these fields and maybe more, `{str: schema}`
-            with any fields; `[schema]` a list, `(schema, schema)` a list of that many.
-        where: what the value is called in messages.
+        value: what was read.
+        schema: a type, or a union of types; `{"name": schema}` for an object with these fields and maybe more;
+            `{str: schema}` for an object with any fields; `[schema]` for a list; `(schema, schema)` for a list of that length.
+        where: the name of the value in messages.
 
     Raises:
-        ValueError: a value is of another type, or a field is missing.
+        ValueError: a value has another type, or a field is missing.
+
+    Example:
+        >>> check_schema({"epochs": 3, "note": ""}, {"epochs": int | float}, "results.json")
+        >>> check_schema({"epochs": "3"}, {"epochs": int | float}, "results.json")
+        Traceback (most recent call last):
+        ValueError: results.json.epochs is '3': must be int | float
     """
     allowed = type(schema) if isinstance(schema, (dict, list)) else list if isinstance(schema, tuple) else schema
-    if type(value) not in (get_args(allowed) or (allowed,)):  # the very type: to Python, true is an int
+    if type(value) not in (get_args(allowed) or (allowed,)):  # not isinstance: in Python, True is an int
         raise ValueError(f"{where} is {value!r:.80}: must be {getattr(allowed, '__name__', allowed)}")
     if isinstance(schema, dict):
         missing = schema.keys() - value.keys() - {str}

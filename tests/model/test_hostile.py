@@ -282,7 +282,6 @@ def change_records(folder: Path, edit: Callable[[dict], Any]) -> None:
         (lambda d: d["actions"][0].update(key="../../x"), "one record for each action"),
         (lambda d: d["actions"][0].update(layer="../../x"), "actions[0].layer"),
         (lambda d: d["actions"][0].update(label=["x"]), "actions[0].label"),
-        (lambda d: d["actions"][0]["scores"].pop("toeplitz"), "lacks toeplitz"),
         (lambda d: d["actions"][0]["scores"]["toeplitz"].update(value=None), "scores.toeplitz.value"),
         (lambda d: d["actions"][0].update(cyclic_order="x"), "cyclic_order"),
         (lambda d: d["model"]["config"].update(group_order=10**9), "order=1000000000"),
