@@ -21,7 +21,7 @@ from .images import image_plot
 from .orbits import orbit_plot
 from .overview import AXES, STRUCTURES, action_figures, action_summary, median_of
 from .page import axes_at, blank_figure, text_at
-from .panels import add_legend, colour_image, heat_map
+from .panels import add_legend, colour_image, heat_map, magnitudes
 from .png import save_figure
 from .singular_values import singular_value_plot
 from .spectra import spectrum_plot
@@ -37,6 +37,7 @@ from .style import (
     TEXT,
     TITLE,
     WIDTH,
+    hide_ticks,
     text_style,
     tick_style,
 )
@@ -69,7 +70,9 @@ __all__ = [
     "effect_plot",
     "filter_plot",
     "heat_map",
+    "hide_ticks",
     "image_plot",
+    "magnitudes",
     "median_of",
     "number_text",
     "orbit_plot",
