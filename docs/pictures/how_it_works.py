@@ -41,7 +41,7 @@ CODES, FILTERS = 3.55, (1.72, 0.5)  # bottom of the codes, and of the two rows o
 SMALL, MEDIUM = 12.0, 14.0  # points
 
 
-def draw() -> Figure:
+def network_picture() -> Figure:
     """Above, the image, its codes and the class; below, an orbit of each layer."""
     model = AutoModelForImageClassification.from_pretrained(MODEL)
     image = Image.open(IMAGE)
@@ -104,4 +104,4 @@ def _arrow(figure: Figure, start: tuple[float, float], end: tuple[float, float])
 
 
 if __name__ == "__main__":
-    print(save_figure(draw(), OUTPUT, DPI))
+    print(save_figure(network_picture(), OUTPUT, DPI))

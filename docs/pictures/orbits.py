@@ -55,7 +55,7 @@ ORBITS = (
 )
 
 
-def draw() -> Figure:
+def orbits_picture() -> Figure:
     """The image on the left, and the orbits beside it."""
     figure = blank_figure(WIDTH, HEIGHT)
     y, side = HEIGHT / 2 - 0.33, 1.6
@@ -126,4 +126,4 @@ def _arrow(
 
 
 if __name__ == "__main__":
-    print(save_figure(draw(), OUTPUT, DPI))
+    print(save_figure(orbits_picture(), OUTPUT, DPI))

@@ -42,6 +42,7 @@ from .style import (
     tick_style,
 )
 from .text import SUPERSCRIPTS, number_text, power_name
+from .thumbnails import MOST_POWERS, matrix_thumbnail, orbit_thumbnail
 
 __all__ = [
     "AXES",
@@ -49,6 +50,7 @@ __all__ = [
     "INK",
     "MARGIN",
     "MARK",
+    "MOST_POWERS",
     "PALETTE",
     "QUIET",
     "RULE",
@@ -73,9 +75,11 @@ __all__ = [
     "hide_ticks",
     "image_plot",
     "magnitudes",
+    "matrix_thumbnail",
     "median_of",
     "number_text",
     "orbit_plot",
+    "orbit_thumbnail",
     "power_name",
     "save_figure",
     "singular_value_plot",

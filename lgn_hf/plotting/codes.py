@@ -52,7 +52,7 @@ def code_plot(image: Tensor, codes: Sequence[Tensor], order: int | None = None) 
     aspect = max(montage.shape[0] / montage.shape[1] for montage in montages)
     columns = 3 if len(above) > 4 else len(above)
     cell = Cell(2.6, aspect, gap=0.55, above=0.2) if order else Cell(2.6, aspect, GAP)
-    figure, axes = Sheet(columns, cell, left=0.55 if order else MARGIN).draw(above, below)
+    figure, axes = Sheet(columns, cell, left=0.55 if order else MARGIN).lay_out(above, below)
 
     low, high = pixels.min(), pixels.max()
     shown = ((pixels - low) / (high - low).clamp_min(1e-300)).numpy()

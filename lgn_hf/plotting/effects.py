@@ -51,7 +51,7 @@ def effect_plot(matrix: Tensor, patches: Tensor | None = None, titles: Sequence[
     if actions_across:
         table = [list(row) for row in zip(*table, strict=True)]
     cells = [cell for row in table for cell in row]
-    figure, axes = Sheet(len(table[0]), Cell(1.7), foot=0.5).draw([title for title, _, _ in cells])
+    figure, axes = Sheet(len(table[0]), Cell(1.7), foot=0.5).lay_out([title for title, _, _ in cells])
     for ax, (_, values, blocks) in zip(axes, cells, strict=True):
         if values is None:
             ax.set_axis_off()

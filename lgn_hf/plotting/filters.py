@@ -40,7 +40,7 @@ def filter_plot(filters: Tensor, names: Sequence[str] | None = None) -> Figure:
     ]
     above = [f"$W_{{{k + 1}}}$" if i == 0 and k < groups else "" for k, i in places]
     cell = Cell(1.2, aspect=values.shape[-2] / values.shape[-1], gap=0.1)
-    figure, axes = Sheet(columns, cell, left=0.5 if order > 1 else MARGIN, foot=0.5).draw(above)
+    figure, axes = Sheet(columns, cell, left=0.5 if order > 1 else MARGIN, foot=0.5).lay_out(above)
     for ax, (k, i) in zip(axes, places, strict=True):
         if k >= groups:
             ax.remove()

@@ -45,7 +45,7 @@ def dft_plot(matrices: Tensor, titles: Sequence[str]) -> Figure:
         below += [*("" for _ in row), *blank, *(f"{shares[i]:.1%} on the diagonal" for i in row), *blank]
         panels += [*(("action", i) for i in row), *(None for _ in blank)]
         panels += [*(("transform", i) for i in row), *(None for _ in blank)]
-    figure, axes = Sheet(columns, Cell(2.4), foot=0.5).draw(above, below)
+    figure, axes = Sheet(columns, Cell(2.4), foot=0.5).lay_out(above, below)
     for ax, panel in zip(axes, panels, strict=True):
         if panel is None:
             ax.remove()

@@ -31,7 +31,7 @@ def action_gallery(
     matrices = checked_matrices(matrices)
     size = filter_side(matrices, size)
     expect_count("titles", titles, len(matrices))
-    figure, axes = Sheet(columns_for(len(matrices), 5), foot=0.5).draw(titles, captions)
+    figure, axes = Sheet(columns_for(len(matrices), 5), foot=0.5).lay_out(titles, captions)
     for ax, matrix in zip(axes, matrices, strict=True):
         heat_map(ax, matrix, blocks=size)
     add_colour_key(figure)

@@ -22,7 +22,7 @@ def image_plot(rows: Mapping[str, Sequence[np.ndarray]], captions: Sequence[str]
     columns = len(captions)
     below = [*[""] * (columns * (len(rows) - 1)), *captions]
     left = 0.75 if any(rows) else MARGIN
-    figure, axes = Sheet(columns, Cell(1.2, gap=0.08), left).draw([""] * len(images), below)
+    figure, axes = Sheet(columns, Cell(1.2, gap=0.08), left).lay_out([""] * len(images), below)
     names = iter(rows)
     for index, (ax, image) in enumerate(zip(axes, images, strict=True)):
         most = 255 if np.issubdtype(image.dtype, np.integer) else 1

@@ -72,7 +72,7 @@ def orbit_plot(
     ]
     headings = {r * rows: title for r, title in enumerate(titles or [])}
     sheet = Sheet(columns, Cell(1.4), left=0.62, foot=0.5, narrowest=7.0)
-    figure, axes = sheet.draw(above, below, headings)
+    figure, axes = sheet.lay_out(above, below, headings)
     for ax, (r, i) in zip(axes, places, strict=True):
         if i > last:
             ax.remove()

@@ -45,7 +45,7 @@ class Sheet:
     foot: float = MARGIN
     narrowest: float = 4.8
 
-    def draw(
+    def lay_out(
         self,
         titles: Sequence[str],
         captions: Sequence[str] | None = None,

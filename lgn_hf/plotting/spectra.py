@@ -53,7 +53,7 @@ def spectrum_plot(
     if remove_scale:
         below = [f"scale {number_text(scale)}\n{text}" for scale, text in zip(scales[:, 0], below, strict=True)]
     sheet = Sheet(columns, Cell(3.4, below=0.2), left=0.35, foot=0.5, narrowest=5.6)
-    figure, axes = sheet.draw(above, below)
+    figure, axes = sheet.lay_out(above, below)
     reach = min(max(1.15, 1.1 * float(np.abs(points).max())), FURTHEST)
     large = max(6.0, 4 * inches(axes[0])[0])  # points
     small = 0.55 * large
