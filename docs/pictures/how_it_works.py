@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
@@ -20,6 +19,7 @@ from lgn_hf.plotting import (
     INK,
     MARK,
     QUIET,
+    arrow_at,
     axes_at,
     blank_figure,
     heat_map,
@@ -68,13 +68,13 @@ def network_picture() -> Figure:
         left = FIRST + (layer + 1) * STEP
         _draw_code(axes_at(figure, left, CODES, CODE, CODE), code[0])
         _write(figure, left + CODE / 2, CODES + CODE + 0.2, f"code $z_{layer + 1}$")
-        _arrow(figure, (left - STEP + CODE + 0.12, CODES + CODE / 2), (left - 0.12, CODES + CODE / 2))
+        arrow_at(figure, (left - STEP + CODE + 0.12, CODES + CODE / 2), (left - 0.12, CODES + CODE / 2), MARK)
         energy = code[0].square().sum((1, 2)).view(-1, order).sum(1)
         _draw_orbit(figure, left + CODE / 2, bank[layer, int(energy.argmax())])
-        _arrow(figure, (left + CODE / 2, CODES - 0.65), (left + CODE / 2, CODES - 0.1))
+        arrow_at(figure, (left + CODE / 2, CODES - 0.65), (left + CODE / 2, CODES - 0.1), MARK)
     last = FIRST + layers * STEP + CODE
     label = model.config.id2label[int(outputs.logits.argmax())]
-    _arrow(figure, (last + 0.12, CODES + CODE / 2), (last + STEP - CODE - 0.12, CODES + CODE / 2))
+    arrow_at(figure, (last + 0.12, CODES + CODE / 2), (last + STEP - CODE - 0.12, CODES + CODE / 2), MARK)
     _write(figure, last + STEP - CODE + 0.35, CODES + CODE / 2, f"“{label}”", INK, 24)
     return figure
 
@@ -95,12 +95,6 @@ def _draw_orbit(figure: Figure, middle: float, filters: torch.Tensor) -> None:
 
 def _write(figure: Figure, x: float, y: float, text: str, colour: str = INK, size: float = MEDIUM) -> None:
     text_at(figure, x, y, text, ha="center", va="center", **text_style(colour, size))
-
-
-def _arrow(figure: Figure, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """From a point to a point, both in inches."""
-    style = {"arrowstyle": "-|>", "mutation_scale": 16, "lw": 2.0, "color": MARK, "shrinkA": 0, "shrinkB": 0}
-    figure.add_artist(FancyArrowPatch(start, end, transform=figure.dpi_scale_trans, **style))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch
 from PIL import Image
+from transformers import AutoModelForImageClassification
 
+import lgn_hf  # noqa: F401  (registers the Auto classes)
 from lgn_hf.plotting import (
     INK,
     MARK,
     QUIET,
+    arrow_at,
     axes_at,
     blank_figure,
     heat_map,
@@ -28,7 +30,6 @@ from lgn_hf.plotting import (
     text_at,
     text_style,
 )
-from lgn_hf.runs.sources import open_source
 
 ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT / "docs" / "images" / "orbits.png"
@@ -64,7 +65,7 @@ def orbits_picture() -> Figure:
     hide_ticks(ax)
     _write(figure, 0.35 + side / 2, y + side / 2 + 0.22, "an image")
     _write(figure, 0.35 + side / 2, y - side / 2 - 0.5, "meets every filter\nof an orbit", QUIET, SMALL)
-    _arrow(figure, (0.45 + side, y), (0.9 + side, y), QUIET)
+    arrow_at(figure, (0.45 + side, y), (0.9 + side, y), QUIET)
     for orbit, x in zip(ORBITS, (5.05, 10.6), strict=True):
         _draw_orbit(figure, orbit, x, y)
     return figure
@@ -72,8 +73,8 @@ def orbits_picture() -> Figure:
 
 def _draw_orbit(figure: Figure, orbit: Orbit, x: float, y: float) -> None:
     """The filters W, AW, ... clockwise about (x, y), and A in the middle."""
-    actions = open_source(ROOT / "model_cards" / orbit.model).actions
-    action = actions[orbit.layer, orbit.group, 0]
+    model = AutoModelForImageClassification.from_pretrained(ROOT / "model_cards" / orbit.model)
+    action = model.actions()[orbit.layer, orbit.group, 0]
     filters = action.orbit().reshape(-1, action.size, action.size)  # of one channel
     text_at(figure, x, HEIGHT - 0.42, orbit.title, ha="center", weight="bold", **text_style(INK, LARGE))
     text_at(figure, x, HEIGHT - 0.74, orbit.note, ha="center", **text_style(QUIET, SMALL))
@@ -91,7 +92,7 @@ def _draw_orbit(figure: Figure, orbit: Orbit, x: float, y: float) -> None:
         ax = _square(figure, *at(turn, RADIUS), FILTER)
         heat_map(ax, values)
         _name_outside(figure, *at(turn, RADIUS), turn, power_name(power))
-        _arrow(figure, at(turn + clear, RADIUS), at(turn + 1 / order - clear, RADIUS), MARK, bend=-0.5 / order)
+        arrow_at(figure, at(turn + clear, RADIUS), at(turn + 1 / order - clear, RADIUS), MARK, bend=-0.5 / order)
         _write(figure, *at(turn + 0.5 / order, RADIUS + 0.25), "$A$", MARK)
 
 
@@ -114,15 +115,6 @@ def _write(
     figure: Figure, x: float, y: float, text: str, colour: str = INK, size: float = MEDIUM, align: str = "center"
 ) -> None:
     text_at(figure, x, y, text, ha=align, va="center", **text_style(colour, size))
-
-
-def _arrow(
-    figure: Figure, start: tuple[float, float], end: tuple[float, float], colour: str, bend: float = 0.0
-) -> None:
-    """From a point to a point, both in inches."""
-    style = {"arrowstyle": "-|>", "mutation_scale": 16, "lw": 2.0, "color": colour, "shrinkA": 0, "shrinkB": 0}
-    curve = f"arc3,rad={bend}"
-    figure.add_artist(FancyArrowPatch(start, end, connectionstyle=curve, transform=figure.dpi_scale_trans, **style))
 
 
 if __name__ == "__main__":

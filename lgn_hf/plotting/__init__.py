@@ -20,7 +20,7 @@ from .gallery import action_gallery
 from .images import image_plot
 from .orbits import orbit_plot
 from .overview import AXES, STRUCTURES, action_figures, action_summary, median_of
-from .page import axes_at, blank_figure, text_at
+from .page import arrow_at, axes_at, blank_figure, text_at
 from .panels import add_legend, colour_image, heat_map, magnitudes
 from .png import save_figure
 from .singular_values import singular_value_plot
@@ -64,6 +64,7 @@ __all__ = [
     "action_gallery",
     "action_summary",
     "add_legend",
+    "arrow_at",
     "axes_at",
     "blank_figure",
     "code_plot",

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
 
 from .style import CARD
 
@@ -25,6 +26,19 @@ def axes_at(figure: Figure, left: float, bottom: float, width: float, height: fl
 def text_at(figure: Figure, x: float, y: float, text: str, **style: Any) -> None:
     across, up = figure.get_size_inches()
     figure.text(x / across, y / up, text, **style)
+
+
+def arrow_at(
+    figure: Figure, start: tuple[float, float], end: tuple[float, float], colour: str, bend: float = 0.0
+) -> None:
+    """An arrow between two points.
+
+    Args:
+        bend: how far it bows, as a share of its length; to the left if negative.
+    """
+    style = {"arrowstyle": "-|>", "mutation_scale": 16, "lw": 2.0, "color": colour, "shrinkA": 0, "shrinkB": 0}
+    curve = f"arc3,rad={bend}"
+    figure.add_artist(FancyArrowPatch(start, end, connectionstyle=curve, transform=figure.dpi_scale_trans, **style))
 
 
 def inches(ax: Axes) -> tuple[float, float]:
