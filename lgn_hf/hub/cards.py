@@ -28,11 +28,11 @@ from ..plotting import (
     AXES,
     STRUCTURES,
     SUPERSCRIPTS,
+    action_figures,
     action_gallery,
     effect_plot,
     filter_plot,
     number_text,
-    portraits,
     save_figure,
     spectrum_plot,
 )
@@ -128,7 +128,7 @@ _RESULTS = {
 def draw_figures(actions: Actions, folder: str | os.PathLike, most: int | None = PORTRAYED) -> list[Path]:
     """Draw what there is to see of a model's actions into `folder`/figures, as the card shows it.
 
-    Learned actions have the figures of `portraits`. Those that all groups share, and rotations, are drawn once, with the filters
+    Learned actions have the figures of `action_figures`. Those that all groups share, and rotations, are drawn once, with the filters
     of each layer; a network without groups has its filters alone, and nothing where they are unknown.
 
     Args:
@@ -141,7 +141,7 @@ def draw_figures(actions: Actions, folder: str | os.PathLike, most: int | None =
     if actions.rotation_angle is not None and actions.order > 1:
         figures = _rotation_figures(actions)
     elif actions.order > 1:
-        figures = portraits(actions, most)
+        figures = action_figures(actions, most)
     if not figures or actions.rotation_angle is not None or actions.shared[1]:
         figures |= _filter_figures(actions)
     return [save_figure(figure, Path(folder, FIGURES_NAME, f"{name}.png"), DPI) for name, figure in figures.items()]

@@ -15,7 +15,7 @@ TABLE_NAME = "actions.csv"
 
 
 def extract(source: Source, folder: str | os.PathLike) -> list[Path]:
-    """Write a model's actions, what the diagnostics say of them, a table of that, and figures.
+    """Write a model's actions, their diagnostics as JSON and as a table, and their figures.
 
     Args:
         source: the model.
@@ -38,21 +38,29 @@ def extract(source: Source, folder: str | os.PathLike) -> list[Path]:
 
 
 def write_table(actions: Actions, path: str | os.PathLike) -> Path:
-    """Write `Actions.table`, one row an action, as CSV. Returns the path."""
+    """Write `Actions.table` as CSV, one row per action. Returns the path.
+
+    The columns are those of all rows. A score that an action lacks is an empty cell.
+    """
     rows = actions.table()
+    columns = dict.fromkeys(name for row in rows for name in row)
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, fieldnames=list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return Path(path)
 
 
 def most_structured(sources: Iterable[Source], count: int) -> list[dict[str, Any]]:
-    """The `count` distinct actions that are furthest above chance, those that have a label first.
+    """The distinct actions that are furthest above chance. Those with a label come first.
+
+    Args:
+        sources: the models.
+        count: the most actions that are returned.
 
     Returns:
-        rows of `Actions.table`, with the name of the `model`, and in `structure` and `z` the score, or the nearest known
-        operation, that is furthest above chance.
+        rows of `Actions.table`, with the name of the `model`. `structure` and `z` are the score that is furthest above
+        chance, which may be that of the nearest known operation.
     """
     found = []
     for source in sources:

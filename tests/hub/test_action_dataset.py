@@ -1,41 +1,33 @@
-"""Actions as a data set and as files, and how the actions of two models are compared."""
+"""Actions as a data set, and back."""
 
-import csv
+import copy
 import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 from datasets import Dataset
 from huggingface_hub import DatasetCard, HfApi
-from matplotlib import colormaps
 from PIL import Image
 
 from lgn_hf import Actions
-from lgn_hf.actions import SCORES, action_distance, compare
+from lgn_hf.actions import SCORES
+from lgn_hf.hub.action_columns import FEATURES, MEANINGS
 from lgn_hf.hub.action_dataset import (
     CARD_NAME,
-    COLUMNS,
     DATA_NAME,
-    FEATURES,
-    MOST_POWERS,
     actions_dataset,
     build_actions_dataset,
-    heat_map,
     load_actions_dataset,
-    orbit_picture,
     push_actions_dataset,
 )
-from lgn_hf.hub.extraction import extract, most_structured
 from lgn_hf.hub.upload import PublishError
 from lgn_hf.model.filters import rotation_matrix
+from lgn_hf.plotting import matrix_thumbnail, orbit_thumbnail
 from lgn_hf.runs.sources import Source
 from tests.support.networks import make_model
-
-RED, WHITE, BLUE = (tuple(colormaps["RdBu_r"](place, bytes=True)[:3]) for place in (255, 128, 0))
 
 
 def source(name: str, network: str = "learned", actions: Actions | None = None, **recipe) -> Source:
@@ -112,59 +104,39 @@ class TestRows:
 
     def test_come_from_models_of_different_names(self, sources):
         for wrong in ([], [sources[0], sources[0]]):
-            with pytest.raises(ValueError, match="each of another name"):
+            with pytest.raises(ValueError, match="each needs another name"):
                 actions_dataset(wrong)
 
 
 class TestPictures:
-    def test_show_the_matrix_about_zero_with_its_blocks(self):
-        matrix = torch.zeros(4, 4)
-        matrix[0, 0], matrix[3, 0], matrix[0, 3] = 2.0, -2.0, 1.0
-        picture = heat_map(matrix)
-        assert picture.size == (216, 216)
-        assert [picture.getpixel(place) for place in ((5, 5), (5, 210), (60, 60))] == [RED, BLUE, WHITE]
-        assert picture.getpixel((210, 5)) not in (RED, WHITE, BLUE)
-        line = [x for x in range(216) if picture.getpixel((x, 60)) != WHITE]
-        assert line == [108]  # between blocks of 2 x 2
-
-    def test_are_crisp(self, rows):
-        """Every cell is a rectangle of one colour."""
-        sides = {9: 24, 16: 14, 4: 54}
-        for row in rows:
-            dim = len(row["matrix"])
-            pixels = np.asarray(row["heat_map"])
-            cells = pixels.reshape(dim, sides[dim], dim, sides[dim], 3)[:, 1:, :, 1:]
-            assert (cells == cells[:, :1, :, :1]).all()
+    def test_are_those_of_the_actions(self, sources, rows):
+        actions = [action for source in sources for action in source.actions]
+        for row, action in zip(rows, actions, strict=True):
             assert row["heat_map"].format == "PNG"
-
-    def test_show_the_orbit(self, sources, rows):
-        for source_ in sources[:3]:
-            row = rows.filter(lambda row, name=source_.name: row["model"] == name)[0]
-            actions, size = source_.actions, source_.actions.size
-            channels = len(row["basis"])
-            scale = round(54 / size)
-            expected = (
-                size * scale * actions.order + 6 * (actions.order - 1),
-                size * scale * channels + 6 * (channels - 1),
-            )
-            assert row["orbit"].size == expected
-            last = next(iter(actions)).orbit()
-            last = last.reshape(-1, *last.shape[-3:])[-1, -1]
-            largest = int(last.abs().argmax())
-            i, j = divmod(largest, size)
-            corner = [expected[0] - size * scale + j * scale, expected[1] - size * scale + i * scale]
-            assert row["orbit"].getpixel(tuple(corner)) == (RED if last[i, j] > 0 else BLUE)
+            assert row["heat_map"].tobytes() == matrix_thumbnail(action.matrix).tobytes()
+            if action.basis is not None:
+                assert row["orbit"].tobytes() == orbit_thumbnail(action).tobytes()
 
     def test_of_an_orbit_are_missing_without_basis_filters(self, rows):
         assert rows[-1]["orbit"] is None
         assert rows[-1]["basis"] is None
 
-    def test_of_a_long_orbit_end(self):
-        actions = Actions(torch.eye(4)[None, None, None], 1000, basis=torch.ones(1, 1, 1, 2, 2))
-        assert orbit_picture(actions[0, 0, 0]).width == MOST_POWERS * 60 - 6
 
-    def test_of_nothing_are_white(self):
-        assert heat_map(torch.zeros(4, 4)).getpixel((5, 5)) == WHITE
+class TestScores:
+    """Files of another version may have fewer scores, and others."""
+
+    def test_that_are_missing_are_null_and_unknown_ones_are_left_out(self, tmp_path):
+        actions = make_model("learned").actions()
+        actions._records = copy.deepcopy(actions.diagnose())
+        for record in actions._records:
+            del record["scores"]["toeplitz"]
+            record["scores"]["newer_score"] = {"value": 0.5, "z": 1e3}
+        other = source("other", actions=actions)
+        rows = actions_dataset([other])
+        assert rows.features == FEATURES
+        assert set(rows["toeplitz"]) == set(rows["toeplitz_z"]) == {None}
+        assert rows["circulant"] == [record["scores"]["circulant"]["value"] for record in actions._records]
+        check_same([other], load_actions_dataset(build_actions_dataset([other], tmp_path)))
 
 
 def check_same(sources: list[Source], found: dict[str, Actions]) -> None:
@@ -210,7 +182,7 @@ class TestRoundTrip:
     )
     def test_needs_a_configuration(self, rows, config):
         one = rows.select(range(len(rows) - 1, len(rows))).remove_columns("config").add_column("config", [config])
-        with pytest.raises(ValueError, match="the config of 'bare' is none of a model"):
+        with pytest.raises(ValueError, match="the config of 'bare' is not that of a model"):
             load_actions_dataset(one)
 
 
@@ -241,7 +213,7 @@ class TestRepository:
             assert f"| {source_.name} |" in card.text
 
     def test_describes_every_column(self):
-        described = {name for names in COLUMNS for name in names.split(", ")}
+        described = {name for names in MEANINGS for name in names.split(", ")}
         described |= {"nearest_operation", "nearest_parameters", *(f"{name}_z" for name in SCORES)}
         assert described - {"..._z"} == set(FEATURES)
 
@@ -312,77 +284,3 @@ class TestHub:
         with pytest.raises(PublishError, match=r"tester/actions is not published: your token may not write") as error:
             push_actions_dataset(sources[:1], tmp_path, "tester/actions")
         assert hub_here.token not in str(error.value)
-
-
-class TestFiles:
-    def test_are_the_actions_their_table_and_figures(self, sources, tmp_path):
-        paths = extract(sources[0], tmp_path / "planted")
-        assert {path.name for path in paths} >= {"actions.safetensors", "actions.json", "actions.csv", "gallery.png"}
-        assert all(path.is_file() for path in paths)
-        with open(tmp_path / "planted" / "actions.csv", newline="") as file:
-            found = list(csv.DictReader(file))
-        expected = sources[0].actions.table()
-        assert [float(row["toeplitz_z"]) for row in found] == [row["toeplitz_z"] for row in expected]
-        assert [row["label"] or None for row in found] == [row["label"] for row in expected]
-
-    def test_the_most_structured_come_first(self, sources):
-        best = most_structured(sources[:1] + sources[3:], 2)
-        assert best[0]["label"] == "rotation by 90 degrees"
-        assert (best[0]["model"], best[0]["layer"], best[0]["group"]) == ("user/planted", 1, 0)
-        assert len(best) == 2
-        unlabelled = [row["z"] for row in most_structured(sources, 1000) if row["label"] is None]
-        assert unlabelled == sorted(unlabelled, reverse=True)
-
-    def test_a_shared_action_is_told_once(self):
-        best = most_structured([source("layers", "learned-layer"), source("rotating", "rotation-90")], 1000)
-        assert sorted((row["model"], row["layer"]) for row in best) == [("layers", 0), ("layers", 1), ("rotating", 0)]
-
-
-class TestComparison:
-    def test_of_a_model_with_itself_in_another_order(self):
-        actions = make_model("learned-colour").actions()
-        turned = Actions(3 * actions.matrices[:, [1, 0]], actions.order)
-        found = compare(actions, turned, samples=20)
-        assert found.whole.value == pytest.approx(0, abs=1e-7)
-        assert found.whole.z < -5
-        assert {layer: part.value for layer, part in found.layers.items()} == pytest.approx({0: 0, 1: 0}, abs=1e-7)
-        assert all(pair.cosine == pytest.approx(1) for pair in found.pairs)
-        swapped = {pair.a: pair.b for pair in found.pairs}
-        assert swapped["layers.0.groups.0.channels.2"] == "layers.0.groups.1.channels.2"
-
-    def test_is_the_distance_of_the_diagnostics(self):
-        a, b = (make_model("learned", seed=seed).actions() for seed in (1, 2))
-        found = compare(a, b[1:, :1], samples=2)
-        assert found.whole.value == pytest.approx(
-            action_distance(a.matrices.flatten(0, 2), b[1:, :1].matrices.flatten(0, 2))
-        )
-        assert list(found.layers) == [1, 2]
-        assert found.layers[2].value == pytest.approx(
-            action_distance(a[2].matrices.flatten(0, 2), b[2, :1].matrices.flatten(0, 2))
-        )
-
-    def test_unrelated_actions_are_at_chance(self):
-        a, b = (Actions(torch.randn(2, 4, 1, 16, 16), 4) for _ in range(2))
-        assert abs(compare(a, b).whole.z) < 4
-
-    def test_copies_of_an_action_are_no_evidence(self):
-        """Chance is that of the one action that there is, whose every copy is as far away."""
-        one, other = (Actions(torch.randn(1, 1, 1, 16, 16), 4) for _ in range(2))
-        copies = [Actions(actions.matrices.expand(2, 5, 1, 16, 16), 4) for actions in (one, other)]
-        expected, found = compare(one, other, samples=400).whole, compare(*copies, samples=400).whole
-        assert found.value == pytest.approx(expected.value)
-        assert found.deviation == pytest.approx(expected.deviation, rel=0.2)
-        assert abs(found.z) < 4
-
-    def test_chance_is_drawn_from_the_seed(self):
-        a, b = (make_model("learned", seed=seed).actions() for seed in (1, 2))
-        assert compare(a, b, samples=5) == compare(a, b, samples=5)
-        assert compare(a, b, samples=5).whole.chance != compare(a, b, samples=5, seed=1).whole.chance
-
-    def test_needs_filters_of_one_size(self):
-        with pytest.raises(ValueError, match="acts on 3 x 3 filters, the second on 4 x 4"):
-            compare(make_model("learned").actions(), make_model("even-filter").actions())
-
-    def test_needs_samples(self):
-        with pytest.raises(ValueError, match="samples=1"):
-            compare(make_model("learned").actions(), make_model("learned").actions(), samples=1)

@@ -16,7 +16,8 @@ from torch import Tensor
 from lgn_hf import Actions
 from lgn_hf.actions import known_operations
 from lgn_hf.hub import atlas
-from lgn_hf.hub.atlas import atlas_title, build_atlas
+from lgn_hf.hub.atlas import build_atlas
+from lgn_hf.hub.atlas_document import atlas_document, atlas_title, model_facts
 from lgn_hf.model.filters import rotation_matrix
 from lgn_hf.runs.sources import Source
 
@@ -125,7 +126,7 @@ def test_the_card_is_that_of_a_static_space_and_links_the_models_that_are_reposi
 
 
 def test_the_page_is_small_and_loads_nothing(folder):
-    assert len(atlas.TEMPLATE.read_bytes()) < 2**20 / 8
+    assert len(atlas.PAGE_TEMPLATE.read_bytes()) < 2**20 / 8
     page = (folder / "index.html").read_text()
     for attribute in re.findall(r"""\s(?:src|href)=["']?([^"'\s>]+)""", page):
         assert attribute.startswith("data:")
@@ -145,15 +146,33 @@ def test_where_the_data_lay_on_the_trainers_machine_is_not_told(folder):
     [("data/mnist", "mnist"), ("rotated:~/mnist/", "rotated:mnist"), ("user/mnist", "user/mnist"), (None, None)],
 )
 def test_data_have_the_name_that_they_have_everywhere(recorded, shown):
-    facts = dict(atlas._facts(source("model", dataset=recorded)))
+    facts = dict(model_facts(source("model", dataset=recorded)))
     assert facts.get("Data set") == shown
 
 
 def test_matrices_that_are_the_same_are_stored_once(folder):
-    document = atlas._document(SOURCES)
+    document = atlas_document(SOURCES)
     sizes = {model["name"]: len(model["matrices"]) for model in document["models"]}
     assert sizes["turning"] == pytest.approx(4 / 3 * 4 * 4**4, rel=0.01)  # base64 of one float32 matrix for two layers
     assert sizes["planted"] == pytest.approx(6 * sizes["turning"], rel=0.01)
+
+
+def other_scores() -> Source:
+    """A model whose files lack a score, and have one that this version does not know."""
+    found = source("other", groups=2)
+    for record in found.actions.diagnose():
+        del record["scores"]["toeplitz"]
+    found.actions.diagnose()[1]["scores"]["newer_score"] = {"value": 0.25, "z": 7.5}
+    return found
+
+
+def test_an_action_without_a_score_has_none_in_its_place():
+    document = atlas_document([SOURCES[1], other_scores()])
+    toeplitz, newer = (document["scores"].index(name) for name in ("toeplitz", "newer_score"))
+    complete, other = (model["actions"] for model in document["models"])
+    assert all(action["scores"][toeplitz] is not None and action["scores"][newer] is None for action in complete)
+    assert [action["scores"][toeplitz] for action in other] == [None, None]
+    assert [action["scores"][newer] for action in other] == [None, [0.25, 7.5]]
 
 
 # The page in a browser
@@ -301,6 +320,21 @@ def test_the_diagnostics_are_those_of_the_action(visitor):
     nearest = card.locator(".near tbody tr").all_inner_texts()
     assert nearest[0].split("\t")[:2] == ["rotation by 180 degrees", "+1.00"]
     assert len(nearest) == len(record["nearest"])
+
+
+def test_scores_that_only_some_actions_have_are_shown_where_they_are(open_page, tmp_path):
+    visitor = open_page(build_atlas([SOURCES[1], other_scores()], tmp_path), "#a=0.1.0@other")
+
+    def rows() -> list[str]:
+        return visitor.card("matrix").locator("table.scores:not(.near) tbody th").all_inner_texts()
+
+    assert "newer score" in rows()
+    assert "toeplitz" not in rows()
+    visitor.choose("model", "colour")
+    assert "toeplitz" in rows()
+    assert "newer score" not in rows()
+    shown = dict(zip(visitor.places(), visitor.column("newer score"), strict=True))
+    assert sorted(text for text in shown.values() if any(c.isdigit() for c in text)) == ["7.5"]
 
 
 # The matrix

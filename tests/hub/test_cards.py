@@ -27,7 +27,7 @@ from PIL import Image
 from lgn_hf.actions import rank
 from lgn_hf.hub import cards
 from lgn_hf.hub.cards import draw_figures, escaped, render_card, write_card
-from lgn_hf.plotting import portraits
+from lgn_hf.plotting import action_figures
 from lgn_hf.runs.sources import open_source
 from tests.conftest import ROOT
 
@@ -204,7 +204,7 @@ def test_of_many_actions_the_most_structured_are_shown_in_their_order(folder, mo
     shown = sorted((record["layer"], record["group"]) for record in most)
     names = [f"layer {layer}, group {group}, channel 0" for layer, group in shown]
     for figure in ("gallery", "spectra"):
-        texts = [text.get_text() for text in portraits(actions, 2)[figure].findobj(Text)]
+        texts = [text.get_text() for text in action_figures(actions, 2)[figure].findobj(Text)]
         assert [text for text in texts if text.startswith("layer")] == names
     assert "*The 2 most structured of 4 actions, 16 " in render_card(folder)
 

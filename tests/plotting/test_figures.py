@@ -1,60 +1,22 @@
-"""Figures: what is in the artists is what was given; looks are checked by looking."""
+"""Figures: what is in the artists is what was given."""
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgb
-from matplotlib.image import AxesImage
-from matplotlib.text import Text
-from PIL import Image
 
+import lgn_hf.plotting as plots
 from lgn_hf.model.filters import rotation_matrix, unvec, vec
-from lgn_hf.plotting import figures as plots
+from tests.support.figures import DIM, SIZE, images, names, random, texts, values
 
 EXACT = {"rtol": 0, "atol": 1e-12}
-SIZE, DIM = 3, 9
-
-
-def random(*shape):
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-
-
-def images(figure) -> list[AxesImage]:
-    """The images of all panels, row by row."""
-    return [image for ax in figure.axes for image in ax.get_images()]
-
-
-def values(image) -> np.ndarray:
-    return np.asarray(image.get_array())
-
-
-def written(figure) -> list[Text]:
-    """All text that is drawn, which leaves out the labels of ticks beyond the axes."""
-    legends = [text for legend in figure.legends for text in legend.get_texts()]
-    inside = [*figure.texts, *legends, *(text for ax in figure.axes for text in ax.texts)]
-    for axis in (axis for ax in figure.axes if ax.axison for axis in (ax.xaxis, ax.yaxis)):
-        low, high = sorted(axis.get_view_interval())
-        inside.append(axis.label)
-        places = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
-        inside += [label for place, label in places if low <= place <= high]
-    return [text for text in inside if text.get_text()]
-
-
-def texts(figure) -> list[str]:
-    return [text.get_text() for text in written(figure)]
 
 
 def lines(ax, label) -> list[np.ndarray]:
     """The points of the lines of one label, complex."""
     return [line.get_xdata() + 1j * np.asarray(line.get_ydata()) for line in ax.lines if line.get_label() == label]
-
-
-def names(count):
-    return [f"name {i}" for i in range(count)]
 
 
 def shows(image, expected):
@@ -284,147 +246,3 @@ def test_colour_filters_have_grey_at_zero():
 
 def test_more_groups_than_fit_go_on_below():
     assert len(images(plots.filter_plot(random(13, 1, 1, SIZE, SIZE)))) == 13
-
-
-# The page
-
-
-FIGURES = {
-    "gallery": lambda: plots.action_gallery(random(7, DIM, DIM), ["layer 1, group 1, channel 1"] * 7, ["a label"] * 7),
-    "one action": lambda: plots.action_gallery(random(DIM, DIM), ["A"]),
-    "orbit": lambda: plots.orbit_plot(random(2, SIZE, SIZE), random(DIM, DIM), 6, titles=names(2)),
-    "short orbit": lambda: plots.orbit_plot(random(SIZE, SIZE), random(DIM, DIM), 1),
-    "effect": lambda: plots.effect_plot(random(4, DIM, DIM)),
-    "spectrum": lambda: plots.spectrum_plot(random(6, DIM, DIM), 4, names(6)),
-    "one spectrum": lambda: plots.spectrum_plot(100 * random(DIM, DIM), 4, remove_scale=False),
-    "singular values": lambda: plots.singular_value_plot(
-        random(7, DIM, DIM), [f"layer {i} of the net" for i in range(7)]
-    ),
-    "transform": lambda: plots.dft_plot(random(1, DIM, DIM), names(1)),
-    "codes": lambda: plots.code_plot(random(8, 8), [random(8, 5, 5).relu()] * 4, 4),
-    "filters": lambda: plots.filter_plot(random(10, 2, 1, SIZE, SIZE)),
-    "few filters": lambda: plots.filter_plot(random(1, 1, 3, SIZE, SIZE)),
-}
-
-
-@pytest.fixture(scope="module", params=FIGURES)
-def figure(request):
-    figure = FIGURES[request.param]()
-    figure.canvas.draw()
-    return figure
-
-
-def test_all_text_is_on_the_card_and_none_overlaps(figure):
-    boxes = [(text.get_text(), text.get_window_extent()) for text in written(figure)]
-    for i, (text, box) in enumerate(boxes):
-        assert box.x0 >= 0 <= box.y0, text
-        assert box.x1 <= figure.bbox.x1, text
-        assert box.y1 <= figure.bbox.y1, text
-        for other, taken in boxes[:i]:
-            across = min(box.x1, taken.x1) - max(box.x0, taken.x0)
-            along = min(box.y1, taken.y1) - max(box.y0, taken.y0)
-            assert min(across, along) < 1, (text, other)
-
-
-def test_no_text_runs_over_a_picture(figure):
-    for text in figure.texts:
-        box = text.get_window_extent()
-        for image in images(figure):
-            panel = image.axes.get_window_extent()
-            across = min(box.x1, panel.x1) - max(box.x0, panel.x0)
-            along = min(box.y1, panel.y1) - max(box.y0, panel.y0)
-            assert min(across, along) < 1, text
-
-
-def test_figures_fit_a_page_of_800_pixels_with_text_large_enough(figure):
-    assert figure.get_figwidth() <= plots.WIDTH + 1e-9
-    scale = 800 / plots.WIDTH / 72
-    assert min(text.get_fontsize() for text in written(figure)) * scale > 11
-
-
-def contrast(first, second):
-    """The contrast ratio of two colours (WCAG 2)."""
-
-    def luminance(colour):
-        channels = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour))
-        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), channels, strict=True))
-
-    high, low = sorted([luminance(first), luminance(second)], reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def test_figures_bring_their_own_card_on_which_all_text_has_contrast(figure):
-    card = figure.get_facecolor()
-    assert card[3] == 1  # opaque: the page behind does not matter
-    assert min(contrast(text.get_color(), card) for text in written(figure)) > 4.5
-
-
-# Files
-
-
-def test_a_figure_is_written_as_a_png_of_its_size(tmp_path):
-    figure = plots.orbit_plot(random(SIZE, SIZE), random(DIM, DIM), 2)
-    path = plots.save_figure(figure, tmp_path / "new" / "orbit.png", dpi=50)
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        np.testing.assert_allclose(image.size, 50 * figure.get_size_inches(), atol=1)
-        colours = image.convert("RGB").getcolors(1 << 24)
-        assert colours is not None
-        assert len(colours) > 10
-    assert [p.name for p in path.parent.iterdir()] == ["orbit.png"]
-
-
-def test_a_figure_that_cannot_be_drawn_leaves_the_old_file(tmp_path):
-    path = tmp_path / "figure.png"
-    path.write_bytes(b"old")
-    figure = plots.filter_plot(random(1, 1, 1, SIZE, SIZE))
-    figure.text(0.5, 0.5, "$\\nosuchcommand$")
-    with pytest.raises(ValueError, match="nosuchcommand"):
-        plots.save_figure(figure, path)
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
-
-
-def test_neither_pyplot_nor_transformers_is_imported():
-    code = "import sys, lgn_hf.plotting; sys.exit('matplotlib.pyplot' in sys.modules or 'transformers' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-# Errors
-
-NAN = random(DIM, DIM).index_fill(0, torch.tensor([2]), math.nan)
-ERRORS = {
-    "not square": (lambda: plots.action_gallery(random(2, 9, 8), names(2)), r"matrices of shape \(2, 9, 8\)"),
-    "a vector": (lambda: plots.singular_value_plot(random(9)), r"matrices of shape \(9,\)"),
-    "nothing": (lambda: plots.singular_value_plot(random(0, 9, 9)), r"matrices of shape \(0, 9, 9\)"),
-    "NaN": (lambda: plots.spectrum_plot(NAN, 4), "matrices: some entries are NaN or infinite"),
-    "infinity": (lambda: plots.filter_plot(random(1, 1, 1, 3, 3) / 0), "filters: some entries are NaN or infinite"),
-    "complex": (lambda: plots.dft_plot(random(9, 9) * 1j, names(1)), "must be real"),
-    "NaN eigenvalues": (lambda: plots.spectrum_plot(torch.tensor([1j, math.nan]), 2), "the eigenvalues: some"),
-    "not n squared": (lambda: plots.action_gallery(random(8, 8), names(1)), "8 x 8; an action on n x n filters"),
-    "wrong size": (lambda: plots.action_gallery(random(9, 9), names(1), size=4), "9 x 9 and size=4"),
-    "titles": (lambda: plots.action_gallery(random(2, 9, 9), names(3)), "3 titles for 2 panels"),
-    "captions": (lambda: plots.action_gallery(random(2, 9, 9), names(2), names(1)), "1 captions for 2 panels"),
-    "one text": (lambda: plots.dft_plot(random(9, 9), "A"), "'A' titles for 1 panels"),
-    "basis": (lambda: plots.orbit_plot(random(4, 4), random(9, 9), 2), "9 x 9, but basis 4 x 4"),
-    "bases": (lambda: plots.orbit_plot(random(3, 3, 3), random(2, 9, 9), 2), "2 matrices for 3 basis filters"),
-    "order": (lambda: plots.spectrum_plot(random(9, 9), 0), "order=0; expected a whole number"),
-    "powers": (lambda: plots.orbit_plot(random(3, 3), random(9, 9), 4, 2), "continued_to=2 stops before"),
-    "growth": (lambda: plots.orbit_plot(random(3, 3), 1e200 * random(9, 9), 4), "the powers of the matrix: some"),
-    "patches": (lambda: plots.effect_plot(random(9, 9), random(4, 4)), "9 x 9, but patches 4 x 4"),
-    "labels": (lambda: plots.singular_value_plot(random(9, 9, 9), names(9)), "9 different labels; at most 7"),
-    "channels": (lambda: plots.filter_plot(random(1, 1, 2, 3, 3)), "filters of 2 channels; 1 or 3"),
-    "filters": (lambda: plots.filter_plot(random(1, 1, 3, 3)), r"filters of shape \(1, 1, 3, 3\); expected"),
-    "image": (lambda: plots.code_plot(random(2, 4, 4), [random(1, 2, 2)]), r"image of shape \(2, 4, 4\); expected"),
-    "codes": (lambda: plots.code_plot(random(4, 4), [random(1, 1, 2, 2)]), r"code 1 of shape \(1, 1, 2, 2\)"),
-    "no codes": (lambda: plots.code_plot(random(4, 4), []), "no codes"),
-    "groups": (lambda: plots.code_plot(random(4, 4), [random(6, 2, 2)], 4), "6 code maps are not whole groups"),
-    "format": (lambda: plots.save_figure(plots.Figure(), "figure.jpg"), "written as .png, not as 'figure.jpg'"),
-}
-
-
-@pytest.mark.parametrize("name", ERRORS)
-def test_wrong_arguments_raise_one_clear_message(name):
-    draw, message = ERRORS[name]
-    with pytest.raises(ValueError, match=message):
-        draw()
