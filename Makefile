@@ -16,9 +16,10 @@ quality: .venv/installed  ## format, lint, type-check
 	$(BIN)/ruff check $(if $(CI),,--fix)
 	$(BIN)/pyright
 
-cards: .venv/installed  ## model_cards/ again, with today's code and template
-	for card in model_cards/*/; do \
-		$(BIN)/lgn-hf publish $$card lgn-hf/$$(basename $$card) --dry-run --folder $$card || exit 1; \
+cards: .venv/installed  ## build each folder of model_cards/ for the Hub, into build/cards/, and check it
+	for folder in model_cards/*/; do \
+		name=$$(basename $$folder); \
+		$(BIN)/lgn-hf publish $$folder lgn-hf/$$name --dry-run --folder build/cards/$$name || exit 1; \
 	done
 
 .venv/installed: pyproject.toml .ci/constraints.txt

@@ -1,6 +1,6 @@
-"""The command `lgn-hf`: every subcommand is a call of a function of this package, which its help names.
+"""The command `lgn-hf`: every subcommand calls a function of this package, which its help names.
 
-What a command needs is imported when it runs: nobody waits for transformers to read a help text.
+A command imports what it needs when it runs: nobody should wait for transformers to read a help text.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .texts import one_line
+
 if TYPE_CHECKING:
     from .actions import Distance
     from .runs.sources import Source
 
 OPTIONAL = ("matplotlib", "datasets", "jinja2", "yaml")  # packages of `lgn-hf[hub]`
-QUIET = {  # what loads a model or a data set is not the user's concern
+QUIET = {  # users need not see how models and data sets are loaded
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -26,7 +28,7 @@ DATASET_FOLDER = "dataset"
 
 
 def option(*names: str, **settings: Any) -> Any:
-    """An option whose hyphens may be underscores too, as in the training program."""
+    """An option that may be written with underscores in place of hyphens, as in the training program."""
     twins = [name.replace("-", "_").replace("__", "--", 1) for name in names if "-" in name[2:]]
     return click.option(*names, *twins, names[0].lstrip("-").replace("-", "_"), **settings)
 
@@ -44,9 +46,9 @@ def app() -> None:
 
 
 def main() -> None:
-    """Run the command; whatever goes wrong for a user's reasons ends in one line, and exit code 1.
+    """Run the command. An error that the user can mend ends it with one line and exit code 1.
 
-    `LGN_HF_TRACEBACK=1` shows where instead.
+    `LGN_HF_TRACEBACK=1` shows the traceback instead.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -58,19 +60,23 @@ def main() -> None:
         package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else None
         if package in OPTIONAL:
             sys.exit(f"lgn-hf: this command needs {package}: pip install 'lgn-hf[hub]'")
-        sys.exit(f"lgn-hf: {_plain(error)}")
+        sys.exit(f"lgn-hf: {one_line(error, None)}")
 
 
 @app.command()
-@click.argument("output_dir", type=click.Path(path_type=Path))
+@click.argument("source", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.argument("repo_id", metavar="USER/NAME")
-@option("--dry-run", is_flag=True, help="Build and check the folder, and show it.")
-@option("--folder", type=click.Path(path_type=Path), help="The folder to build; by default OUTPUT_DIR/hub.")
+@option("--dry-run", is_flag=True, help="Build and check the repository, show its files, and stop.")
+@option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Where to build the repository. By default FOLDER/hub for a run, and build/NAME for a model folder.",
+)
 @private
 @option("--revision", help="A branch, made if it does not exist.")
 @option("--collection", help="A collection to add the model to: its slug, or USER/TITLE.")
 @option("--create-pr", is_flag=True, help="Open a pull request.")
-@option("--dataset", help="Hub id of the data, where the run had a local folder.")
+@option("--dataset", help="Hub id of the data, for a run whose data was a local folder.")
 @option("--dataset-note", help="What a reader must know of the data.")
 @option(
     "--baseline",
@@ -80,10 +86,10 @@ def main() -> None:
 @option(
     "--example",
     multiple=True,
-    help="An image to publish too, shown on the card with what the model makes of it. Up to 8 of these.",
+    help="An image that the card shows with what the model makes of it. Up to 8 of these.",
 )
 def publish(
-    output_dir: Path,
+    source: Path,
     repo_id: str,
     dry_run: bool,
     folder: Path | None,
@@ -98,17 +104,18 @@ def publish(
 ) -> None:
     """Publish a trained model in one commit.
 
-    lgn_hf.hub.publication.build makes the repository's folder, validate tries it, lgn_hf.hub.upload.publish uploads it. Doing it again
-    is harmless: only what differs is uploaded.
-    """
-    from .hub import publication
-    from .hub import upload as hub
+    FOLDER is the output_dir of a training run, or a model folder such as model_cards/lgn-mnist. Its own files stay as
+    they are. Publishing again is harmless: only what differs is uploaded.
 
-    target = folder or (output_dir if publication.is_built(output_dir) else output_dir / "hub")
-    built = publication.build(
-        output_dir,
-        target,
-        repo_id=repo_id,
+    lgn_hf.hub.publication.prepare builds the repository, lgn_hf.hub.publication.validate tries it, and
+    lgn_hf.hub.upload.publish uploads it.
+    """
+    from .hub import publication, upload
+
+    built = publication.prepare(
+        source,
+        repo_id,
+        folder,
         dataset=dataset,
         dataset_note=dataset_note,
         baseline=baseline,
@@ -117,19 +124,20 @@ def publish(
     publication.validate(built)
     if dry_run:
         print(_tree(built, publication.contents(built)))
-    else:
-        print(
-            hub.publish(built, repo_id, private=private, revision=revision, collection=collection, create_pr=create_pr)
-        )
+        return
+    url = upload.publish(
+        built, repo_id, private=private, revision=revision, collection=collection, create_pr=create_pr
+    )
+    print(url)
 
 
 @app.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @option("--repo-id", metavar="USER/NAME", help="The repository it is for.")
 def card(folder: Path, repo_id: str | None) -> None:
-    """Write the model card of a built folder again.
+    """Write the model card of a model folder again.
 
-    By lgn_hf.hub.cards.write_card, from the folder's files alone.
+    lgn_hf.hub.cards.write_card writes it, from the other files of FOLDER.
     """
     from .hub.cards import write_card
 
@@ -138,15 +146,15 @@ def card(folder: Path, repo_id: str | None) -> None:
 
 @app.command()
 @models
-@option("--output-dir", type=click.Path(path_type=Path), help="Where each model gets a folder.")
+@option("--output-dir", type=click.Path(path_type=Path), help="Write one folder per model here.")
 @option("--push", metavar="USER/NAME", help="Publish them all as one data set.")
 @private
 @option("--top", type=click.IntRange(1), default=10, show_default=True, help="Rows of the table.")
 def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, private: bool, top: int) -> None:
     """Extract, diagnose and draw the actions of models.
 
-    lgn_hf.hub.extraction.extract writes a folder for each model, most_structured makes the table, and
-    lgn_hf.hub.action_dataset.push_actions_dataset publishes the actions of all models as a data set.
+    lgn_hf.hub.extraction.extract writes one folder per model, lgn_hf.hub.extraction.most_structured makes the table,
+    and lgn_hf.hub.action_dataset.push_actions_dataset publishes the actions of all models as a data set.
     """
     from .hub.extraction import extract, most_structured
 
@@ -154,7 +162,7 @@ def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, 
     folders = [source.name.replace("/", "--") for source in sources]
     taken = next((name for i, name in enumerate(folders) if name in [*folders[:i], DATASET_FOLDER]), None)
     if taken is not None:
-        raise ValueError(f"{taken} is the name of two models, or of the data set's folder: rename a model's folder")
+        raise ValueError(f"{taken} is the name of two models, or of the data set's folder: rename the folder of a model")
     if output_dir is not None:
         for source, name in zip(sources, folders, strict=True):
             extract(source, output_dir / name)
@@ -186,11 +194,11 @@ def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, 
 @app.command()
 @click.argument("model", metavar="REPO_OR_DIR")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
-@option("--top", type=click.IntRange(1), default=5, show_default=True, help="Labels of each image.")
+@option("--top", type=click.IntRange(1), default=5, show_default=True, help="Labels per image.")
 def predict(model: str, images: tuple[str, ...], top: int) -> None:
     """Classify images.
 
-    By lgn_hf.prediction.predict.
+    lgn_hf.prediction.predict does it.
     """
     from .prediction import predict
 
@@ -210,8 +218,8 @@ def predict(model: str, images: tuple[str, ...], top: int) -> None:
 def compare(a: str, b: str, top: int) -> None:
     """Compare the actions of two models.
 
-    By lgn_hf.actions.compare. A distance is 0 for the same actions; chance is that of unrelated actions with the same singular values. The most
-    similar pairs of actions come with their cosine.
+    lgn_hf.actions.compare does it. The distance of a model from itself is 0. Chance is the distance of unrelated
+    actions that have the same singular values. The most similar pairs of actions are shown with their cosine.
     """
     from .actions import compare
     from .runs.sources import open_source
@@ -239,7 +247,7 @@ def compare(a: str, b: str, top: int) -> None:
 @option("--push", metavar="USER/NAME", help="Publish it as a static Space.")
 @private
 def atlas(out_dir: Path, models: tuple[str, ...], push: str | None, private: bool) -> None:
-    """Make one page on which to look at the actions of models.
+    """Write one page that shows the actions of models.
 
     lgn_hf.hub.atlas.build_atlas writes it, lgn_hf.hub.upload.upload publishes it.
     """
@@ -275,23 +283,18 @@ def _tree(folder: Path, contents: dict[str, int]) -> str:
 
 
 def _print_table(title: str | None, columns: list[str], rows: list[list[str]]) -> None:
-    """A table on the terminal, whose texts are never markup."""
+    """Print a table; its texts are never read as markup."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=None if title is None else Text(_plain(title)))
+    table = Table(title=None if title is None else Text(one_line(title, None)))
     for column in columns:
-        table.add_column(Text(_plain(column)))
+        table.add_column(Text(one_line(column, None)))
     for row in rows:
-        table.add_row(*(Text(_plain(cell)) for cell in row))
+        table.add_row(*(Text(one_line(cell, None)) for cell in row))
     Console().print(table)
 
 
 def _number(value: float | None, missing: str = "") -> str:
     return missing if value is None else f"{value:.3g}"
-
-
-def _plain(value: Any) -> str:
-    """A text on one line, without the characters that control a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())

@@ -1,4 +1,4 @@
-"""What a trained classifier says about images."""
+"""Classify image files with a trained model."""
 
 from __future__ import annotations
 
@@ -31,16 +31,20 @@ def predict(
     top: int = 5,
     revision: str | None = None,
 ) -> list[list[Prediction]]:
-    """Classify image files: of each, the `top` most probable labels, the most probable one first.
+    """Classify image files.
 
     Args:
         repo_or_folder: a folder of a trained or published classifier, else the name of a repository.
         images: paths, or addresses that start with http:// or https://.
-        top: labels of each image, at most.
+        top: the most labels per image.
         revision: branch, tag or commit of the repository.
 
+    Returns:
+        for each image, its most probable labels, the most probable one first.
+
     Raises:
-        ValueError: no image, one that cannot be read, a model of another task, or an answer that is not finite.
+        ValueError: there is no image, an image cannot be read, the model is not a classifier, or its answer is not
+            finite.
         OSError: the model cannot be found or read.
 
     Example:
@@ -55,7 +59,7 @@ def predict(
     config = LGNConfig.from_pretrained(repo_or_folder, **options)
     if config.architectures != [LGNForImageClassification.__name__]:
         kind = ", ".join(map(str, config.architectures)) if isinstance(config.architectures, list) else "nothing"
-        raise ValueError(f"{repo_or_folder} is no classifier but {kind:.80}: it has no labels to predict")
+        raise ValueError(f"{repo_or_folder} is not a classifier but {kind:.80}: it has no labels to predict")
     processor = LGNImageProcessor.from_pretrained(repo_or_folder, **options)
     try:
         model = cast(LGNForImageClassification, LGNForImageClassification.from_pretrained(repo_or_folder, **options))
@@ -85,7 +89,7 @@ def _batches(processor: Any, images: Sequence[str | os.PathLike]) -> Iterator[to
 def _pixel_values(processor: Any, image: str) -> torch.Tensor:
     """(1, C, H, W)"""
     if not image.startswith(("http://", "https://")) and not os.path.isfile(image):
-        raise ValueError(f"{image} is no file: images are files, or addresses that start with http:// or https://")
+        raise ValueError(f"{image} is not a file: images are files, or addresses that start with http:// or https://")
     try:
         return processor(image, return_tensors="pt")["pixel_values"]
     except ValueError as error:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from huggingface_hub import HfApi
 
-from lgn_hf.hub.publication import contents
-from lgn_hf.hub.upload import PublishError, publish, retry
+from lgn_hf.hub.errors import PublishError
+from lgn_hf.hub.folder import contents
+from lgn_hf.hub.retry import retry
+from lgn_hf.hub.upload import publish
 from tests.conftest import PUBLISHED_AS as NAME
 from tests.conftest import read_folder
 
@@ -107,9 +109,9 @@ def test_a_model_is_added_to_a_collection_once(folder, hub_here):
 @pytest.mark.parametrize(
     ("path", "content", "message"),
     [
-        ("config.json", b'{"model_type": "bert"}', "it holds a model of type 'bert', no LGN"),
-        ("config.json", b"[", "it holds a model of type 'unknown', no LGN"),
-        ("data.csv", b"1,2", r"it holds other files \(\.gitattributes, data\.csv, \.\.\.\), no LGN"),
+        ("config.json", b'{"model_type": "bert"}', "it holds a model of type 'bert', not an LGN"),
+        ("config.json", b"[", "it holds a model of type 'unknown', not an LGN"),
+        ("data.csv", b"1,2", r"it holds other files \(\.gitattributes, data\.csv, \.\.\.\), not an LGN"),
     ],
 )
 def test_a_name_that_something_else_has_is_refused(folder, hub_here, path, content, message):

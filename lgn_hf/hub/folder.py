@@ -1,0 +1,122 @@
+"""What a model folder holds, and what a repository on the Hub holds.
+
+A *model folder* holds what is of one model: weights, configurations, whitening, recipe, results, actions, card, figures and
+examples. It holds no Python. A *repository* is a model folder plus the modules that `trust_remote_code` runs: the files of
+`lgn_hf/model/`.
+
+To add a file to model folders: name it in `MODEL_FILES` or `OPTIONAL_FILES`, and write it in `build.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from transformers.dynamic_module_utils import get_relative_imports
+
+from ..actions import RECORDS_NAME, TENSORS_NAME
+from ..model.image_processing_lgn import WHITENING_NAME
+from ..runs.sources import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME, is_repo_id
+from .cards import BASELINE_NAME, CARD_NAME, FIGURES_NAME, RECIPE_NAME
+from .examples import EXAMPLES_NAME
+
+PACKAGE = Path(__file__).parent.parent
+PROCESSOR_NAME = "preprocessor_config.json"
+
+RUN_FILES = (CONFIG_NAME, WEIGHTS_NAME, PROCESSOR_NAME, RECIPE_NAME)  # and RESULTS_NAME, which a run writes last
+MODEL_FILES = (*RUN_FILES, RESULTS_NAME, CARD_NAME, TENSORS_NAME, RECORDS_NAME)
+OPTIONAL_FILES = (WHITENING_NAME, BASELINE_NAME, f"{FIGURES_NAME}/*.png", f"{EXAMPLES_NAME}/*.png")
+MODULES = tuple(sorted(path.name for path in (PACKAGE / "model").glob("*.py") if path.stem != "__init__"))
+
+
+def is_built(folder: str | os.PathLike) -> bool:
+    """Whether a folder is a model folder or a repository, and holds nothing else.
+
+    A repository of an older version counts too, although its modules have other names.
+    """
+    return not missing_files(folder) and not foreign_files(folder)
+
+
+def is_model_folder(folder: str | os.PathLike) -> bool:
+    """Whether a folder holds a model's files and neither Python nor anything else."""
+    return is_built(folder) and not own_modules(folder)
+
+
+def is_repository(folder: str | os.PathLike) -> bool:
+    """Whether a folder is a model folder plus today's modules, byte for byte."""
+    folder = Path(folder)
+    if not is_built(folder) or own_modules(folder) != {*MODULES}:
+        return False
+    return all((folder / name).read_bytes() == (PACKAGE / "model" / name).read_bytes() for name in MODULES)
+
+
+def missing_files(folder: str | os.PathLike) -> list[str]:
+    """The files that a folder lacks to be a model folder."""
+    return [name for name in MODEL_FILES if not Path(folder, name).is_file()]
+
+
+def foreign_files(folder: str | os.PathLike) -> list[str]:
+    """The files of a folder that neither a model folder nor a repository has."""
+    others = contents(folder).keys() - own_modules(folder)
+    return sorted(path for path in others if not matches(path, (*MODEL_FILES, *OPTIONAL_FILES, *MODULES)))
+
+
+def add_modules(folder: str | os.PathLike) -> None:
+    """Make a model folder a repository: copy the modules for remote code into it, in place of those that are there."""
+    remove_modules(folder)
+    for name in MODULES:
+        shutil.copyfile(PACKAGE / "model" / name, Path(folder, name))
+
+
+def remove_modules(folder: str | os.PathLike) -> None:
+    """Make a repository a model folder: remove the modules for remote code."""
+    for name in own_modules(folder):
+        Path(folder, name).unlink()
+
+
+def own_modules(folder: str | os.PathLike) -> set[str]:
+    """The Python files of a folder that `trust_remote_code` runs.
+
+    These are the modules that the configurations of the model and of its processor name, and those that these import.
+    Others, such as a `handler.py`, belong to somebody else.
+    """
+    folder, names, found = Path(folder), [], set()
+    for name in (CONFIG_NAME, PROCESSOR_NAME):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            classes = json.loads((folder / name).read_bytes())["auto_map"].values()
+            names += [value.rpartition("--")[2].partition(".")[0] for value in classes]
+    while names:
+        name = names.pop()
+        path = folder / f"{name}.py"
+        if name.isidentifier() and path.name not in found and path.is_file():
+            found.add(path.name)
+            with contextlib.suppress(UnicodeDecodeError):
+                names += get_relative_imports(path)
+    return found
+
+
+def contents(folder: str | os.PathLike) -> dict[str, int]:
+    """The files of a folder, by their paths in it, and their sizes in bytes."""
+    folder = Path(folder)
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    return {path.relative_to(folder).as_posix(): path.lstat().st_size for path in files}
+
+
+def matches(path: str, patterns: Iterable[str]) -> bool:
+    """Whether a path fits one of the patterns; a `*` stands for anything but a `/`."""
+    return any(fnmatchcase(path, p) and path.count("/") == p.count("/") for p in patterns)
+
+
+def check_repo_id(repo_id: str) -> None:
+    """Refuse what cannot be the name of a repository.
+
+    Raises:
+        ValueError: it is neither USER/NAME nor NAME.
+    """
+    if not is_repo_id(repo_id):
+        raise ValueError(f"repo_id={repo_id!r}: must be USER/NAME, of letters, digits, '-', '_' and '.'")

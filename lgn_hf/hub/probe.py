@@ -1,0 +1,54 @@
+"""Load a repository as a stranger would, ask the model about noise and about an image, and save its answers.
+
+`python probe.py FOLDER with|without OUTPUT`, in a fresh process. `with`: the package is imported first, and its code runs.
+`without`: the package cannot be imported, and the repository's own modules run. The folder is read through the Auto classes.
+
+This is a program and not a module: it must not import from the package.
+"""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:] = [place for place in sys.path if os.path.abspath(place) != HERE]  # else `import build` would find our build.py
+
+
+def main(folder: str, where: str, output: str) -> None:
+    if where == "with":
+        import lgn_hf  # noqa: F401
+
+        options = {}
+    else:
+        sys.modules["lgn_hf"] = None  # type: ignore[assignment]  (to import it is a ModuleNotFoundError)
+        options = {"trust_remote_code": True}
+
+    import torch
+    import transformers
+    from PIL import Image
+    from safetensors.torch import save_file
+
+    config = transformers.AutoConfig.from_pretrained(folder, **options)
+    auto = next(name for name, value in config.auto_map.items() if value.endswith("." + config.architectures[0]))
+    model = getattr(transformers, auto).from_pretrained(folder, **options).eval()
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, **options)
+
+    generator = torch.Generator().manual_seed(0)
+    size, channels = config.image_size, config.num_channels
+    pixels = torch.randint(256, (size + 3, size, 3), generator=generator, dtype=torch.uint8)
+    inputs = {
+        "noise": {"pixel_values": torch.randn(2, channels, size, size, generator=generator)},
+        "an image": processor(Image.fromarray(pixels.numpy()), return_tensors="pt"),
+    }
+    answers = {"pixels of an image": inputs["an image"]["pixel_values"]}
+    with torch.no_grad():
+        for name, given in inputs.items():
+            outputs = model(**given)
+            answers[name] = outputs["logits" if "logits" in outputs else "reconstruction"].contiguous()
+    for name, answer in answers.items():
+        if not answer.isfinite().all():
+            sys.exit(f"{name}: the answer is not finite")
+    save_file(answers, output)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,35 @@
+"""Text for messages, tables and cards: one line, printable, without tokens."""
+
+from __future__ import annotations
+
+import re
+
+TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
+
+
+def one_line(value: object, limit: int | None = 300) -> str:
+    """The text of a value on one line.
+
+    Line breaks and characters that do not print become spaces: they could hide what the text says, or control a terminal.
+
+    Args:
+        value: a text, an error or anything else that `str` takes.
+        limit: the most characters that are kept; `None` keeps all.
+
+    Example:
+        >>> one_line("first\\n  second \\x1b[2J")
+        'first second [2J'
+    """
+    printable = "".join(c if c.isprintable() else " " for c in str(value))
+    return " ".join(printable.split())[:limit]
+
+
+def one_line_without_tokens(value: object, limit: int | None = 500) -> str:
+    """As `one_line`, with `hf_...` in place of every token of the Hub and of the user's own token."""
+    from huggingface_hub import get_token  # slow to import, and rarely needed
+
+    line = one_line(value, None)
+    token = get_token()
+    if token:
+        line = line.replace(token, "hf_...")
+    return TOKEN.sub("hf_...", line)[:limit]

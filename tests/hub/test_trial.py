@@ -1,0 +1,60 @@
+"""A repository works for strangers, with the package and without it, whatever kind of network it holds."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lgn_hf.hub.build import build
+from lgn_hf.hub.folder import contents
+from lgn_hf.hub.trial import PROBE, validate
+from tests.support.runs import save_run
+
+KINDS = [
+    ("learned-colour", "classification"),
+    ("left", "classification"),
+    ("rotation-90", "classification"),
+    ("cyclic", "classification"),
+    ("baseline", "classification"),
+    ("learned-layer", "reconstruction"),
+    ("baseline", "reconstruction"),
+]
+
+
+@pytest.mark.slow
+def test_the_folder_answers_alike_with_the_package_and_without(folder, caplog, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with caplog.at_level("INFO", "lgn_hf.hub.trial"):
+        validate(folder)
+    assert f"{len(contents(folder))} files, {sum(contents(folder).values()) / 1e6:.2f} MB" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "task"), KINDS)
+def test_so_does_a_folder_of_each_kind(trained_run, tmp_path, network, task):
+    run = save_run(tmp_path / "run", network, task, trained_run)
+    validate(build(run, tmp_path / "folder"))
+
+
+@pytest.mark.slow
+def test_a_folder_whose_own_code_answers_otherwise_is_refused(folder):
+    code = folder / "image_processing_lgn.py"
+    code.write_text(code.read_text().replace("images.float() / 255", "images.float() / 256"))
+    with pytest.raises(ValueError, match="answers otherwise with its own code than with lgn_hf: pixels of an image"):
+        validate(folder)
+
+
+@pytest.mark.slow
+def test_a_module_that_needs_the_package_is_refused(folder):
+    """The package is hidden from the second process, although it is installed."""
+    code = folder / "regularizers.py"
+    code.write_text(f"{code.read_text()}\nimport lgn_hf.actions\n")
+    with pytest.raises(ValueError, match=r"does not work without lgn_hf installed: .*lgn_hf"):
+        validate(folder)
+
+
+def test_the_probe_finds_no_module_of_this_room_by_its_bare_name():
+    """Python puts a program's folder on its path, where `build.py` would hide a package named `build`."""
+    script = f"import runpy, sys; runpy.run_path({str(PROBE)!r}); import check"
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROBE.parent, capture_output=True, text=True)
+    assert "No module named 'check'" in done.stderr
