@@ -14,7 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from .actions import Distance
-    from .runs.sources import Source
+    from .runs.trained_model import TrainedModel
 
 OPTIONAL = ("matplotlib", "datasets", "jinja2", "yaml")  # packages of `lgn-hf[hub]`
 QUIET = {  # what loads a model or a data set is not the user's concern
@@ -214,9 +214,9 @@ def compare(a: str, b: str, top: int) -> None:
     similar pairs of actions come with their cosine.
     """
     from .actions import compare
-    from .runs.sources import open_source
+    from .runs.trained_model import open_trained_model
 
-    first, second = open_source(a), open_source(b)
+    first, second = open_trained_model(a), open_trained_model(b)
     found = compare(first.actions, second.actions)
 
     def row(name: str, distance: Distance) -> list[str]:
@@ -253,10 +253,10 @@ def atlas(out_dir: Path, models: tuple[str, ...], push: str | None, private: boo
         print(upload(folder, [PAGE_NAME, CARD_NAME], push, "space", private=private))
 
 
-def _open(models: tuple[str, ...]) -> list[Source]:
-    from .runs.sources import open_source
+def _open(models: tuple[str, ...]) -> list[TrainedModel]:
+    from .runs.trained_model import open_trained_model
 
-    return [open_source(model) for model in models]
+    return [open_trained_model(model) for model in models]
 
 
 def _tree(folder: Path, contents: dict[str, int]) -> str:

@@ -22,7 +22,7 @@ from torch import Tensor
 from ..actions import MIN_Z, NULL, SCORES, Action, Actions, check_config, operation_text
 from ..files import replacing, write_whole
 from ..plotting import SIGNED
-from ..runs.sources import Source
+from ..runs.trained_model import TrainedModel
 
 SIDE = 216  # pixels of a heat map, about
 TILE = 54  # pixels of a filter, about
@@ -87,14 +87,14 @@ COLUMNS = {  # what the card says of them
 # The data set
 
 
-def actions_dataset(sources: Sequence[Source]) -> Dataset:
+def actions_dataset(sources: Sequence[TrainedModel]) -> Dataset:
     """The actions of some models as a data set, a row each; `COLUMNS` says what the columns are.
 
     Raises:
         ValueError: no model, or two of the same name.
 
     Example:
-        >>> rows = actions_dataset([open_source("runs/lgn-mnist"), open_source("user/lgn-cifar10")])
+        >>> rows = actions_dataset([open_trained_model("runs/lgn-mnist"), open_trained_model("user/lgn-cifar10")])
         >>> rows.filter(lambda row: (row["label"] or "").startswith("rotation") and row["nearest_z"] > 5).num_rows
         6
     """
@@ -107,7 +107,7 @@ def actions_dataset(sources: Sequence[Source]) -> Dataset:
     return Dataset.from_dict({name: [row[name] for row in rows] for name in FEATURES}, features=FEATURES)
 
 
-def _rows(source: Source) -> Iterable[dict[str, Any]]:
+def _rows(source: TrainedModel) -> Iterable[dict[str, Any]]:
     actions, task = source.actions, source.recipe.get("task")
     shared = {
         "model": source.name,
@@ -256,7 +256,9 @@ def _png(picture: Pictures.Image) -> dict[str, Any]:
 # The repository
 
 
-def build_actions_dataset(sources: Sequence[Source], folder: str | os.PathLike, repo_id: str | None = None) -> Path:
+def build_actions_dataset(
+    sources: Sequence[TrainedModel], folder: str | os.PathLike, repo_id: str | None = None
+) -> Path:
     """Make the folder that is a data set on the Hub: `README.md`, its card, and the rows as Parquet.
 
     Args:
@@ -344,7 +346,7 @@ each model, bit for bit, to apply and to compare.
 
 
 def push_actions_dataset(
-    sources: Sequence[Source], folder: str | os.PathLike, repo_id: str, *, private: bool = False
+    sources: Sequence[TrainedModel], folder: str | os.PathLike, repo_id: str, *, private: bool = False
 ) -> str:
     """`build_actions_dataset`, then publish it in one commit (none where nothing differs). Returns its address.
 

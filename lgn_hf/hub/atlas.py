@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..actions import operation_text
 from ..files import write_whole
-from ..runs.sources import Source
+from ..runs.trained_model import TrainedModel
 
 PAGE_NAME, CARD_NAME = "index.html", "README.md"
 TEMPLATE = Path(__file__).with_name("templates") / "atlas.html"
@@ -29,7 +29,7 @@ MAX_MEGABYTES = 50  # of the page: what a browser opens at once, on a phone too
 MAX_TEXT = 160  # characters of a text that comes from a repository
 
 
-def build_atlas(sources: Sequence[Source], out_dir: str | os.PathLike) -> Path:
+def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike) -> Path:
     """Write the page and its Space's card, `index.html` and `README.md`, each in one piece.
 
     Args:
@@ -43,7 +43,7 @@ def build_atlas(sources: Sequence[Source], out_dir: str | os.PathLike) -> Path:
         ValueError: no source, or more than a browser can open.
 
     Example:
-        >>> build_atlas([open_source("runs/lgn-mnist"), open_source("user/lgn-cifar10")], "atlas")
+        >>> build_atlas([open_trained_model("runs/lgn-mnist"), open_trained_model("user/lgn-cifar10")], "atlas")
         PosixPath('atlas')
     """
     if not sources:
@@ -63,7 +63,7 @@ def build_atlas(sources: Sequence[Source], out_dir: str | os.PathLike) -> Path:
     return out_dir
 
 
-def atlas_title(sources: Sequence[Source]) -> str:
+def atlas_title(sources: Sequence[TrainedModel]) -> str:
     """What the page, and its Space, is called."""
     names = _unique_names(sources)
     return f"Learned actions of {names[0]}" if len(names) == 1 else f"Atlas of learned actions: {len(names)} models"
@@ -72,7 +72,7 @@ def atlas_title(sources: Sequence[Source]) -> str:
 # What the page is given
 
 
-def _document(sources: Sequence[Source]) -> dict[str, Any]:
+def _document(sources: Sequence[TrainedModel]) -> dict[str, Any]:
     names = list(
         dict.fromkeys(name for source in sources for record in source.actions.diagnose() for name in record["scores"])
     )
@@ -80,7 +80,7 @@ def _document(sources: Sequence[Source]) -> dict[str, Any]:
     return {"title": atlas_title(sources), "scores": [_text(name) for name in names], "models": models}
 
 
-def _model(source: Source, name: str, scores: Sequence[str]) -> dict[str, Any]:
+def _model(source: TrainedModel, name: str, scores: Sequence[str]) -> dict[str, Any]:
     actions = source.actions
     layers, groups, channels = (list(numbers) for numbers in actions.numbers)
     matrices, which = _distinct(actions.matrices.flatten(0, 2))
@@ -130,7 +130,7 @@ def _operation(near: dict[str, Any]) -> str:
     return _text(("negated " if (near["correlation"] or 0) < 0 else "") + text)
 
 
-def _facts(source: Source) -> list[list[str]]:
+def _facts(source: TrainedModel) -> list[list[str]]:
     """What is known of the model, as names and texts: what it is from its actions, how good from its results."""
     actions, results = source.actions, source.results
     layers, groups = actions.matrices.shape[:2]
@@ -156,11 +156,11 @@ def _facts(source: Source) -> list[list[str]]:
     return [[name, _text(text)] for name, text in facts.items() if isinstance(text, str) and text]
 
 
-def _dataset(source: Source) -> str | None:
+def _dataset(source: TrainedModel) -> str | None:
     return None if source.dataset is None else _text(source.dataset)
 
 
-def _unique_names(sources: Sequence[Source]) -> list[str]:
+def _unique_names(sources: Sequence[TrainedModel]) -> list[str]:
     names: list[str] = []
     for source in sources:
         name = base = _text(source.name) or "unnamed"
@@ -175,7 +175,7 @@ def _unique_names(sources: Sequence[Source]) -> list[str]:
 # The Space's card
 
 
-def _card(sources: Sequence[Source]) -> str:
+def _card(sources: Sequence[TrainedModel]) -> str:
     repositories = [source.name for source in sources if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source.name, re.ASCII)]
     title = atlas_title(sources)
     head = SpaceCardData(

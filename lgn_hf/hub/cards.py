@@ -36,8 +36,9 @@ from ..plotting import (
     save_figure,
     spectrum_plot,
 )
-from ..runs.sources import CONFIG_NAME, DATASET_KINDS, RESULTS_NAME, data_name, open_source
+from ..runs.dataset_name import DATASET_KINDS, data_name
 from ..runs.task import TASKS
+from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, open_trained_model
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME, FIGURES_NAME = "README.md", "recipe.yaml", "baseline_results.json", "figures"
 TEMPLATE = Path(__file__).with_name("templates") / "card.md.jinja"
@@ -197,7 +198,7 @@ def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
             raise FileNotFoundError(f"{folder} has no {name}: a model card needs it")
     if repo_id is not None:
         validate_repo_id(repo_id)
-    source = open_source(folder)
+    source = open_trained_model(folder)
     results = _checked_results(source.results, RESULTS_NAME)
     config = LGNConfig.from_pretrained(folder)
     expected = (

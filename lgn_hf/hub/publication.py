@@ -29,8 +29,9 @@ from ..actions import RECORDS_NAME, TENSORS_NAME, load_actions
 from ..model.configuration_lgn import LGNConfig
 from ..model.image_processing_lgn import WHITENING_NAME, LGNImageProcessor
 from ..plotting import save_figure
-from ..runs.sources import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME, data_name, is_repo_id, kind_and_place
+from ..runs.dataset_name import data_name, is_repo_id, kind_and_place
 from ..runs.task import TASKS
+from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from .cards import BASELINE_NAME, CARD_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
 from .examples import EXAMPLES_NAME, draw_examples, find_examples, save_examples
 

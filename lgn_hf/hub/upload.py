@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from ..runs.sources import CONFIG_NAME
+from ..runs.trained_model import CONFIG_NAME
 from .publication import (
     OPTIONAL_FILES,
     PROCESSOR_NAME,

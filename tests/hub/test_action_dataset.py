@@ -32,19 +32,19 @@ from lgn_hf.hub.action_dataset import (
 from lgn_hf.hub.extraction import extract, most_structured
 from lgn_hf.hub.upload import PublishError
 from lgn_hf.model.filters import rotation_matrix
-from lgn_hf.runs.sources import Source
+from lgn_hf.runs.trained_model import TrainedModel
 from tests.support.networks import make_model
 
 RED, WHITE, BLUE = (tuple(colormaps["RdBu_r"](place, bytes=True)[:3]) for place in (255, 128, 0))
 
 
-def source(name: str, network: str = "learned", actions: Actions | None = None, **recipe) -> Source:
+def source(name: str, network: str = "learned", actions: Actions | None = None, **recipe) -> TrainedModel:
     actions = actions or make_model(network).actions()
-    return Source(name, actions, {"recipe": recipe} if recipe else {}, Path(name))
+    return TrainedModel(name, actions, {"recipe": recipe} if recipe else {}, Path(name))
 
 
 @pytest.fixture(scope="module")
-def sources() -> list[Source]:
+def sources() -> list[TrainedModel]:
     """d = 9 with a quarter turn, d = 16 that rotates, d = 9 with three channels to an action; no results, no basis."""
     planted = make_model("learned").actions()
     planted.matrices[1, 0, 0] = rotation_matrix(3, 90)
@@ -167,7 +167,7 @@ class TestPictures:
         assert heat_map(torch.zeros(4, 4)).getpixel((5, 5)) == WHITE
 
 
-def check_same(sources: list[Source], found: dict[str, Actions]) -> None:
+def check_same(sources: list[TrainedModel], found: dict[str, Actions]) -> None:
     assert list(found) == [source.name for source in sources]
     for source_, actions in zip(sources, found.values(), strict=True):
         assert torch.equal(actions.matrices, source_.actions.matrices)
@@ -267,7 +267,7 @@ load_dataset("parquet", data_files=sys.argv[1], split="train").push_to_hub(sys.a
 """
 
 
-def check_read(hub, repo_id: str, sources: list[Source]) -> None:
+def check_read(hub, repo_id: str, sources: list[TrainedModel]) -> None:
     found = hub.run(["-c", READ, repo_id])
     assert found.returncode == 0, found.stderr
     assert [json.loads(line) for line in found.stdout.splitlines()] == [

@@ -18,7 +18,7 @@ from lgn_hf.actions import known_operations
 from lgn_hf.hub import atlas
 from lgn_hf.hub.atlas import atlas_title, build_atlas
 from lgn_hf.model.filters import rotation_matrix
-from lgn_hf.runs.sources import Source
+from lgn_hf.runs.trained_model import TrainedModel
 
 
 def source(
@@ -33,7 +33,7 @@ def source(
     shared: bool = False,
     rotation: float | None = None,
     **results,
-) -> Source:
+) -> TrainedModel:
     """A model with actions drawn at random, or with fixed rotations."""
     generator = torch.Generator().manual_seed(len(name))
     matrices = torch.randn(layers, groups, 1 if shared else channels, size**2, size**2, generator=generator) / size
@@ -45,10 +45,10 @@ def source(
     actions = Actions(matrices, order, basis=filters, name=name, config=config)
     if dataset:
         results["recipe"] = {"dataset": dataset, "task": "classification"}
-    return Source(name, actions, results, Path(name))
+    return TrainedModel(name, actions, results, Path(name))
 
 
-def planted() -> Source:
+def planted() -> TrainedModel:
     """Two actions that have a name, a quarter turn and a half turn, among six that have none."""
     found = source("planted", layers=2, groups=3, size=4, dataset="me/squares", test_accuracy=0.9876)
     known = {str(op.parameters): op.matrix for op in known_operations(4) if op.name == "rotation"}
@@ -795,7 +795,7 @@ HOSTILE = [
 ]
 
 
-def hostile_source(text: str) -> Source:
+def hostile_source(text: str) -> TrainedModel:
     """A repository that says `text` wherever it can say something."""
     found = source(
         text, size=2, order=2, test_accuracy=text, parameters=float("nan"), epochs=[text], data={"note": text}

@@ -28,7 +28,7 @@ from lgn_hf.actions import rank
 from lgn_hf.hub import cards
 from lgn_hf.hub.cards import draw_figures, escaped, render_card, write_card
 from lgn_hf.plotting import portraits
-from lgn_hf.runs.sources import open_source
+from lgn_hf.runs.trained_model import open_trained_model
 from tests.conftest import ROOT
 
 RUN = ["--dataset", "digits", "--num_groups", "2", "--num_layers", "2", "--filter_size", "4", "--disable_tqdm"]
@@ -75,7 +75,7 @@ def trained(tmp_path_factory) -> Callable[[str], Path]:
                 assert program.main([*RUN, *KINDS[kind], "--output_dir", str(folder)]) == 0
             for checkpoint in folder.glob("checkpoint-*"):
                 shutil.rmtree(checkpoint)
-            source = open_source(folder)
+            source = open_trained_model(folder)
             source.actions.save(folder)
             draw_figures(source.actions, folder)
             made[kind] = folder
@@ -199,7 +199,7 @@ def test_an_action_that_groups_share_is_told_once(trained, kind):
 
 def test_of_many_actions_the_most_structured_are_shown_in_their_order(folder, monkeypatch):
     monkeypatch.setattr(cards, "PORTRAYED", 2)
-    actions = open_source(folder).actions
+    actions = open_trained_model(folder).actions
     most = sorted(actions.diagnose(), key=rank)[:2]
     shown = sorted((record["layer"], record["group"]) for record in most)
     names = [f"layer {layer}, group {group}, channel 0" for layer, group in shown]
@@ -220,7 +220,7 @@ def test_the_same_files_make_the_same_card_and_figures(published):
     folder = published("learned")
     first = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     card = write_card(folder, "user/a").read_bytes()
-    draw_figures(open_source(folder).actions, folder)
+    draw_figures(open_trained_model(folder).actions, folder)
     assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == first
     assert write_card(folder, "user/a").read_bytes() == card
     assert str(folder.parent) not in card.decode()
