@@ -79,7 +79,7 @@ def difference(results: RunResults, baseline: RunResults) -> Markdown:
     share = results.test(text.metric)
     points = 100 * (share - baseline.test(text.metric))
     words = f"{abs(points):.2f} percentage points {'higher' if points > 0 else 'lower'}" if points else "the same"
-    sentence = markdown("Compared with the same kind of network with free filters, the {} is {}", text.words, words)
+    sentence = markdown("Compared to a network of the same kind with free filters, its {} is {}", text.words, words)
     if not text.has_standard_error:
         return markdown("{}.", sentence)
     error = 100 * standard_error(share, results.data.test)

@@ -323,7 +323,7 @@ def test_the_baseline_is_beside_the_model(folder, trained):
     text = render_card(folder)
     assert "| test accuracy | 90.00 % | 92.00 % |" in text
     assert "| 4,321 |" in text
-    assert "the test accuracy is 2.00 percentage points lower" in text
+    assert "its test accuracy is 2.00 percentage points lower" in text
     assert "its standard error is 3.00" in text
     assert "differ in whitening" in text
 
