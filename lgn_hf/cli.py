@@ -16,7 +16,7 @@ from .texts import one_line
 
 if TYPE_CHECKING:
     from .actions import Distance
-    from .runs.sources import Source
+    from .runs.trained_model import TrainedModel
 
 OPTIONAL = ("matplotlib", "datasets", "jinja2", "yaml")  # packages of `lgn-hf[hub]`
 QUIET = {  # users need not see how models and data sets are loaded
@@ -162,7 +162,9 @@ def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, 
     folders = [source.name.replace("/", "--") for source in sources]
     taken = next((name for i, name in enumerate(folders) if name in [*folders[:i], DATASET_FOLDER]), None)
     if taken is not None:
-        raise ValueError(f"{taken} is the name of two models, or of the data set's folder: rename the folder of a model")
+        raise ValueError(
+            f"{taken} is the name of two models, or of the data set's folder: rename the folder of a model"
+        )
     if output_dir is not None:
         for source, name in zip(sources, folders, strict=True):
             extract(source, output_dir / name)
@@ -222,9 +224,9 @@ def compare(a: str, b: str, top: int) -> None:
     actions that have the same singular values. The most similar pairs of actions are shown with their cosine.
     """
     from .actions import compare
-    from .runs.sources import open_source
+    from .runs.trained_model import open_trained_model
 
-    first, second = open_source(a), open_source(b)
+    first, second = open_trained_model(a), open_trained_model(b)
     found = compare(first.actions, second.actions)
 
     def row(name: str, distance: Distance) -> list[str]:
@@ -261,10 +263,10 @@ def atlas(out_dir: Path, models: tuple[str, ...], push: str | None, private: boo
         print(upload(folder, [PAGE_NAME, CARD_NAME], push, "space", private=private))
 
 
-def _open(models: tuple[str, ...]) -> list[Source]:
-    from .runs.sources import open_source
+def _open(models: tuple[str, ...]) -> list[TrainedModel]:
+    from .runs.trained_model import open_trained_model
 
-    return [open_source(model) for model in models]
+    return [open_trained_model(model) for model in models]
 
 
 def _tree(folder: Path, contents: dict[str, int]) -> str:

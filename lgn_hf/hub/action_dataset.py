@@ -22,7 +22,7 @@ from torch import Tensor
 from ..actions import Actions, check_config, operation_text
 from ..files import replacing, write_whole
 from ..plotting import matrix_thumbnail, orbit_thumbnail
-from ..runs.sources import Source
+from ..runs.trained_model import TrainedModel
 from .action_columns import FEATURES, MEANINGS
 
 DATA_NAME, CARD_NAME = "data/train-00000-of-00001.parquet", "README.md"
@@ -33,7 +33,7 @@ WANTED = ("model", "layer", "group", "channel", "order", "config", "matrix", "ba
 # From models to rows
 
 
-def actions_dataset(sources: Sequence[Source]) -> Dataset:
+def actions_dataset(sources: Sequence[TrainedModel]) -> Dataset:
     """The actions of some models as a data set, one row per action. `action_columns` has the columns.
 
     A score that a model's files lack is null. A score that has no column is left out.
@@ -42,7 +42,7 @@ def actions_dataset(sources: Sequence[Source]) -> Dataset:
         ValueError: there is no model, or two have the same name.
 
     Example:
-        >>> rows = actions_dataset([open_source("runs/lgn-mnist"), open_source("user/lgn-cifar10")])
+        >>> rows = actions_dataset([open_trained_model("runs/lgn-mnist"), open_trained_model("user/lgn-cifar10")])
         >>> rows.filter(lambda row: (row["label"] or "").startswith("rotation") and row["nearest_z"] > 5).num_rows
         6
     """
@@ -54,7 +54,7 @@ def actions_dataset(sources: Sequence[Source]) -> Dataset:
     return Dataset.from_dict({name: [row[name] for row in rows] for name in FEATURES}, features=FEATURES)
 
 
-def _rows(source: Source) -> Iterable[dict[str, Any]]:
+def _rows(source: TrainedModel) -> Iterable[dict[str, Any]]:
     actions, task = source.actions, source.recipe.get("task")
     shared = {
         "model": source.name,
@@ -158,7 +158,9 @@ def _tensor(cell: Any, *shape: int) -> Tensor:
 # The repository
 
 
-def build_actions_dataset(sources: Sequence[Source], folder: str | os.PathLike, repo_id: str | None = None) -> Path:
+def build_actions_dataset(
+    sources: Sequence[TrainedModel], folder: str | os.PathLike, repo_id: str | None = None
+) -> Path:
     """Write the folder of a data set on the Hub: `README.md`, its card, and the rows as Parquet.
 
     Args:
@@ -183,7 +185,7 @@ def build_actions_dataset(sources: Sequence[Source], folder: str | os.PathLike, 
 
 
 def push_actions_dataset(
-    sources: Sequence[Source], folder: str | os.PathLike, repo_id: str, *, private: bool = False
+    sources: Sequence[TrainedModel], folder: str | os.PathLike, repo_id: str, *, private: bool = False
 ) -> str:
     """Build the folder of a data set (`build_actions_dataset`) and publish it.
 

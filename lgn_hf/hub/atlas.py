@@ -16,7 +16,7 @@ from typing import Any
 from huggingface_hub import SpaceCard, SpaceCardData
 
 from ..files import write_whole
-from ..runs.sources import Source
+from ..runs.trained_model import TrainedModel
 from .atlas_document import atlas_document, atlas_title, count_text, unique_names
 
 PAGE_NAME, CARD_NAME = "index.html", "README.md"
@@ -26,7 +26,7 @@ PLACEHOLDER = "ATLAS_DATA"
 MAX_MEGABYTES = 50  # of the page: what a browser opens at once, on a phone too
 
 
-def build_atlas(sources: Sequence[Source], out_dir: str | os.PathLike) -> Path:
+def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike) -> Path:
     """Write the page and the card of its Space, `index.html` and `README.md`, each whole or not at all.
 
     Args:
@@ -40,7 +40,7 @@ def build_atlas(sources: Sequence[Source], out_dir: str | os.PathLike) -> Path:
         ValueError: there is no model, or the page would be too large for a browser.
 
     Example:
-        >>> build_atlas([open_source("runs/lgn-mnist"), open_source("user/lgn-cifar10")], "atlas")
+        >>> build_atlas([open_trained_model("runs/lgn-mnist"), open_trained_model("user/lgn-cifar10")], "atlas")
         PosixPath('atlas')
     """
     if not sources:
@@ -66,7 +66,7 @@ def _script_safe(document: dict[str, Any]) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _card(sources: Sequence[Source]) -> str:
+def _card(sources: Sequence[TrainedModel]) -> str:
     repositories = [source.name for source in sources if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source.name, re.ASCII)]
     title = atlas_title(sources)
     metadata = SpaceCardData(

@@ -10,12 +10,12 @@ from typing import Any
 from torch import Tensor
 
 from ..actions import operation_text
-from ..runs.sources import Source
+from ..runs.trained_model import TrainedModel
 
 MAX_TEXT = 160  # characters of a text that comes from a repository
 
 
-def atlas_document(sources: Sequence[Source]) -> dict[str, Any]:
+def atlas_document(sources: Sequence[TrainedModel]) -> dict[str, Any]:
     """The models of an atlas.
 
     Returns:
@@ -27,13 +27,13 @@ def atlas_document(sources: Sequence[Source]) -> dict[str, Any]:
     return {"title": atlas_title(sources), "scores": [_text(name) for name in scores], "models": models}
 
 
-def atlas_title(sources: Sequence[Source]) -> str:
+def atlas_title(sources: Sequence[TrainedModel]) -> str:
     """The title of the page, and of its Space."""
     names = unique_names(sources)
     return f"Learned actions of {names[0]}" if len(names) == 1 else f"Atlas of learned actions: {len(names)} models"
 
 
-def unique_names(sources: Sequence[Source]) -> list[str]:
+def unique_names(sources: Sequence[TrainedModel]) -> list[str]:
     """The names of the models. Of the same name, the later ones are numbered."""
     names: list[str] = []
     for source in sources:
@@ -53,7 +53,7 @@ def count_text(count: int, one: str, many: str | None = None) -> str:
 # Models and actions
 
 
-def _model(source: Source, name: str, scores: Sequence[str]) -> dict[str, Any]:
+def _model(source: TrainedModel, name: str, scores: Sequence[str]) -> dict[str, Any]:
     actions = source.actions
     layers, groups, channels = (list(numbers) for numbers in actions.numbers)
     matrices, which = _distinct(actions.matrices.flatten(0, 2))
@@ -105,7 +105,7 @@ def _operation(near: dict[str, Any]) -> str:
     return _text(("negated " if (near["correlation"] or 0) < 0 else "") + text)
 
 
-def model_facts(source: Source) -> list[list[str]]:
+def model_facts(source: TrainedModel) -> list[list[str]]:
     """What is known of a model, as names and texts: its shape from its actions, its quality from its results."""
     actions, results = source.actions, source.results
     layers, groups = actions.matrices.shape[:2]
@@ -131,7 +131,7 @@ def model_facts(source: Source) -> list[list[str]]:
     return [[name, _text(text)] for name, text in facts.items() if isinstance(text, str) and text]
 
 
-def _dataset(source: Source) -> str | None:
+def _dataset(source: TrainedModel) -> str | None:
     return None if source.dataset is None else _text(source.dataset)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ..plotting import save_figure
-from ..runs.sources import RESULTS_NAME
+from ..runs.trained_model import RESULTS_NAME
 from .cards import BASELINE_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
 from .check import check, check_model_folder
 from .examples import draw_examples, find_examples, save_examples

@@ -15,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..actions import TENSORS_NAME, load_actions
-from ..runs.sources import WEIGHTS_NAME, is_repo_id
+from ..runs.dataset_name import is_repo_id
+from ..runs.trained_model import WEIGHTS_NAME
 from ..texts import one_line_without_tokens
 from .cards import CARD_NAME
 from .folder import MODULES, contents, foreign_files, missing_files, own_modules

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..actions import Actions, strongest
-from ..runs.sources import Source
+from ..runs.trained_model import TrainedModel
 
 TABLE_NAME = "actions.csv"
 
 
-def extract(source: Source, folder: str | os.PathLike) -> list[Path]:
+def extract(source: TrainedModel, folder: str | os.PathLike) -> list[Path]:
     """Write a model's actions, their diagnostics as JSON and as a table, and their figures.
 
     Args:
@@ -51,7 +51,7 @@ def write_table(actions: Actions, path: str | os.PathLike) -> Path:
     return Path(path)
 
 
-def most_structured(sources: Iterable[Source], count: int) -> list[dict[str, Any]]:
+def most_structured(sources: Iterable[TrainedModel], count: int) -> list[dict[str, Any]]:
     """The distinct actions that are furthest above chance. Those with a label come first.
 
     Args:

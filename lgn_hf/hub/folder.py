@@ -21,7 +21,8 @@ from transformers.dynamic_module_utils import get_relative_imports
 
 from ..actions import RECORDS_NAME, TENSORS_NAME
 from ..model.image_processing_lgn import WHITENING_NAME
-from ..runs.sources import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME, is_repo_id
+from ..runs.dataset_name import is_repo_id
+from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from .cards import BASELINE_NAME, CARD_NAME, FIGURES_NAME, RECIPE_NAME
 from .examples import EXAMPLES_NAME
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..runs.sources import data_name, is_repo_id, kind_and_place
+from ..runs.dataset_name import data_name, is_repo_id, kind_and_place
 
 
 def public_recipe(recipe: dict[str, Any], name: str, dataset: str | None) -> dict[str, Any]:

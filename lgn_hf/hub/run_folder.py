@@ -15,13 +15,20 @@ import yaml
 
 from ..model.configuration_lgn import LGNConfig
 from ..model.image_processing_lgn import LGNImageProcessor
-from ..runs.sources import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from ..runs.task import TASKS
+from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from ..texts import one_line_without_tokens
 from .cards import BASELINE_NAME, RECIPE_NAME
 from .folder import PROCESSOR_NAME, RUN_FILES
 
-SAME_IN_RECIPE = ("num_groups", "group_order", "num_layers", "filter_size", "action", "tied")  # as in the configuration
+SAME_IN_RECIPE = (
+    "num_groups",
+    "group_order",
+    "num_layers",
+    "filter_size",
+    "action",
+    "tied",
+)  # as in the configuration
 
 
 @dataclass(frozen=True)

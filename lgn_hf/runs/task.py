@@ -49,6 +49,8 @@ TASKS = {
     task.name: task
     for task in (
         Task("classification", LGNForImageClassification, "image-classification", (ACCURACY,), ACCURACY, True),
-        Task("reconstruction", LGNForImageReconstruction, "image-feature-extraction", (MSE, RELATIVE_ERROR), MSE, False),
+        Task(
+            "reconstruction", LGNForImageReconstruction, "image-feature-extraction", (MSE, RELATIVE_ERROR), MSE, False
+        ),
     )
 }

@@ -26,17 +26,17 @@ from lgn_hf.hub.action_dataset import (
 from lgn_hf.hub.upload import PublishError
 from lgn_hf.model.filters import rotation_matrix
 from lgn_hf.plotting import matrix_thumbnail, orbit_thumbnail
-from lgn_hf.runs.sources import Source
+from lgn_hf.runs.trained_model import TrainedModel
 from tests.support.networks import make_model
 
 
-def source(name: str, network: str = "learned", actions: Actions | None = None, **recipe) -> Source:
+def source(name: str, network: str = "learned", actions: Actions | None = None, **recipe) -> TrainedModel:
     actions = actions or make_model(network).actions()
-    return Source(name, actions, {"recipe": recipe} if recipe else {}, Path(name))
+    return TrainedModel(name, actions, {"recipe": recipe} if recipe else {}, Path(name))
 
 
 @pytest.fixture(scope="module")
-def sources() -> list[Source]:
+def sources() -> list[TrainedModel]:
     """d = 9 with a quarter turn, d = 16 that rotates, d = 9 with three channels to an action; no results, no basis."""
     planted = make_model("learned").actions()
     planted.matrices[1, 0, 0] = rotation_matrix(3, 90)
@@ -139,7 +139,7 @@ class TestScores:
         check_same([other], load_actions_dataset(build_actions_dataset([other], tmp_path)))
 
 
-def check_same(sources: list[Source], found: dict[str, Actions]) -> None:
+def check_same(sources: list[TrainedModel], found: dict[str, Actions]) -> None:
     assert list(found) == [source.name for source in sources]
     for source_, actions in zip(sources, found.values(), strict=True):
         assert torch.equal(actions.matrices, source_.actions.matrices)
@@ -239,7 +239,7 @@ load_dataset("parquet", data_files=sys.argv[1], split="train").push_to_hub(sys.a
 """
 
 
-def check_read(hub, repo_id: str, sources: list[Source]) -> None:
+def check_read(hub, repo_id: str, sources: list[TrainedModel]) -> None:
     found = hub.run(["-c", READ, repo_id])
     assert found.returncode == 0, found.stderr
     assert [json.loads(line) for line in found.stdout.splitlines()] == [

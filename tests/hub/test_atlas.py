@@ -19,7 +19,7 @@ from lgn_hf.hub import atlas
 from lgn_hf.hub.atlas import build_atlas
 from lgn_hf.hub.atlas_document import atlas_document, atlas_title, model_facts
 from lgn_hf.model.filters import rotation_matrix
-from lgn_hf.runs.sources import Source
+from lgn_hf.runs.trained_model import TrainedModel
 
 
 def source(
@@ -34,7 +34,7 @@ def source(
     shared: bool = False,
     rotation: float | None = None,
     **results,
-) -> Source:
+) -> TrainedModel:
     """A model with actions drawn at random, or with fixed rotations."""
     generator = torch.Generator().manual_seed(len(name))
     matrices = torch.randn(layers, groups, 1 if shared else channels, size**2, size**2, generator=generator) / size
@@ -46,10 +46,10 @@ def source(
     actions = Actions(matrices, order, basis=filters, name=name, config=config)
     if dataset:
         results["recipe"] = {"dataset": dataset, "task": "classification"}
-    return Source(name, actions, results, Path(name))
+    return TrainedModel(name, actions, results, Path(name))
 
 
-def planted() -> Source:
+def planted() -> TrainedModel:
     """Two actions that have a name, a quarter turn and a half turn, among six that have none."""
     found = source("planted", layers=2, groups=3, size=4, dataset="me/squares", test_accuracy=0.9876)
     known = {str(op.parameters): op.matrix for op in known_operations(4) if op.name == "rotation"}
@@ -157,7 +157,7 @@ def test_matrices_that_are_the_same_are_stored_once(folder):
     assert sizes["planted"] == pytest.approx(6 * sizes["turning"], rel=0.01)
 
 
-def other_scores() -> Source:
+def other_scores() -> TrainedModel:
     """A model whose files lack a score, and have one that this version does not know."""
     found = source("other", groups=2)
     for record in found.actions.diagnose():
@@ -829,7 +829,7 @@ HOSTILE = [
 ]
 
 
-def hostile_source(text: str) -> Source:
+def hostile_source(text: str) -> TrainedModel:
     """A repository that says `text` wherever it can say something."""
     found = source(
         text, size=2, order=2, test_accuracy=text, parameters=float("nan"), epochs=[text], data={"note": text}

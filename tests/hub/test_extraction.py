@@ -9,16 +9,16 @@ import pytest
 from lgn_hf import Actions
 from lgn_hf.hub.extraction import extract, most_structured
 from lgn_hf.model.filters import rotation_matrix
-from lgn_hf.runs.sources import Source
+from lgn_hf.runs.trained_model import TrainedModel
 from tests.support.networks import make_model
 
 
-def source(name: str, network: str = "learned", actions: Actions | None = None) -> Source:
-    return Source(name, actions or make_model(network).actions(), {}, Path(name))
+def source(name: str, network: str = "learned", actions: Actions | None = None) -> TrainedModel:
+    return TrainedModel(name, actions or make_model(network).actions(), {}, Path(name))
 
 
 @pytest.fixture(scope="module")
-def planted() -> Source:
+def planted() -> TrainedModel:
     """Learned actions, and among them a quarter turn."""
     actions = make_model("learned").actions()
     actions.matrices[1, 0, 0] = rotation_matrix(3, 90)

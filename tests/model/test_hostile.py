@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from lgn_hf import LGNImageProcessor, load_actions
 from lgn_hf.hub.action_dataset import build_actions_dataset
-from lgn_hf.runs.sources import open_source
+from lgn_hf.runs.trained_model import open_trained_model
 from tests.conftest import ROOT
 from tests.support.networks import make_used_model
 
@@ -36,7 +36,7 @@ import torch
 from transformers.utils import logging
 from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor, load_actions
 from lgn_hf.prediction import predict
-from lgn_hf.runs.sources import open_source
+from lgn_hf.runs.trained_model import open_trained_model
 
 def size():
     return int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -45,7 +45,7 @@ def judge(folder):
     found = {}
     readers = {
         "config": LGNConfig.from_pretrained, "model": LGNForImageClassification.from_pretrained,
-        "processor": LGNImageProcessor.from_pretrained, "actions": load_actions, "source": open_source,
+        "processor": LGNImageProcessor.from_pretrained, "actions": load_actions, "source": open_trained_model,
         "predict": lambda folder: predict(folder, [folder + "/image.png"]),
     }
     for name, read in readers.items():
@@ -358,6 +358,6 @@ def test_script_tags_are_text(folder, tmp_path):
     change_records(folder, edit)
     (folder / "all_results.json").write_text(json.dumps({"recipe": {"task": SCRIPT, "dataset": SCRIPT}}))
     assert load_actions(folder).diagnose()[0]["label"] == SCRIPT
-    source = open_source(folder)
+    source = open_trained_model(folder)
     built = build_actions_dataset([source], tmp_path / "data set")
     assert "<script" not in (built / "README.md").read_text()

@@ -19,7 +19,7 @@ from huggingface_hub.utils import get_session, validate_repo_id
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
-from lgn_hf.runs.sources import kind_and_place
+from lgn_hf.runs.dataset_name import kind_and_place
 from lgn_training.transforms import rotate, rotation_angles, seeded_generator
 
 logger = logging.getLogger("lgn_hf.training")

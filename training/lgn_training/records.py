@@ -20,7 +20,7 @@ from filelock import FileLock
 from lgn_hf import LGNConfig
 from lgn_hf.files import write_whole
 from lgn_hf.hub.cards import PRECISIONS
-from lgn_hf.runs.sources import data_name
+from lgn_hf.runs.dataset_name import data_name
 from lgn_training.output import RESULTS_FILE
 
 RECORDS = "results.csv"

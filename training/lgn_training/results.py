@@ -1,4 +1,4 @@
-"""What a run says about itself: its metrics, recipe, data, machine and versions, and the closing table."""
+"""The results of a run: its metrics, recipe, data, machine and versions, and the closing table."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from lgn_hf.runs.results import DataRecord, MachineRecord, RecipeRecord, RunResults
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe
 from lgn_training.checkpoint import Progress
@@ -24,24 +25,23 @@ PACKAGES = ("torch", "transformers", "huggingface-hub", "safetensors", "datasets
 
 
 def machine(accelerator: Accelerator) -> dict:
-    """Processor, accelerator, processes and threads that a run has."""
-    facts = {
-        "processor": _processor_name(),
-        "cores": os.cpu_count(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "device": accelerator.device.type,
-        "processes": accelerator.num_processes,
-        "threads_per_process": torch.get_num_threads(),
-        "mixed_precision": accelerator.mixed_precision,
-    }
-    if accelerator.device.type == "cuda":
-        facts["accelerator"] = torch.cuda.get_device_name(accelerator.device)
-    return facts
+    """The machine of a run, as `MachineRecord` writes it."""
+    is_cuda = accelerator.device.type == "cuda"
+    return MachineRecord(
+        processor=_processor_name(),
+        cores=os.cpu_count() or 1,
+        platform=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        device=accelerator.device.type,
+        processes=accelerator.num_processes,
+        threads_per_process=torch.get_num_threads(),
+        mixed_precision=accelerator.mixed_precision,
+        accelerator=torch.cuda.get_device_name(accelerator.device) if is_cuda else None,
+    ).to_json()
 
 
 def _processor_name() -> str:
-    """The processor's name, or its architecture where the system has no better one to tell."""
+    """The name of the processor, or its architecture if the system does not tell the name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -56,7 +56,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of this program, with a + where files were changed since; None outside of a repository."""
+    """The commit of this program, with a + if files were changed since; None outside of a repository."""
     describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
         return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
@@ -78,46 +78,49 @@ def collect_results(
     test: dict[str, float],
     also_tested_on: dict[str, dict],
 ) -> dict:
-    """Everything that `all_results.json` holds.
+    """What `all_results.json` holds, see `RunResults`.
 
     Args:
         chosen: the step whose weights were tested.
         test: metrics on the data set's own test images.
-        also_tested_on: of further data sets, metrics on their test images, how many they are and their fingerprint.
+        also_tested_on: for each further data set, metrics on its test images, how many they are and their fingerprint.
     """
     epoch = next((record for record in progress.history if record["step"] == chosen), {})
-    return {
-        **{f"test_{name}": value for name, value in test.items()},
-        "also_tested_on": also_tested_on,
-        **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
-        "selected_by": f"validation_{TASKS[recipe.run.task].selection.name}" if progress.best_step else "last step",
-        "best_epoch": epoch.get("epoch"),
-        "epochs": progress.history[-1]["epoch"],  # a fraction where the run ended within one
-        "steps": progress.step,
-        "global_batch_size": progress.global_batch_size,
-        "parameters": sum(p.numel() for name, p in network.named_parameters() if "auxiliary" not in name),
-        "train_seconds": progress.train_seconds,
-        "images_per_second": progress.images_seen / max(progress.train_seconds, 1e-9),
-        "seed": recipe.run.seed,
-        "recipe_name": recipe.name,
-        "recipe": recipe.fields(),
-        "data": {
-            "source": data.source,
-            "fingerprint": data.fingerprint,
-            "train": len(data.train),
-            "validation": len(data.validation),
-            "test": len(data.test),
+    fields = recipe.fields()
+    return RunResults(
+        metrics={
+            **{f"test_{name}": value for name, value in test.items()},
+            **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
         },
-        "machine": machine(accelerator),
-        "versions": versions(),
-        "commit": commit(),
-        "date": today(),
-        "history": progress.history,
-    }
+        also_tested_on=also_tested_on,
+        selected_by=f"validation_{TASKS[recipe.run.task].selection.name}" if progress.best_step else "last step",
+        best_epoch=epoch.get("epoch"),
+        epochs=progress.history[-1]["epoch"],  # a fraction if the run ended within one
+        steps=progress.step,
+        global_batch_size=progress.global_batch_size,
+        parameters=sum(p.numel() for name, p in network.named_parameters() if "auxiliary" not in name),
+        train_seconds=progress.train_seconds,
+        images_per_second=progress.images_seen / max(progress.train_seconds, 1e-9),
+        seed=recipe.run.seed,
+        recipe_name=recipe.name,
+        recipe=RecipeRecord.from_json(fields, "recipe"),
+        data=DataRecord(
+            source=data.source,
+            fingerprint=data.fingerprint,
+            train=len(data.train),
+            validation=len(data.validation),
+            test=len(data.test),
+        ),
+        machine=MachineRecord.from_json(machine(accelerator), "machine"),
+        versions=versions(),
+        commit=commit(),
+        date=today(),
+        history=progress.history,
+    ).to_json()
 
 
 def print_table(results: dict, output_dir: Path) -> None:
-    """The closing table: what the run reached, on what, in what time."""
+    """Print what the run reached, on which data and in what time."""
     table = Table(title=f"{results['recipe_name'] or 'LGN'} on {results['data']['source']}", show_header=False)
     rows = {
         name.replace("_", " "): results[name]

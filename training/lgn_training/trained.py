@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lgn_hf.actions import MAX_ORDER, MIN_Z, Actions, compare, permutation_test, scores
-from lgn_hf.plotting import STRUCTURES, action_figures, action_summary, dft_plot, median_of
-from lgn_hf.runs.sources import Source, open_source
+from lgn_hf.plotting import STRUCTURES, dft_plot, median_of, portraits, summary
+from lgn_hf.runs.trained_model import TrainedModel, open_trained_model
 from lgn_training.charts import Panel, draw, range_chart
 from lgn_training.data import fingerprint, load_test_images
 from lgn_training.evaluate_model import load_trained
@@ -30,22 +30,22 @@ NEVER, ALWAYS = 0.01, 0.99  # share of positions where a filter is on
 Row = dict[str, Any]
 
 
-def sources(args: argparse.Namespace) -> dict[str, Source]:
+def sources(args: argparse.Namespace) -> dict[str, TrainedModel]:
     """Every --source, by folder name (as it was given where names repeat)."""
-    opened = [open_source(source) for source in args.source]
+    opened = [open_trained_model(source) for source in args.source]
     names = [source.name for source in opened]
     names = [name if names.count(name) == 1 else given for name, given in zip(names, args.source, strict=True)]
     return dict(zip(names, opened, strict=True))
 
 
-def facts_of_sources(found: dict[str, Source]) -> Row:
+def facts_of_sources(found: dict[str, TrainedModel]) -> Row:
     digests = {
         name: hashlib.sha256(flat(source).contiguous().numpy().data).hexdigest() for name, source in found.items()
     }
     return {"source": list(digests), "fingerprint": digests}
 
 
-def flat(source: Source) -> Tensor:
+def flat(source: TrainedModel) -> Tensor:
     """(L*K*C, d, d), in the order of `Actions.diagnose`."""
     return source.actions.matrices.flatten(0, 2)
 
@@ -58,7 +58,7 @@ def structures(args: argparse.Namespace) -> Row:
     drawn = []
     for name, source in found.items():
         prefix = name.replace("/", "-").strip("-")
-        drawn += [draw(args, f"{prefix}-{kind}", figure) for kind, figure in action_figures(source.actions).items()]
+        drawn += [draw(args, f"{prefix}-{kind}", figure) for kind, figure in portraits(source.actions).items()]
     actions = {name: beyond_chance(source.actions) for name, source in found.items()}
     # Of one channel, so that networks of grey and of colour images have as many: more would be nearer to any others.
     sets = {name: source.actions[:, :, :1] for name, source in found.items()}
@@ -66,7 +66,7 @@ def structures(args: argparse.Namespace) -> Row:
     groups = [source.data_and_task for source in found.values()]
     repeated = 1 < len(set(groups)) < len(groups)
     return {
-        "rows": [{"model": name, **action_summary(source.actions)} for name, source in found.items()],
+        "rows": [{"model": name, **summary(source.actions)} for name, source in found.items()],
         "by task": {
             task: totals(
                 [row for name, source in found.items() if source.recipe.get("task") == task for row in actions[name]]

@@ -23,7 +23,7 @@ from torch import Tensor
 from lgn_hf.hub.cards import BASELINE_NAME
 from lgn_hf.hub.examples import MOST_EXAMPLES, find_examples
 from lgn_hf.hub.publication import build, is_built
-from lgn_hf.runs.sources import data_name
+from lgn_hf.runs.dataset_name import data_name
 from lgn_training.arguments import as_options
 from lgn_training.data import load_test_images
 from lgn_training.output import RESULTS_FILE

@@ -1,19 +1,12 @@
-"""What the results of a model say, whoever reads them and wherever."""
+"""A data set has one name, from wherever it is read."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
-from lgn_hf import Actions
-from lgn_hf.runs.sources import Source, data_name
-
-
-def source(results: dict[str, Any]) -> Source:
-    return Source("model", Actions(torch.eye(4)[None, None, None], 2), results, Path("model"))
+from lgn_hf.runs.dataset_name import data_name
 
 
 @pytest.mark.parametrize(
@@ -51,13 +44,15 @@ def test_a_name_is_its_own_name():
         assert data_name(str(data_name(recorded))) == data_name(recorded)
 
 
-def test_a_model_says_what_it_was_trained_on_and_for():
-    found = source({"recipe": {"dataset": "rotated:../data/mnist", "task": "classification"}})
-    assert str(found.dataset) == "rotated:mnist"
-    assert found.data_and_task == "classification of rotated:mnist"
-
-
-@pytest.mark.parametrize("results", [{}, {"recipe": 3}, {"recipe": {"task": "classification", "dataset": ["mnist"]}}])
-def test_a_model_whose_results_do_not_say_it_goes_by_its_own_name(results):
-    assert source(results).dataset is None
-    assert source(results).data_and_task == "model"
+@pytest.mark.parametrize(
+    ("recorded", "written"),
+    [
+        ("ylecun/mnist", "MNIST"),
+        ("rot-mnist:data/mnist", "rot-MNIST"),
+        ("rotated:uoft-cs/cifar10", "rotated CIFAR-10"),
+        ("digits", "scikit-learn's digits"),
+        ("somebody/shapes", "shapes"),
+    ],
+)
+def test_a_card_writes_the_names_of_well_known_data_as_people_do(recorded, written):
+    assert data_name(recorded).display_name == written

@@ -1,53 +1,31 @@
-"""One trained model to look at, from a folder or the Hub: its actions with their basis filters, and its results."""
+"""A trained model to look at, from a folder or the Hub: its actions with their basis filters, and its results."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
 from ..actions import RECORDS_NAME, TENSORS_NAME, Actions, download, load_actions
+from .dataset_name import DataName, data_name
 
 CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME = "config.json", "model.safetensors", "all_results.json"
-DATASET_KINDS = {"rot-mnist": "rot-", "rotated": "rotated "}  # what may precede the name of a data set, and its words
-NO_USERS = ("data", "datasets")  # `data/mnist` is written like USER/NAME, and is a folder
 
 
 @dataclass(frozen=True)
-class DataName:
-    """What a data set is called wherever it is spoken of: nothing of where it lay on the machine that was trained on.
+class TrainedModel:
+    """A trained model, as its files describe it.
 
-    kind: `rot-mnist:`, `rotated:` or nothing. name: its id on the Hub, `digits`, or the last part of a local folder's path.
+    Attributes:
+        name: of the repository or the folder.
+        actions: its actions, with their basis filters if the weights are there.
+        results: the object in `all_results.json` as it is, {} if there is no such file; `RunResults.from_json` reads it.
+        folder: where its files are.
     """
-
-    kind: str
-    name: str
-
-    def __str__(self) -> str:
-        return self.kind + self.name
-
-    @property
-    def id(self) -> str | None:
-        """On the Hub; None for data from elsewhere."""
-        return self.name if "/" in self.name else None
-
-    @property
-    def last(self) -> str:
-        """The name without the user."""
-        return self.name.rpartition("/")[2]
-
-
-@dataclass(frozen=True)
-class Source:
-    """name: of the repository, or of the folder. actions: with basis filters where the weights are there.
-    results: what `training/run.py` wrote about the run, {} where it wrote nothing. folder: where the files are."""
 
     name: str
     actions: Actions
@@ -56,64 +34,33 @@ class Source:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """The fields of the run, {} where the results have none."""
+        """The fields of its recipe, {} if the results have none."""
         recipe = self.results.get("recipe")
         return recipe if isinstance(recipe, dict) else {}
 
     @property
     def dataset(self) -> DataName | None:
-        """What the model was trained on, as its results say."""
+        """The data that it was trained on, None if the results do not say."""
         recorded = self.recipe.get("dataset")
         return data_name(recorded) if isinstance(recorded, str) and recorded else None
 
     @property
     def data_and_task(self) -> str:
-        """What the model was trained on and for, as its results say; else its own name."""
+        """Its task and data, such as `classification of ylecun/mnist`; its own name if the results do not say."""
         if self.dataset is None or "task" not in self.recipe:
             return self.name
         return f"{self.recipe['task']} of {self.dataset}"
 
 
-def data_name(recorded: str) -> DataName:
-    """The name of a data set that a run recorded as it was given. The text alone decides, so that it is the same from wherever
-    it is read: USER/NAME is an id on the Hub unless USER is one of `NO_USERS`, all else is a path.
-
-    Example:
-        >>> [str(data_name(given)) for given in ("rotated:ylecun/mnist", "../shared/mnist", "data/mnist")]
-        ['rotated:ylecun/mnist', 'mnist', 'mnist']
-    """
-    kind, place = kind_and_place(recorded)
-    user, slash, _ = place.partition("/")
-    if slash and user not in NO_USERS and place.isascii() and is_repo_id(place):
-        return DataName(kind, place)
-    parts = [part for part in re.split(r"[/\\]", place) if part not in ("", ".", "..", "~")]
-    return DataName(kind, parts[-1] if parts else "data")
-
-
-def is_repo_id(name: str) -> bool:
-    """Whether a repository of the Hub can be called that: USER/NAME, or NAME."""
-    try:
-        validate_repo_id(name)
-    except HFValidationError:
-        return False
-    return True
-
-
-def kind_and_place(dataset: str) -> tuple[str, str]:
-    """`rot-mnist:`, `rotated:` or nothing, and the data set that it precedes."""
-    kind = next((f"{kind}:" for kind in DATASET_KINDS if dataset.startswith(f"{kind}:")), "")
-    return kind, dataset.removeprefix(kind)
-
-
-def open_source(repo_or_folder: str | os.PathLike, revision: str | None = None) -> Source:
-    """Find a model's actions: a published model's from their own files, without transformers, else the model's own.
+def open_trained_model(repo_or_folder: str | os.PathLike, revision: str | None = None) -> TrainedModel:
+    """Open a model to look at its actions. A published model is read from its action files, without transformers.
 
     Args:
-        repo_or_folder: a folder of a trained or published model or of saved actions, else the name of a repository.
+        repo_or_folder: a folder of a trained model, a published model or saved actions, or the name of a repository.
         revision: branch, tag or commit of the repository.
 
     Raises:
-        FileNotFoundError: there is neither a model nor actions.
+        FileNotFoundError: the folder or repository holds neither a model nor actions.
         OSError: the repository cannot be read.
         ValueError: a file is damaged, or the files do not belong together.
     """
@@ -137,11 +84,11 @@ def open_source(repo_or_folder: str | os.PathLike, revision: str | None = None) 
         actions.name = name
     else:
         raise FileNotFoundError(f"{repo_or_folder} holds neither a model ({CONFIG_NAME}) nor actions ({TENSORS_NAME})")
-    return Source(name, actions, _results(folder / RESULTS_NAME), folder)
+    return TrainedModel(name, actions, _results(folder / RESULTS_NAME), folder)
 
 
 def _with_basis(actions: Actions, weights: Path) -> Actions:
-    """The actions with the basis filters of the model they belong to, if its weights are there."""
+    """Add the basis filters of the model that the actions belong to, if its weights are there."""
     if not weights.is_file():
         return actions
     try:

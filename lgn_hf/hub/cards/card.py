@@ -1,0 +1,138 @@
+"""The card of a model, from the files of its folder: they are the only source of what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard
+from huggingface_hub.utils import validate_repo_id
+
+from ...actions import MIN_Z, RECORDS_NAME, TENSORS_NAME, Actions
+from ...files import write_whole
+from ...model.configuration_lgn import LGNConfig
+from ...runs.launch import launch_command
+from ...runs.results import RunResults
+from ...runs.trained_model import CONFIG_NAME, RESULTS_NAME, open_trained_model
+from . import limitations, sentences, tables
+from .comparison import compare, not_compared
+from .escaping import Code, escaped, one_line
+from .facts import ActionFacts, CardFacts
+from .figures import ACTIONS, EXAMPLES, FILTERS, shown_figures
+from .metadata import card_metadata
+from .tasks import TASK_TEXTS
+from .words import square
+
+CARD_NAME, RECIPE_NAME, BASELINE_NAME = "README.md", "recipe.yaml", "baseline_results.json"
+TEMPLATE = Path(__file__).parent.parent / "templates" / "card.md.jinja"
+
+
+def write_card(folder: str | os.PathLike, repo_id: str | None = None) -> Path:
+    """Write `README.md`, see `render_card`. Returns its path."""
+    path = Path(folder, CARD_NAME)
+    write_whole(path, render_card(folder, repo_id))
+    return path
+
+
+def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
+    """Make the card of a published folder from its configuration, actions, results, recipe and figures.
+
+    If the folder has `baseline_results.json`, the card compares the model with that network without groups.
+
+    Args:
+        folder: complete except for the card.
+        repo_id: the repository that the programs on the card load. By default they have the name of the model.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is damaged or does not belong to the others, or `repo_id` cannot be the name of a repository.
+    """
+    folder = Path(folder)
+    for name in (CONFIG_NAME, TENSORS_NAME, RECORDS_NAME, RESULTS_NAME, RECIPE_NAME):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} has no {name}: a model card needs it")
+    if repo_id is not None:
+        validate_repo_id(repo_id)
+    model = open_trained_model(folder)
+    config, results = LGNConfig.from_pretrained(folder), RunResults.from_json(model.results, RESULTS_NAME)
+    _check_actions(folder, model.actions, config)
+    has_groups = config.group_order > 1
+    facts = CardFacts(config, results, ActionFacts.of(model.actions) if has_groups else None)
+    name = (repo_id or results.recipe_name or model.name).split("/")[-1]
+    contents = _contents(folder, facts, name, repo_id or one_line(name))
+    card = ModelCard.from_template(card_metadata(name, facts), template_path=str(TEMPLATE), **escaped(contents))
+    return re.sub(r"\n{3,}", "\n\n", str(card)).rstrip() + "\n"
+
+
+def _contents(folder: Path, facts: CardFacts, name: str, repository: str) -> dict[str, Any]:
+    """What fills the template."""
+    results, actions = facts.results, facts.actions
+    address = json.dumps(repository, ensure_ascii=False)
+    with_package, without_package = TASK_TEXTS[results.task.name].programs(address)
+    comparison = _comparison(folder, results)
+    contents = {
+        "name": name,
+        "introduction": sentences.introduction(facts),
+        "result": sentences.result(facts),
+        "examples": shown_figures(folder, facts, EXAMPLES),
+        "architecture": tables.architecture(facts),
+        "with_package": with_package,
+        "without_package": without_package,
+        "address": Code(address),
+        "has_actions": actions is not None,
+        "filters": shown_figures(folder, facts, FILTERS),
+        "training": sentences.training(facts),
+        "circumstances": tables.circumstances(facts),
+        "command": Code(_command(name, facts)),
+        "task_words": TASK_TEXTS[results.task.name].words,
+        "comparison": comparison.rows if comparison else [],
+        "limitations": limitations.limitations(facts),
+    }
+    if comparison:
+        contents["limitations"].insert(0, comparison.sentence)
+    if actions is None:
+        return contents
+    if not comparison:
+        contents["limitations"].insert(0, not_compared())
+    is_one = actions.count == 1 or facts.is_fixed
+    return contents | {
+        "dim": square(facts.config.filter_dim),
+        "actions_heading": "The actions" if facts.is_fixed else "What it learned",
+        "finding": sentences.finding(facts),
+        "action_figures": shown_figures(folder, facts, ACTIONS),
+        "rows_heading": "What the diagnostics say about the action" if is_one else "The most structured actions",
+        "action_rows": tables.action_rows(actions),
+        "score_rows": [] if is_one else tables.score_rows(actions),
+        "count": actions.count,
+        "min_z": f"{MIN_Z:g}",
+    }
+
+
+def _comparison(folder: Path, results: RunResults):
+    path = folder / BASELINE_NAME
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not readable ({error}): write it again") from None
+    return compare(results, RunResults.from_json(values, BASELINE_NAME), BASELINE_NAME)
+
+
+def _check_actions(folder: Path, actions: Actions, config: LGNConfig) -> None:
+    """The actions are those of a network with this configuration."""
+    shape = (config.num_layers, config.num_groups, config.num_action_channels, config.filter_dim)
+    if (*actions.matrices.shape[:-1], actions.order) != (*shape, config.group_order):
+        raise ValueError(f"{folder}: {TENSORS_NAME} does not belong to {CONFIG_NAME}: {actions!r}")
+
+
+def _command(name: str, facts: CardFacts) -> str:
+    """The command that trains the model again, with the recipe beside it."""
+    machine, data = facts.results.machine, facts.dataset
+    options = {"output_dir": f"runs/{one_line(name)}"}
+    if not data.id and data.name != "digits":
+        options["dataset"] = f"{data.kind}path/to/{one_line(data.name)}"
+    return launch_command(RECIPE_NAME, options, machine.device, machine.processes)

@@ -1,0 +1,108 @@
+"""What a card says about each task of `lgn_hf.runs.task`: one record per task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...plotting import number_text
+from ...runs.results import RunResults
+from .escaping import Code, Markdown, markdown
+from .words import percent
+
+
+@dataclass(frozen=True)
+class TaskText:
+    """What a card says about a task.
+
+    Attributes:
+        verb: what the network does with images.
+        metric: the test metric that the card shows and compares, a share.
+        words: what the comparison calls it.
+        has_standard_error: whether it is a share of the test images.
+        loss: the metric whose values on validation and test images should be alike.
+        loss_words: its name.
+        result: a sentence without its end, with the metrics on the test images.
+        use: a program that applies the model; `{address}` is the repository.
+        use_without_package: the same with `trust_remote_code`.
+    """
+
+    verb: str
+    metric: str
+    words: str
+    has_standard_error: bool
+    loss: str
+    loss_words: str
+    result: Callable[[RunResults], Markdown]
+    use: str
+    use_without_package: str
+
+    def programs(self, address: str) -> tuple[Code, Code]:
+        """Both programs for the repository `address`, a Python string."""
+        return Code(self.use.replace("{address}", address)), Code(
+            self.use_without_package.replace("{address}", address)
+        )
+
+
+def _classified(results: RunResults) -> Markdown:
+    share, count = percent(results.test("accuracy")), results.data.test
+    return markdown("**It classifies {} of {:,} test images correctly**", share, count)
+
+
+def _reconstructed(results: RunResults) -> Markdown:
+    whitened = "" if results.recipe.whitening == "none" else "whitened "
+    return markdown(
+        "**It misses {} of the energy of {:,} {}test images** (mean squared error {})",
+        percent(results.test("relative_error")),
+        results.data.test,
+        Markdown(whitened),
+        number_text(results.test("mse")),
+    )
+
+
+TASK_TEXTS = {
+    "classification": TaskText(
+        verb="classifies",
+        metric="accuracy",
+        words="test accuracy",
+        has_standard_error=True,
+        loss="loss",
+        loss_words="loss",
+        result=_classified,
+        use="""\
+import lgn_hf  # registers the network with the Auto classes of transformers
+from transformers import pipeline
+
+classify = pipeline("image-classification", model={address})
+print(classify("image.png"))""",
+        use_without_package="""\
+from transformers import pipeline
+
+classify = pipeline("image-classification", model={address}, trust_remote_code=True)
+print(classify("image.png"))""",
+    ),
+    "reconstruction": TaskText(
+        verb="reconstructs",
+        metric="relative_error",
+        words="energy missed",
+        has_standard_error=False,
+        loss="mse",
+        loss_words="mean squared error",
+        result=_reconstructed,
+        use="""\
+import lgn_hf  # registers the network with the Auto classes of transformers
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForImageToImage
+
+processor, model = (auto.from_pretrained({address}) for auto in (AutoImageProcessor, AutoModelForImageToImage))
+pixel_values = processor(Image.open("image.png"), return_tensors="pt")["pixel_values"]
+print(model(pixel_values).reconstruction.shape)  # a reconstruction of pixel_values, which are whitened""",
+        use_without_package="""\
+from PIL import Image
+from transformers import AutoImageProcessor, AutoModelForImageToImage
+
+load = dict(pretrained_model_name_or_path={address}, trust_remote_code=True)
+processor, model = AutoImageProcessor.from_pretrained(**load), AutoModelForImageToImage.from_pretrained(**load)
+print(model(**processor(Image.open("image.png"), return_tensors="pt")).reconstruction.shape)""",
+    ),
+}
