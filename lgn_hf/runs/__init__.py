@@ -1,0 +1,1 @@
+"""What a training run is and what it leaves: names of data sets, results, the folder of a model."""
