@@ -232,7 +232,7 @@ def test_processes_without_a_common_folder_do_not_train(tmp_path):
     program.write_text(f"""
 import os, sys
 sys.path.insert(0, {str(ROOT / "training")!r})
-from lgn_training import processes, run
+from lgn_training.engine import processes, run
 processes.LATE = 0.5
 folder = os.path.join({str(tmp_path)!r}, os.environ["RANK"])
 os.makedirs(folder)
@@ -255,8 +255,8 @@ sys.path.insert(0, {str(ROOT / "training")!r})
 import torch
 from accelerate import Accelerator
 from lgn_training.data import ImageSet
-from lgn_training.evaluation import evaluate_split
-from lgn_training.loop import average_batch_norm
+from lgn_training.engine.evaluation import evaluate_split
+from lgn_training.engine.loop import average_batch_norm
 from lgn_hf import LGNConfig, LGNForImageClassification
 accelerator = Accelerator(cpu=True)
 assert accelerator.num_processes == 2

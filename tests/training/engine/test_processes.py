@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from lgn_training import processes
-from lgn_training.processes import SharedError, check_shared, fail, jointly
+from lgn_training.engine import processes
+from lgn_training.engine.processes import SharedError, check_shared, fail, jointly
 
 
 def process(rank: int = 0, count: int = 1) -> Any:

@@ -1,4 +1,4 @@
-"""What the processes of a run have in common: one end, one error, one output folder."""
+"""What the processes of a run share: the end, an error, the output folder."""
 
 from __future__ import annotations
 
@@ -14,30 +14,35 @@ from typing import TypeVar, cast
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-LATE = 30  # seconds after which network file systems show a new file to other machines, at most
+from lgn_training.texts import one_line
+
+LATE = 30  # seconds, at most, until a network file system shows a new file to other machines
 
 Result = TypeVar("Result")
 
 
 class SharedError(ValueError):
-    """An error that every process raises, so that one of each machine tells of it."""
+    """An error that every process raises, so that only one process per machine prints it."""
 
 
 def fail(program: str, error: BaseException, exit_code: int = 1) -> int:
-    """Print the line that `program` ends in, with the process whose error it is if not the main one's; the exit code."""
+    """Print an error as the one line that `program` ends with, and return the exit code.
+
+    The line names the process if the error is not of the main one.
+    """
     rank, local_rank = (int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK"))
     is_shared = isinstance(error, SharedError)
     if not (is_shared and local_rank):
         where = f"process {rank}: " if rank and not is_shared else ""
-        print(f"{program}: {where}{' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        print(f"{program}: {where}{one_line(error)}", file=sys.stderr, flush=True)
     return exit_code
 
 
 def jointly(accelerator: Accelerator, act: Callable[[], Result]) -> Result:
-    """`act()` on every process, the main one first. It must not wait for other processes.
+    """Call `act()` on every process, the main one first. It must not wait for other processes.
 
     Raises:
-        SharedError: on every process, where it failed on any: the first one's error, and which process that was.
+        SharedError: it failed on some process. Every process raises the first error, with the process that had it.
     """
     result, problem = None, None
     with accelerator.main_process_first():
@@ -52,10 +57,10 @@ def jointly(accelerator: Accelerator, act: Callable[[], Result]) -> Result:
 
 
 def check_shared(accelerator: Accelerator, folder: Path) -> None:
-    """Every process must find in `folder` what the main one writes there, as checkpoints are.
+    """Check that every process finds in `folder` what the main process writes there.
 
     Raises:
-        SharedError: a process does not, as happens on several machines without a common disk; or it cannot be written.
+        SharedError: a process does not find it, as on several machines without a common disk, or it cannot be written.
     """
     if accelerator.num_processes == 1:
         return
@@ -80,12 +85,12 @@ def check_shared(accelerator: Accelerator, folder: Path) -> None:
 
 
 def _common_name(accelerator: Accelerator) -> str:
-    """A name that is new, and the same on every process."""
+    """A new name, the same on every process."""
     return gather_object([uuid.uuid4().hex])[0]
 
 
 def _appears(path: Path) -> bool:
-    """Whether a file is there, or comes while a network file system may be late."""
+    """Whether a file is there, or appears within LATE seconds."""
     deadline = time.monotonic() + LATE
     while not path.exists():
         if time.monotonic() > deadline:

@@ -1,26 +1,17 @@
-"""What happens to decoded images: a seeded order, random shifts and mirroring, rotation by an angle of their own."""
+"""What is done to decoded images: random shifts and mirroring, and rotation by an angle of their own."""
 
-import numpy as np
+from __future__ import annotations
+
 import torch
-from torch.nn import functional as F
+import torch.nn.functional as F
+from torch import Tensor
 
-
-def seeded_generator(*key: int) -> torch.Generator:
-    """A CPU generator that depends on every non-negative integer of `key`, and on nothing else."""
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
-
-
-def epoch_indices(num_images: int, *, seed: int, epoch: int) -> torch.Tensor:
-    """The order in which an epoch visits the images: a permutation, (num_images,), int64.
-
-    It depends on its arguments only, so that it is the same in every process and after a resumption.
-    """
-    return torch.randperm(num_images, generator=seeded_generator(seed, epoch))
+from lgn_training.data.seeds import seeded_generator
 
 
 def augment(
-    images: torch.Tensor, generator: torch.Generator, *, random_crop: int = 0, random_flip: bool = False
-) -> torch.Tensor:
+    images: Tensor, generator: torch.Generator, *, random_crop: int = 0, random_flip: bool = False
+) -> Tensor:
     """Shift and mirror each image at random.
 
     Args:
@@ -49,7 +40,7 @@ def augment(
     return images.contiguous()
 
 
-def rotate(images: torch.Tensor, angles: torch.Tensor, *, chunk_size: int = 4096) -> torch.Tensor:
+def rotate(images: Tensor, angles: Tensor, *, chunk_size: int = 4096) -> Tensor:
     """Rotate each image about its centre by its own angle; bilinear, with zeros outside.
 
     Args:
@@ -64,12 +55,12 @@ def rotate(images: torch.Tensor, angles: torch.Tensor, *, chunk_size: int = 4096
     return torch.cat([_rotate_chunk(*chunk) for chunk in chunks]) if len(images) else images
 
 
-def rotation_angles(num_images: int, data_seed: int) -> torch.Tensor:
+def rotation_angles(num_images: int, data_seed: int) -> Tensor:
     """An angle for each image: (num_images,), float64, uniform in [0, 360) degrees."""
     return 360 * torch.rand(num_images, generator=seeded_generator(data_seed), dtype=torch.float64)
 
 
-def _rotate_chunk(images: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
+def _rotate_chunk(images: Tensor, angles: Tensor) -> Tensor:
     """Bilinear interpolation, spelled out: `F.affine_grid` and `F.grid_sample` round differently on different processors, on
     which the same data set would be another."""
     size = images.shape[-1]
@@ -96,6 +87,6 @@ def _rotate_chunk(images: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
     return rotated.round().to(torch.uint8)
 
 
-def _multiply_add(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+def _multiply_add(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     """a * b + c of float32, rounded once, with or without the processor's instruction for it."""
     return (a.double() * b.double() + c.double()).float()

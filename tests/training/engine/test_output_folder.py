@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from lgn_training import output
+from lgn_training.engine import output_folder as output
 from lgn_training.arguments import parse_arguments
 
 from lgn_hf import LGNImageProcessor
@@ -73,7 +73,7 @@ def test_a_processor_that_is_there_has_its_whitening(tmp_path, monkeypatch, move
 
     def save(folder: Path) -> None:
         processor.save_pretrained(folder)
-        monkeypatch.setattr("lgn_training.output.os.replace", replace_or_die)
+        monkeypatch.setattr("lgn_training.engine.output_folder.os.replace", replace_or_die)
 
     with pytest.raises(KeyboardInterrupt):
         output.install(tmp_path, save)

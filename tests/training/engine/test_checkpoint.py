@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from lgn_training.arguments import RunArguments
-from lgn_training.checkpoint import (
+from lgn_training.engine.checkpoint import (
     Progress,
     atomic_folder,
     list_checkpoints,
@@ -15,7 +15,7 @@ from lgn_training.checkpoint import (
     load_progress,
     save_checkpoint,
 )
-from lgn_training.optimization import make_optimizer
+from lgn_training.engine.optimization import make_optimizer
 
 from lgn_hf import LGNConfig, LGNForImageClassification
 

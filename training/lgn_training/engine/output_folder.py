@@ -1,4 +1,4 @@
-"""The output folder: whose run it holds, what is installed in it, and its upload."""
+"""The output folder: which run it holds, how files are put into it, and its upload."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ logger = logging.getLogger("lgn_hf.training")
 
 
 def resumes(recipe: Recipe, folder: Path) -> bool:
-    """Whether a run is in `folder` and is to be continued.
+    """Whether `folder` holds a run that is to be continued.
 
     Raises:
-        ValueError: the folder is a file, or holds something and --resume was not given, or a run with other fields.
+        ValueError: it is a file, it holds something but --resume was not given, or its run has other fields.
     """
     if folder.is_file():
         raise ValueError(f"output_dir {folder} is a file: choose a folder")
@@ -48,9 +48,9 @@ def resumes(recipe: Recipe, folder: Path) -> bool:
 
 
 def install(folder: Path, save) -> None:
-    """`save(directory)` some files, then move them into `folder`, each in one step.
+    """Call `save(directory)`, then move the files that it made into `folder`, each in one step.
 
-    The processor's configuration comes last: where it is, the whitening that it names is, too.
+    The processor's configuration is moved last, so that the whitening file that it names is there before it.
     """
     partial = folder / ".export.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -63,7 +63,7 @@ def install(folder: Path, save) -> None:
 
 
 def export(folder: Path, network, processor, results: dict) -> None:
-    """Make `folder` the model that `from_pretrained` reads; the results come last and say that it is complete."""
+    """Save the model in `folder`, and last its results, which mark the run as complete."""
 
     def save(directory: Path) -> None:
         network.save_pretrained(directory)
@@ -74,11 +74,11 @@ def export(folder: Path, network, processor, results: dict) -> None:
 
 
 def push(folder: Path, args: RunArguments) -> None:
-    """Build the model's repository in `folder`/hub, card and figures included, check it, and upload it in one commit.
+    """Build the model's repository in `folder`/hub with card and figures, check it, and upload it in one commit.
 
     Raises:
         ValueError: the Hub has something else under this name.
-        OSError: the upload failed; nothing is half-published, and the message ends with the command that continues.
+        OSError: the upload failed. Nothing is half-published, and the message ends with the command that continues.
     """
     name = args.hub_model_id or folder.resolve().name
     built = build(folder, folder / "hub", repo_id=name)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from lgn_training import evaluation
+from lgn_training.engine import evaluation
 from lgn_training.data import ImageSet
 
 from lgn_hf import LGNConfig, LGNForImageClassification
@@ -12,8 +12,8 @@ from lgn_hf import LGNConfig, LGNForImageClassification
 
 def test_a_process_may_have_no_image(monkeypatch):
     """Two images among four processes: the last contributes nothing."""
-    found = iter([[(1, 1), (0, 1)], [0.5, 1.5]])  # (prediction, label), then the loss of each image
-    monkeypatch.setattr(evaluation, "gather_object", lambda own: own + next(found))
+    found = [(1, 1, 0.5), (0, 1, 1.5)]  # prediction, label and loss of each image of the others
+    monkeypatch.setattr(evaluation, "gather_object", lambda own: own + found)
     accelerator: Any = SimpleNamespace(process_index=3, num_processes=4)
     model = LGNForImageClassification(LGNConfig(num_groups=2, num_layers=2, image_size=8, num_labels=3))
     images = ImageSet(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([1, 1]))

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: whole or not there at all, in safetensors and JSON, the newest and the best kept."""
+"""Checkpoints of a run, in safetensors and JSON. Each is written whole or not at all; the newest and the best are kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 @dataclass
 class Progress:
-    """How far a run is. `epoch` and `batch` say which batch comes next; the rest is what the end will report."""
+    """How far a run is. `epoch` and `batch` say which batch comes next; the rest goes into the results at the end."""
 
     step: int = 0
     epoch: int = 0
@@ -33,10 +33,10 @@ class Progress:
 
 
 def atomic_folder(target: Path, fill) -> None:
-    """Make the folder `target` by `fill(folder)` so that a reader sees all of it or none.
+    """Make the folder `target` by `fill(folder)`, so that a reader sees all of it or nothing.
 
-    It is filled under another name, flushed to the disk and renamed. If `fill` fails (no space left, say) nothing of
-    it remains.
+    It is filled under another name, flushed to the disk and renamed. If `fill` fails, for example because no space is
+    left, nothing of it remains.
     """
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -57,7 +57,7 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     """Save `folder`/checkpoint-STEP and drop all others but the best.
 
     Raises:
-        OSError: the disk is full or not writable; what was saved before is untouched.
+        OSError: the disk is full or not writable; older checkpoints are untouched.
     """
     target = folder / f"checkpoint-{progress.step:08d}"
 

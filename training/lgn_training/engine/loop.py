@@ -19,14 +19,14 @@ from tqdm.auto import tqdm
 
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import RunArguments
-from lgn_training.batches import MicroBatch, TrainingBatches
-from lgn_training.checkpoint import Progress, list_checkpoints, save_checkpoint
-from lgn_training.optimization import learning_rate
-from lgn_training.processes import SharedError
+from lgn_training.data.batches import MicroBatch, TrainingBatches
+from lgn_training.engine.checkpoint import Progress, list_checkpoints, save_checkpoint
+from lgn_training.engine.optimization import learning_rate
+from lgn_training.engine.processes import SharedError
 
 
 class TrainingStopped(SharedError):
-    """The run ended early, on all processes; the message says where and how to go on. `exit_code` is for the shell."""
+    """The run ended early, on all processes. The message says where, and how to continue; `exit_code` is for the shell."""
 
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
@@ -53,9 +53,9 @@ class TrainingLoop:
     """Trains `model` in place, from `progress` on.
 
     Args:
-        model: the prepared network (perhaps wrapped for several processes); `network` is what it wraps.
-        optimizer: the prepared optimiser; `raw_optimizer` is what it wraps.
-        validate: gives the validation metrics, or None where there is no validation split.
+        model: the prepared network, perhaps wrapped for several processes; `network` is the network inside.
+        optimizer: the prepared optimiser; `raw_optimizer` is the one inside.
+        validate: computes the validation metrics; None without a validation split.
         folder: where checkpoints go.
     """
 
@@ -80,10 +80,10 @@ class TrainingLoop:
         self._restart_clock()
 
     def run(self) -> None:
-        """Train to the end.
+        """Train up to the last step.
 
         Raises:
-            TrainingStopped: a signal came (a checkpoint was saved) or the loss is no number (none was saved).
+            TrainingStopped: a signal came (a checkpoint was saved), or the loss is not a number (none was saved).
             OSError: a checkpoint could not be written; older ones are untouched.
         """
         signals = StopSignals()
@@ -160,7 +160,7 @@ class TrainingLoop:
         return outputs
 
     def _look(self, bar: tqdm, outputs, micro_batches: list[MicroBatch]) -> None:
-        """Bring the losses of the last steps, means over processes, to the host: check them, show them, track them."""
+        """Bring the losses of the last steps to the host, averaged over processes. Check, show and track them."""
         recent = cast(Tensor, self.accelerator.reduce(torch.stack(self.losses), reduction="mean")).cpu()
         first = self.progress.step - len(self.losses) + 1
         self.losses.clear()
@@ -189,7 +189,7 @@ class TrainingLoop:
         self.accelerator.log(logged, step=self.progress.step)
 
     def _end_of_epoch(self, bar: tqdm) -> None:
-        """Validate, remember the best, save. `total_steps` may end the last epoch early, which then counts as a part of one."""
+        """Validate, remember the best weights, save. An epoch that `total_steps` ends early counts as a part of one."""
         progress, steps = self.progress, self.batches.steps_per_epoch
         mean_loss = progress.epoch_loss_sum / max(progress.batch, 1)
         if progress.batch == steps:
@@ -223,7 +223,7 @@ class TrainingLoop:
         self.accelerator.wait_for_everyone()
 
     def _stop_requested(self, signals: StopSignals, looks: bool) -> int | None:
-        """The signal that came to any process. Several processes agree at the steps at which they look anyway."""
+        """The signal that any process received. Several processes compare notes only at the steps at which they `_look`."""
         if self.accelerator.num_processes == 1:
             return signals.received
         if not looks:
@@ -246,7 +246,7 @@ class TrainingLoop:
         self.started, self.images = time.perf_counter(), 0
 
     def _count(self) -> None:
-        """Add what passed since the clock was started, which leaves out validation and saving, to the run's time."""
+        """Add the time and images since the clock was started to those of the run, without validation and saving."""
         self.progress.train_seconds += time.perf_counter() - self.started
         self.progress.images_seen += self.images
 
@@ -254,7 +254,7 @@ class TrainingLoop:
 def average_batch_norm(accelerator: Accelerator, network: nn.Module) -> None:
     """Give every process the mean of all processes' running statistics.
 
-    They are exponential means of each process's batches, so that their mean is what all batches give.
+    The statistics are exponential means over a process's batches, so their mean is that over all batches.
     """
     if accelerator.num_processes == 1:
         return

@@ -15,13 +15,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
-from lgn_training import data
+from lgn_training.data import readers
 from lgn_training.data import DataError, fingerprint, load_data, load_tests
-from lgn_training.transforms import rotate, rotation_angles
+from lgn_training.data.transforms import rotate, rotation_angles
 from PIL import Image
 
 CLASSES = ["cat", "dog"]
-TRAINING = Path(data.__file__).parent
+TRAINING = Path(readers.__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +142,7 @@ class TestSources:
 
     @pytest.mark.slow
     def test_two_processes_may_load_at_once(self, parquet, tmp_path):
-        script = "import sys, data; print(data.load_data(sys.argv[1], seed=0, progress=False).fingerprint)"
+        script = "import sys; from lgn_training.data import load_data; print(load_data(sys.argv[1], seed=0, progress=False).fingerprint)"
         environment = os.environ | {"HF_HOME": str(tmp_path / "home"), "PYTHONPATH": str(TRAINING)}
         command = [sys.executable, "-c", script, parquet]
         processes = [
@@ -173,7 +173,7 @@ class TestMissingSources:
         def refuse():
             raise OSError("no route to host")
 
-        monkeypatch.setattr(data, "get_session", refuse)
+        monkeypatch.setattr(readers, "get_session", refuse)
         monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
 
     def test_an_unreachable_hub(self, unreachable):
@@ -186,7 +186,7 @@ class TestMissingSources:
             raise datasets.exceptions.DatasetNotFoundError("Dataset 'a/b' doesn't exist on the Hub.")
 
         monkeypatch.setattr(datasets, "load_dataset", not_found)
-        monkeypatch.setattr(data, "get_session", Mock())
+        monkeypatch.setattr(readers, "get_session", Mock())
         with pytest.raises(DataError, match=r"no local path 'a/b', and on the Hub: .*doesn't exist.*a local folder"):
             load("a/b")
 
@@ -459,7 +459,7 @@ class TestDecoding:
 
     def test_sixteen_bits_are_refused_rather_than_clipped(self, tmp_path):
         deep = Image.fromarray(np.full((6, 6), 40_000, np.uint16))
-        with pytest.raises(DataError, match=r"more than 8 bits a channel \(Pillow's mode I;16\)"):
+        with pytest.raises(DataError, match=r"more than 8 bits per channel \(Pillow's mode I;16\)"):
             load(self.save(tmp_path, *[deep] * 5))
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from lgn_training.arguments import RunArguments
-from lgn_training.optimization import learning_rate, make_optimizer
+from lgn_training.engine.optimization import learning_rate, make_optimizer
 
 from lgn_hf import LGNConfig, LGNForImageClassification
 

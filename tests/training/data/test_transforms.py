@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from lgn_training.transforms import augment, epoch_indices
+from lgn_training.data.seeds import epoch_indices
+from lgn_training.data.transforms import augment
 
 
 class TestEpochs:

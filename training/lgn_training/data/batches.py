@@ -1,4 +1,4 @@
-"""Batches of one split: shuffled, augmented and processed images on the device, cut for every process alike."""
+"""Batches of one split: shuffled, augmented and processed images on the device, divided alike for every process."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lgn_training.data import ImageSet
-from lgn_training.processes import SharedError
-from lgn_training.transforms import augment, epoch_indices, seeded_generator
+from lgn_hf import LGNImageProcessor
+from lgn_training.data.image_sets import ImageSet
+from lgn_training.data.seeds import epoch_indices, seeded_generator
+from lgn_training.data.transforms import augment
+from lgn_training.engine.processes import SharedError
 
-CACHE_BYTES = 4 << 30  # processed images are kept up to this size; beyond, each batch is processed when it comes
+CACHE_BYTES = 4 << 30  # up to this size all images are processed once and kept; beyond it, each batch is processed when it comes
 
 
 @dataclass
 class MicroBatch:
     """What one backward pass of one process sees.
 
-    `weight` makes the mean over processes and the sum over accumulation steps of `weight` * mean loss the mean over
-    the global batch, even where that does not divide evenly.
+    `weight` corrects for uneven parts: `weight` * mean loss, summed over accumulation steps and averaged over processes, is
+    the mean loss over the global batch.
     """
 
     pixel_values: Tensor
@@ -32,8 +34,8 @@ class MicroBatch:
 class TrainingBatches:
     """The training images in batches that every process derives from (seed, epoch, position) alone.
 
-    Nothing here has a state: a run that resumes at batch b of epoch e sees what it would have seen. How an image is
-    augmented depends on the process and the accumulation step that it falls to, too.
+    They have no state: a run that resumes at batch b of epoch e sees what it would have seen. How an image is augmented
+    also depends on the process and the accumulation step that it falls to.
 
     Args:
         images: the training split.
@@ -61,7 +63,7 @@ class TrainingBatches:
         self.random_crop, self.random_flip = random_crop, random_flip
         self.global_batch_size = batch_size * accumulation_steps * world_size
         whole, rest = divmod(len(images), self.global_batch_size)
-        # a last batch that cannot give every process an image is left out of the epoch
+        # The last batch is left out if it cannot give every process an image.
         self.steps_per_epoch = whole + (rest >= accumulation_steps * world_size)
         if self.steps_per_epoch == 0:
             raise SharedError(
@@ -78,7 +80,7 @@ class TrainingBatches:
         return self.random_crop > 0 or self.random_flip
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[list[MicroBatch]]:
-        """This process's part of each batch of an epoch, from batch `first` on."""
+        """This process's part of each batch of an epoch, starting at batch `first`."""
         order = epoch_indices(len(self.images), seed=self.seed, epoch=epoch)
         for step in range(first, self.steps_per_epoch):
             batch = order[step * self.global_batch_size : (step + 1) * self.global_batch_size]
@@ -105,3 +107,8 @@ class TrainingBatches:
 def total_steps(num_train_epochs: float, max_steps: int, steps_per_epoch: int) -> int:
     """Optimiser steps of a whole run."""
     return max_steps if max_steps > 0 else math.ceil(num_train_epochs * steps_per_epoch)
+
+
+def device_pixels(processor: LGNImageProcessor, device: torch.device, images: Tensor) -> Tensor:
+    """uint8 images (B, C, H, W) to `pixel_values` (B, C, H, W) on `device`."""
+    return processor.pixel_values(images.to(device))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from lgn_training.batches import TrainingBatches, total_steps
+from lgn_training.data.batches import TrainingBatches, total_steps
 from lgn_training.data import ImageSet
 
 

@@ -13,7 +13,7 @@ UNDECAYED = ("threshold", "bias", "norms")  # parts of names of parameters that 
 
 
 def make_optimizer(model: nn.Module, args: RunArguments) -> torch.optim.Optimizer:
-    """Adam with decoupled weight decay; without decay it is the papers' Adam."""
+    """Adam with decoupled weight decay. Without decay it is the Adam of the papers."""
     decayed, kept = [], []
     for name, parameter in model.named_parameters():
         (kept if any(part in name for part in UNDECAYED) else decayed).append(parameter)
@@ -27,7 +27,7 @@ def make_optimizer(model: nn.Module, args: RunArguments) -> torch.optim.Optimize
 
 
 def learning_rate(step: int, total_steps: int, args: RunArguments) -> float:
-    """The learning rate of optimiser step `step` (from 0), a function of the step alone, so that nothing is to resume.
+    """The learning rate of optimiser step `step` (from 0). It depends on the step alone, so a resumed run needs no state.
 
     A linear warm-up, then `multistep` (times `lr_decay` after each milestone; the papers halve at 50, 75 and 87.5% of
     training, appendix C), `cosine` or `linear` to 0, or `constant`.
