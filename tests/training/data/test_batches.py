@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from lgn_training.data.batches import TrainingBatches, total_steps
 from lgn_training.data import ImageSet
+from lgn_training.data.batches import TrainingBatches, total_steps
 
 
 def make(num_images=100, rank=0, world_size=1, batch_size=16, accumulation_steps=1, **options) -> TrainingBatches:

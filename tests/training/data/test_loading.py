@@ -15,8 +15,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
-from lgn_training.data import readers
-from lgn_training.data import DataError, fingerprint, load_data, load_tests
+from lgn_training.data import DataError, fingerprint, load_data, load_tests, readers
 from lgn_training.data.transforms import rotate, rotation_angles
 from PIL import Image
 

@@ -15,7 +15,9 @@ from lgn_training.data.seeds import epoch_indices, seeded_generator
 from lgn_training.data.transforms import augment
 from lgn_training.engine.processes import SharedError
 
-CACHE_BYTES = 4 << 30  # up to this size all images are processed once and kept; beyond it, each batch is processed when it comes
+CACHE_BYTES = (
+    4 << 30
+)  # up to this size all images are processed once and kept; beyond it, each batch is processed when it comes
 
 
 @dataclass

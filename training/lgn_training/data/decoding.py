@@ -77,7 +77,9 @@ def _read_image(cell: dict | None, place: str) -> Image.Image:
         image.load()
     except Exception as error:  # Pillow's decoders raise many kinds
         what = cell["path"] if content is None else f"{len(content)} bytes"
-        raise DataError(f"{place} is not a readable image ({what}): {type(error).__name__}: {one_line(error)}") from error
+        raise DataError(
+            f"{place} is not a readable image ({what}): {type(error).__name__}: {one_line(error)}"
+        ) from error
     if image.mode.startswith(DEEP_MODES):
         raise DataError(f"{place} has more than 8 bits per channel (Pillow's mode {image.mode}); convert it to 8 bits")
     return ImageOps.exif_transpose(image) if "exif" in image.info else image

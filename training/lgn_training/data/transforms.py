@@ -9,9 +9,7 @@ from torch import Tensor
 from lgn_training.data.seeds import seeded_generator
 
 
-def augment(
-    images: Tensor, generator: torch.Generator, *, random_crop: int = 0, random_flip: bool = False
-) -> Tensor:
+def augment(images: Tensor, generator: torch.Generator, *, random_crop: int = 0, random_flip: bool = False) -> Tensor:
     """Shift and mirror each image at random.
 
     Args:
