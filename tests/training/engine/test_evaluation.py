@@ -4,8 +4,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from lgn_training.engine import evaluation
 from lgn_training.data import ImageSet
+from lgn_training.engine import evaluation
 
 from lgn_hf import LGNConfig, LGNForImageClassification
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from lgn_training.engine import output_folder as output
 from lgn_training.arguments import parse_arguments
+from lgn_training.engine import output_folder as output
 
 from lgn_hf import LGNImageProcessor
 

@@ -1,12 +1,16 @@
-"""Matrices whose answer is known, to measure the diagnostics on."""
+"""Experiment `known`: matrices whose structure is known, to measure the diagnostics on."""
 
 from __future__ import annotations
+
+import argparse
 
 import numpy as np
 import torch
 
-from lgn_hf.actions import average_pooling, corner_swap, cycles, derivative, shift, transposition
+from lgn_hf.actions import average_pooling, corner_swap, cycles, derivative, diagnose, shift, transposition
 from lgn_hf.model.filters import rotation_matrix, vec
+from lgn_training.experiments.registry import experiment
+from lgn_training.texts import Row
 
 N, D = 6, 36  # pixels a side, and in all
 
@@ -87,3 +91,31 @@ NOISE = 0.3  # of the matrix's norm
 def noisy(matrix: torch.Tensor, noise: float = NOISE) -> torch.Tensor:
     """The matrix with Gaussian noise whose norm is a share of its own."""
     return matrix + noise * matrix.norm() * draw(D, D, seed=7) / D
+
+
+@experiment(
+    "known",
+    f"Do the diagnostics name matrices of known structure, exact and with noise of {NOISE} of their norm? "
+    "Label, the score that supports it, and its z",
+)
+def known_matrices(args: argparse.Namespace) -> Row:
+    matrices = [build() for build, _, _ in KNOWN.values()]
+    both = torch.stack([*matrices, *(noisy(matrix) for matrix in matrices)])
+    records = diagnose(both, N, null_samples=20 if args.quick else 200, seed=args.seed)
+    rows = []
+    for (name, (_, label, score)), *pair in zip(KNOWN.items(), records, records[len(KNOWN) :], strict=False):
+        for noise, record in zip((0.0, NOISE), pair, strict=True):
+            nearest, scored = record["nearest"][0], record["scores"].get(score, {"value": None, "z": None})
+            rows.append(
+                {
+                    "matrix": name,
+                    "noise": noise,
+                    "label": record["label"],
+                    "as known": record["label"] == label,
+                    "nearest operation": nearest["correlation"],
+                    "its z": nearest["z"],
+                    "score": score,
+                    **scored,
+                }
+            )
+    return {"rows": rows, "data": {"source": "matrices of known structure", "fingerprint": None}, "figures": []}

@@ -1,41 +1,36 @@
-"""Can a known symmetry be found again? Images made of filters that are orbits of a known action, a network trained to
-reconstruct them, and how much of the action and of its orbits the network has found.
+"""Experiment `planted`: can a known symmetry be found again?
 
-Images are as large as filters (the papers' dense networks), so that where a filter lies is no question, and thresholds
-are held: reconstruction alone trains them towards 0, and codes that are not sparse need no particular filters.
+Images are made of filters that are orbits of a known action. A network is trained to reconstruct them, and then compared
+with the planted action and its orbits.
 
-What can be found at all: a free A is seen only through the orbit of its own basis filter, W, AW, ..., A^{p-1}W, that is
-in p - 1 of d directions, and *any* p independent filters in *any* order are the orbit of some A. So nothing but
-projection and regularizer speaks for the planted orbits, unless channels share an action and C (p - 1) > d.
+Images are as large as filters, as in the papers' dense networks, so that the position of a filter does not matter.
+Thresholds are held: reconstruction alone trains them towards 0, and codes that are not sparse need no particular filters.
+
+What can be found at all? A free A is seen only through the orbit of its own basis filter, W, AW, ..., A^{p-1}W: in p - 1
+of d directions. *Any* p independent filters, in *any* order, are the orbit of some A. So only projection and regularizer
+speak for the planted orbits, unless channels share an action and C (p - 1) > d.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
-from dataclasses import dataclass, replace
-from typing import Any
+import argparse
+from dataclasses import replace
 
 import torch
-from torch import Tensor
+from matplotlib.figure import Figure
+from tqdm.auto import tqdm
 
 from lgn_hf import LGNConfig, LGNForImageReconstruction
-from lgn_hf.actions import corner_swap, cycles, shift
-from lgn_hf.model.filters import rotation_matrix, unit_norm, unvec, vec
 from lgn_training.arguments import RunArguments
-from lgn_training.fitting import fit
-from lgn_training.transforms import seeded_generator
+from lgn_training.experiments.planted_images import SIZE, Planted, Setting, plant
+from lgn_training.experiments.range_charts import Panel, range_chart
+from lgn_training.experiments.registry import experiment, save
+from lgn_training.experiments.short_training import fit
+from lgn_training.experiments.symmetry_recovery import recovery, unexplained
+from lgn_training.texts import Row
 
-SIZE = 4  # pixels, the side of filters and images
-DIM = SIZE**2
-RATE, LEAST, MOST = 0.15, 0.5, 1.5  # share of code entries that are not zero, and how strong those are
-LAYERS, STEP_SIZE, THRESHOLD = (
-    8,
-    0.2,
-    0.1,
-)  # longer and more steps than the papers', whose codes are far from converged
-ORDERS = {"rotation": (2, 4), "shift": (SIZE,), "corner_swap": (2,), "random": tuple(range(2, DIM + 1))}
-NETWORKS = (  # action, regularizer; "free": as many filters without groups, what the data alone gives away
+LAYERS, STEP_SIZE, THRESHOLD = 8, 0.2, 0.1  # with the papers' few short steps, codes are far from converged
+NETWORKS = (  # action, regularizer; "free": as many filters without groups, to see what the data alone gives away
     ("free", "none"),
     ("learned", "none"),
     ("learned", "inverse"),
@@ -45,79 +40,76 @@ NETWORKS = (  # action, regularizer; "free": as many filters without groups, wha
 )
 UNTRAINED = 20  # networks for the baseline
 
-Row = dict[str, Any]
+
+@experiment(
+    "planted",
+    "Can a planted symmetry be found by reconstruction? Recovery (1 is perfect), and that of untrained networks in brackets",
+)
+def planted_symmetry(args: argparse.Namespace) -> Row:
+    steps = 20 if args.quick else 800
+    found = [
+        search(setting, action, regularizer, steps=steps, seed=args.seed, start=start)
+        for setting, action, regularizer, start in tqdm(planted_settings(args.quick), desc="planted", unit="network")
+    ]
+    fingerprints = list(dict.fromkeys(fingerprint for _, fingerprint in found))
+    rows = [row for row, _ in found]
+    return {
+        "rows": rows,
+        "steps": steps,
+        "data": {"source": "planted dictionaries", "fingerprint": fingerprints},
+        "figures": [save(args, "planted", _recovery_chart(rows))],
+    }
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What is planted: K groups of order p in C channels, which all share one action; and how much of it is seen.
+def _recovery_chart(rows: list[Row]) -> Figure:
+    """Every network's recovery beside chance."""
 
-    noise: standard deviation, relative to that of the clean images.
-    """
+    def name(row: Row) -> str:
+        setting = f"{row['symmetry']}, K={row['K']}, p={row['p']}, C={row['C']}"
+        changed = [f"noise {row['noise']}"] if row["noise"] else []
+        changed += [f"{row['images']} images"] if row["images"] != Setting().images else []
+        network = row["action"] + (f", {row['regularizer']}" if row["regularizer"] != "none" else "")
+        started = ", from the truth" if row["start"] == "planted" else ""
+        return ", ".join([setting, *changed]).replace("_", " ") + f": {network}{started}"
 
-    symmetry: str = "random"
-    num_groups: int = 3
-    group_order: int = 4
-    num_channels: int = 1
-    noise: float = 0.0
-    images: int = 4096
+    def panel(measure: str) -> Panel:
+        cells = [row[measure] for row in rows]
+        ranges = [None if cell is None else (cell["found"],) * 3 for cell in cells]
+        return Panel(measure, ranges, [None if cell is None else cell["chance"] for cell in cells], limits=(-0.1, 1.1))
 
-
-@dataclass(frozen=True)
-class Planted:
-    """generator: A, (d, d). filters: its orbits, (K, p, C, n, n). images: (N, C, n, n). All float32."""
-
-    generator: Tensor
-    filters: Tensor
-    images: Tensor
-
-    @property
-    def fingerprint(self) -> str:
-        return hashlib.sha256(self.images.numpy().data).hexdigest()
+    measures = ("filters", "orbits", "generator", "on orbits")
+    return range_chart(
+        [name(row) for row in rows], [panel(m) for m in measures], measured="found", reference="untrained"
+    )
 
 
-def planted_action(symmetry: str, order: int, generator: torch.Generator) -> Tensor:
-    """A known orthogonal A with A^p = I: (d, d), float64.
-
-    rotation: by 360/p degrees. shift: all columns move right by one, the last comes in first. corner_swap: Proposition 1.
-    random: S P S^T with S orthogonal and P the shift by one within cycles of p coordinates.
-
-    Raises:
-        ValueError: there is no such symmetry, or it has another order.
-    """
-    if symmetry not in ORDERS:
-        raise ValueError(f"symmetry={symmetry!r}: must be one of " + ", ".join(ORDERS))
-    if order not in ORDERS[symmetry]:
-        raise ValueError(f"group_order={order}: {symmetry} has order " + " or ".join(map(str, ORDERS[symmetry])))
-    if symmetry == "rotation":
-        return rotation_matrix(SIZE, 360 / order)
-    if symmetry == "shift":  # of rows, it would be the P that a `cyclic` action of order n starts near
-        return shift(SIZE, 0, 1, cyclic=True)
-    if symmetry == "corner_swap":
-        return corner_swap(SIZE)
-    basis = torch.linalg.qr(torch.randn(DIM, DIM, dtype=torch.float64, generator=generator)).Q
-    return basis @ cycles(DIM, order, 1) @ basis.T
-
-
-def plant(setting: Setting, seed: int) -> Planted:
-    """Images x = D z + noise: D the orbits of random basis filters of unit norm, z sparse and positive."""
-    generator = seeded_generator(seed)
-    action = planted_action(setting.symmetry, setting.group_order, generator)
-    shape = (setting.num_groups, setting.num_channels, SIZE, SIZE)
-    vectors = vec(unit_norm(torch.randn(shape, dtype=torch.float64, generator=generator)))
-    powers = [torch.linalg.matrix_power(action, i) for i in range(setting.group_order)]
-    filters = unvec(torch.stack([vectors @ power.T for power in powers], dim=1), SIZE).float()
-
-    shape = (setting.images, setting.num_groups * setting.group_order)
-    active = torch.rand(shape, generator=generator) < RATE
-    code = active * (LEAST + (MOST - LEAST) * torch.rand(shape, generator=generator))
-    images = torch.einsum("nf,fchw->nchw", code, filters.flatten(0, 1))
-    noise = torch.randn(images.shape, generator=generator)
-    return Planted(action.float(), filters, images + setting.noise * images.std() * noise)
+def planted_settings(quick: bool) -> list[tuple[Setting, str, str, str]]:
+    """(setting, action, regularizer, start): every symmetry with every network, then one change at a time."""
+    if quick:
+        small = Setting(num_groups=1, images=64)
+        return [(small, action, "none", "random") for action in ("free", "learned", "cyclic")]
+    base = Setting()
+    symmetries = [
+        replace(base, symmetry=name, group_order=order)
+        for name, order in (("rotation", 4), ("shift", 4), ("corner_swap", 2), ("random", 4))
+    ]
+    seen_whole = replace(base, num_groups=1, group_order=8, num_channels=3)  # C (p - 1) > d: the orbit determines A
+    changes = [
+        seen_whole,
+        *[replace(base, num_groups=groups) for groups in (1, 2)],
+        *[replace(base, num_groups=2, group_order=order) for order in (2, 8)],
+        *[replace(base, noise=noise) for noise in (0.1, 0.3)],
+        *[replace(base, images=images) for images in (64, 512)],
+    ]
+    return [
+        *[(setting, *network, "random") for setting in symmetries for network in NETWORKS],
+        *[(setting, kind, "none", "random") for setting in changes for kind in ("free", "learned", "cyclic")],
+        *[(setting, "learned", "none", "planted") for setting in (*symmetries, seen_whole)],
+    ]
 
 
 def make_network(setting: Setting, action: str, regularizer: str) -> LGNForImageReconstruction:
-    """A network of the planted geometry whose decoder is its own orbits, so that nothing else can explain the images."""
+    """A network of the planted geometry. Its decoder is its own orbits, so that nothing else can explain the images."""
     if action == "free":
         filters = setting.num_groups * setting.group_order
         return make_network(replace(setting, num_groups=filters, group_order=1), "learned", "none")
@@ -152,88 +144,16 @@ def start_at(network: LGNForImageReconstruction, planted: Planted) -> None:
         network.lgn.auxiliary_inverses.copy_(planted.generator.T)
 
 
-# Recovery: 1 where the planted group is found, whatever scale and generator of it, and wherever its orbits begin
-
-
-def generators_of(order: int) -> list[int]:
-    """The powers of A that generate the same cyclic group of order p: those without a divisor in common with p."""
-    return [power for power in range(1, order) if math.gcd(power, order) == 1]
-
-
-def cosine(a: Tensor, b: Tensor, dims: int | tuple[int, ...] = -1) -> Tensor:
-    def norm(x: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(x, dim=dims)
-
-    return (a * b).sum(dims) / (norm(a) * norm(b)).clamp_min(torch.finfo(a.dtype).tiny)
-
-
-def orbit_agreement(nearest: Tensor, order: int) -> float:
-    """The share of neighbours in a found orbit that are as far apart in one planted orbit; mean over found orbits.
-
-    Args:
-        nearest: (K, p), the planted filter k*p + i that each found filter is most like.
-    """
-    group, power = nearest // order, nearest % order
-    together = group[:, 1:] == group[:, :-1]
-    steps = (power[:, 1:] - power[:, :-1]) % order
-    shares = [(together & (steps == step)).float().mean(1) for step in generators_of(order)]
-    return float(torch.stack(shares).amax(0).mean())
-
-
-@torch.no_grad()
-def recovery(network: LGNForImageReconstruction, planted: Planted) -> dict[str, float | None]:
-    """How much of what was planted a network holds; a network of free filters has nothing but filters.
-
-    filters: cosine of each planted filter with its likest found one; mean.
-    orbits: `orbit_agreement`.
-    generator: cosine <A, B> / (|A| |B|) of a found generator A with the likest generator B of the planted group; mean
-        over groups.
-    best generator: the same of the best group.
-    on orbits: cosine between A f_i and f_{i+s} along the planted orbit and step s that suit A best, the way from the
-        last filter back to the first included, which no reconstruction sees; mean over groups.
-    closing: cosine between A^p W and W of the found orbits; 1 where they close as those of a cyclic group.
-    """
-    bank = vec(network.filter_bank()[-1])  # (K, p, C, d)
-    orbits = vec(planted.filters)
-    groups, order = orbits.shape[:2]
-    alike = cosine(bank.flatten(2).flatten(0, 1)[:, None], orbits.flatten(2).flatten(0, 1))  # (found, planted)
-    filters = float(alike.amax(0).mean())
-    if bank.shape[1] == 1:
-        names = ("orbits", "generator", "best generator", "on orbits", "closing")
-        return {"filters": filters, **dict.fromkeys(names)}
-
-    found = network.group_actions()[-1, :, 0]  # (K, d, d)
-    powers = [torch.linalg.matrix_power(planted.generator, step) for step in generators_of(order)]
-    to_planted = torch.stack([cosine(found, power, (-2, -1)) for power in powers]).amax(0)
-    images = torch.einsum("kij,gpcj->kgpci", found, orbits)
-    steps = [cosine(images, orbits.roll(-step, dims=1)).mean((-2, -1)) for step in generators_of(order)]
-    closing = torch.einsum("kij,kcj->kci", found, bank[:, -1])
-    return {
-        "filters": filters,
-        "orbits": orbit_agreement(alike.argmax(1).view(groups, order), order),
-        "generator": float(to_planted.mean()),
-        "best generator": float(to_planted.max()),
-        "on orbits": float(torch.stack(steps).amax(0).amax(1).mean()),
-        "closing": float(cosine(closing, bank[:, 0]).mean()),
-    }
-
-
-@torch.no_grad()
-def unexplained(network: LGNForImageReconstruction, images: Tensor) -> float:
-    """The share of the images' energy that the reconstruction misses."""
-    return float(network(images).task_loss / images.square().mean())
-
-
 def search(
     setting: Setting, action: str, regularizer: str, *, steps: int, seed: int, start: str = "random"
 ) -> tuple[Row, str]:
     """Plant, train, compare.
 
     Args:
-        start: `random`, or `planted`: from the truth, to tell what training cannot find from what it does not keep.
+        start: `random`, or `planted`: start at the truth, to tell "cannot find" from "does not keep".
 
     Returns:
-        A row of the table, where `chance` is the mean of untrained networks, and the fingerprint of the images.
+        A row of the table, with the mean of untrained networks as `chance`, and the fingerprint of the images.
     """
     planted = plant(setting, seed)
     torch.manual_seed(seed)

@@ -1,9 +1,9 @@
-"""Charts of measurements: a row for each thing measured, a panel for each quantity."""
+"""Charts of measured ranges: one row per thing, one panel per quantity."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
@@ -19,23 +19,22 @@ from lgn_hf.plotting import (
     WIDTH,
     add_legend,
     blank_figure,
-    save_figure,
     text_style,
     tick_style,
 )
 
 
-def draw(args: argparse.Namespace, name: str, figure: Figure) -> str:
-    """Save the figure of an experiment in its --output_dir; returns the name of the file."""
-    save_figure(figure, args.output_dir / f"{name}.png", dpi=50 if args.quick else 200)
-    return f"{name}.png"
+def span_of(values: Iterable[float | None]) -> tuple[float, float, float] | None:
+    """(smallest, median, largest) of the values that are not None."""
+    found = [value for value in values if value is not None]
+    return (min(found), statistics.median(found), max(found)) if found else None
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity of every row: (smallest, middle, largest) measured, None where there is none.
+    """One quantity of every row: its (smallest, middle, largest) value, or None.
 
-    references: what to compare each row with, such as chance.
+    references: a value to compare each row with, such as chance.
     """
 
     title: str

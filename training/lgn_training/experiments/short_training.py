@@ -11,8 +11,8 @@ from tqdm.auto import tqdm
 
 from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
 from lgn_training.arguments import RunArguments
-from lgn_training.optimization import learning_rate, make_optimizer
-from lgn_training.transforms import epoch_indices
+from lgn_training.data.seeds import epoch_indices
+from lgn_training.engine.optimization import learning_rate, make_optimizer
 
 
 def fit(
@@ -27,12 +27,12 @@ def fit(
     """Train `network` in place as the papers do: Adam, halved learning rates, clipped gradients, projection.
 
     Args:
-        loss: of the images at the given positions, (B,).
-        images: how many there are; a batch is of `args.per_device_train_batch_size` of them or of all.
-        args: batch size, learning rate and its schedule, clipping and seed; by default a run's defaults.
+        loss: the positions of images, (B,), to their loss.
+        images: number of images. A batch has `args.per_device_train_batch_size` of them, or all if they are fewer.
+        args: batch size, learning rate and its schedule, clipping and seed; by default those of a run.
 
     Raises:
-        ValueError: the loss is no number.
+        ValueError: the loss is not a number.
     """
     args = args or RunArguments()
     optimizer = make_optimizer(network, args)
