@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from lgn_training.known import KNOWN, NOISE, D, N, cyclic_matrix, draw, noisy, orthogonal, toeplitz_matrix
+from lgn_training.experiments.known_matrices import KNOWN, NOISE, D, N, cyclic_matrix, draw, noisy, orthogonal, toeplitz_matrix
 from scipy.optimize import linear_sum_assignment
 
 from lgn_hf.actions import (
