@@ -1,7 +1,8 @@
 """Train and test a Linear Group Network.
 
 `accelerate launch training/run.py [RECIPE.yaml] [--field value ...]` in a checkout, and
-`accelerate launch -m lgn_training.run [RECIPE.yaml] [--field value ...]` with the installed package.
+`accelerate launch -m lgn_training.run [RECIPE.yaml] [--field value ...]` with the installed package. In a checkout, a
+recipe of `training/recipes/` can be given by its name alone.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from lgn_training.results import collect_results, print_table
 
 logger = logging.getLogger("lgn_hf.training")
 
+RECIPES = Path(__file__).parents[1] / "recipes"  # in a checkout
 Measure = Callable[[ImageSet], Metrics]
 
 
@@ -54,10 +56,19 @@ def main(argv: list[str]) -> int:
     """Train, and return the exit code."""
 
     def start() -> tuple[Recipe, Accelerator]:
-        recipe = parse_arguments(argv)
+        recipe = parse_arguments(with_recipe_file(argv))
         return recipe, make_accelerator(recipe.run)
 
     return run_program("run.py", start, run)
+
+
+def with_recipe_file(argv: list[str]) -> list[str]:
+    """The command line with the file of a recipe that is given by its name, such as `lgn-mnist`."""
+    if argv and not argv[0].startswith("-") and not Path(argv[0]).exists():
+        file = RECIPES / f"{argv[0]}.yaml"
+        if file.is_file():
+            return [str(file), *argv[1:]]
+    return argv
 
 
 def run(recipe: Recipe, accelerator: Accelerator) -> None:

@@ -1,8 +1,7 @@
-"""The network as equations 8 to 12 of "Learning Linear Groups in Neural Networks" read: what the benchmark compares with.
+"""The network written as equations 8 to 12 of "Learning Linear Groups in Neural Networks" read, for comparison.
 
-One matrix, one filter and one layer at a time, torch's convolutions as they come, Adam and a loop over the parameters
-that rescales them: the way the papers' authors wrote theirs. It takes its first parameters from one of our networks, so
-that both can be checked to compute the same.
+It handles one matrix, one filter and one layer at a time, with torch's own convolutions, and rescales its parameters in a
+loop. It copies its parameters from one of our networks, so that both can be checked to compute the same.
 """
 
 from __future__ import annotations
@@ -94,7 +93,7 @@ class TextbookLGN(nn.Module):
             parameter /= parameter.norm()
 
     def gradients(self) -> dict[str, Any]:
-        """The gradients under the names, and in the shapes, of our network's parameters."""
+        """The gradients, with the names and shapes of our network's parameters."""
         config = self.config
         shape = (config.num_layers, config.num_groups, config.num_channels)
 
@@ -117,8 +116,10 @@ class TextbookLGN(nn.Module):
 
 
 def ordinary_cnn(channels: int, side: int, num_labels: int, multiply_adds: int) -> nn.Module:
-    """Two 3 x 3 convolutions with batch normalisation and pooling, as wide as brings it nearest to `multiply_adds` an
-    image."""
+    """Two 3 x 3 convolutions with batch normalisation and pooling.
+
+    Their width is the one that comes nearest to `multiply_adds` per image.
+    """
 
     def cost(width: int) -> int:
         return side**2 * 9 * channels * width + (side // 2) ** 2 * 9 * width * 2 * width

@@ -14,8 +14,8 @@ def augment(images: Tensor, generator: torch.Generator, *, random_crop: int = 0,
 
     Args:
         images: (B, C, H, W), uint8.
-        generator: what the random choices are drawn from.
-        random_crop: zeros to pad on every side before a crop of the original size; 0 for no crop.
+        generator: source of the random choices.
+        random_crop: pixels by which images are shifted at most; 0 for none.
         random_flip: mirror each image left to right with probability 1/2.
 
     Returns:
@@ -59,13 +59,15 @@ def rotation_angles(num_images: int, data_seed: int) -> Tensor:
 
 
 def _rotate_chunk(images: Tensor, angles: Tensor) -> Tensor:
-    """Bilinear interpolation, spelled out: `F.affine_grid` and `F.grid_sample` round differently on different processors, on
-    which the same data set would be another."""
+    """Bilinear interpolation, written out.
+
+    `F.affine_grid` and `F.grid_sample` round differently on different processors, so that the same data set would differ.
+    """
     size = images.shape[-1]
     cos, sin = (f(torch.deg2rad(angles)).float()[:, None, None] for f in (torch.cos, torch.sin))
     position = torch.arange(size)
     x = _multiply_add(torch.tensor(2.0) / max(size - 1, 1), position, torch.tensor(-1.0))
-    x = torch.where(position < size // 2, x, -x.flip(0)) * (size - 1) / size  # where pixels are, from the centre
+    x = torch.where(position < size // 2, x, -x.flip(0)) * (size - 1) / size  # positions of pixels, from the centre
     y = x[:, None]
     column, row = (
         _multiply_add(at + 1, torch.tensor(size / 2), torch.tensor(-0.5))
@@ -73,7 +75,7 @@ def _rotate_chunk(images: Tensor, angles: Tensor) -> Tensor:
     )
     left, top = column.floor(), row.floor()
     right_share, lower_share = column - left, row - top
-    # Beyond one pixel of margin all is zero, as the margin is.
+    # A margin of one pixel is enough: all beyond it is zero, too.
     padded = F.pad(images.float(), [1] * 4).flatten(2)
     rotated = torch.zeros(images.shape)
     for down, share in enumerate((1 - lower_share, lower_share)):
@@ -86,5 +88,5 @@ def _rotate_chunk(images: Tensor, angles: Tensor) -> Tensor:
 
 
 def _multiply_add(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """a * b + c of float32, rounded once, with or without the processor's instruction for it."""
+    """a * b + c of float32, rounded once, whether or not the processor has an instruction for it."""
     return (a.double() * b.double() + c.double()).float()

@@ -61,7 +61,7 @@ def skew_matrix() -> torch.Tensor:
     return draw(D, D) - draw(D, D).T
 
 
-# The matrix, its label, and the score that is then exactly 1.
+# name -> (matrix, its label, the score that is exactly 1 for it)
 KNOWN = {
     "identity": (lambda: torch.eye(D, dtype=torch.float64), "identity", "orthogonality"),
     "rotation": (lambda: rotation_matrix(N, 57), "rotation by 57 degrees", None),

@@ -16,18 +16,6 @@ from lgn_training.experiments.registry import experiment, save
 from lgn_training.texts import Row
 
 
-def best_left(matrices: Tensor, size: int) -> Tensor:
-    """The I (x) A_n nearest to each matrix: A_n is the mean of the n diagonal blocks. Shapes: (..., d, d) to (..., d, d).
-
-    It is also what least squares finds from filters whose pixels are uncorrelated.
-    """
-    blocks = matrices.unflatten(-1, (size, size)).unflatten(
-        -3, (size, size)
-    )  # (..., n, n, n, n): column, row, column, row
-    mean = blocks.diagonal(dim1=-4, dim2=-2).mean(-1)
-    return torch.kron(torch.eye(size, dtype=matrices.dtype), mean)
-
-
 @experiment(
     "limits",
     "What can I (x) A_n on columns not do (Proposition 1)? Relative errors of the best one, and of the best A on vec(W)",
@@ -57,3 +45,16 @@ def left_action_limits(args: argparse.Namespace) -> Row:
     shown = torch.stack([each[i] for i in range(2) for each in (true, left, free)])
     gallery = action_gallery(shown, titles, None, SIZE)
     return {"rows": rows, "filters": len(inputs), "figures": [save(args, "limits", gallery)]}
+
+
+def best_left(matrices: Tensor, size: int) -> Tensor:
+    """The I (x) A_n nearest to each matrix: A_n is the mean of its n diagonal blocks.
+
+    Shapes: (..., d, d) to (..., d, d).
+
+    Least squares finds the same from filters with uncorrelated pixels.
+    """
+    # (..., n, n, n, n): column, row, column, row
+    blocks = matrices.unflatten(-1, (size, size)).unflatten(-3, (size, size))
+    mean = blocks.diagonal(dim1=-4, dim2=-2).mean(-1)
+    return torch.kron(torch.eye(size, dtype=matrices.dtype), mean)

@@ -21,69 +21,6 @@ from lgn_training.texts import Row
 RADII, ANGLES, COMPOSED_RADII, COMPOSED_ANGLE = (3, 4, 5, 6), (30, 45, 60, 90), (4, 5, 6), 60
 
 
-def patch_operators() -> dict[str, tuple[str, Tensor]]:
-    """The operators of section 5.2 on SIZE x SIZE patches: name -> (the paper's figure, (d, d) float64)."""
-    pooling = {radius: average_pooling(SIZE, radius) for radius in {*RADII, *COMPOSED_RADII}}
-    rotation = rotation_matrix(SIZE, COMPOSED_ANGLE)
-    return {
-        **{f"average pooling r={r}": ("figure 3", pooling[r]) for r in RADII},
-        **{f"rotation by {angle}": ("figure 4", rotation_matrix(SIZE, angle)) for angle in ANGLES},
-        **{
-            f"pooling r={r}, then rotation by {COMPOSED_ANGLE}": ("figure 5", rotation @ pooling[r])
-            for r in COMPOSED_RADII
-        },
-    }
-
-
-def random_patches(images: Tensor, size: int, seed: int) -> Tensor:
-    """A patch of every image at a random place, as vectors of pixels in [0, 1]: (N, 1, H, W) uint8 to (N, d) float64.
-
-    Raises:
-        ValueError: the images are smaller than a patch.
-    """
-    number, _, height, width = images.shape
-    if min(height, width) < size:
-        raise ValueError(f"the images are {height} x {width}: too small for patches of {size} x {size}")
-    generator = seeded_generator(seed)
-    rows, columns = (
-        torch.randint(side - size + 1, (number, 1), generator=generator) + torch.arange(size)
-        for side in (height, width)
-    )
-    patches = images[torch.arange(number)[:, None, None], 0, rows[:, :, None], columns[:, None, :]]
-    return vec(patches).double() / 255
-
-
-def descend(inputs: Tensor, operators: Tensor, *, epochs: int, seed: int) -> tuple[Tensor, list[float]]:
-    """The paper's way: one linear layer y = A x, mean squared error, Adam, batches of 128, halved learning rates.
-
-    All operators are learned at once, from the same patches; none sees another.
-
-    Args:
-        inputs: (N, d). operators: (O, d, d), what makes the targets.
-
-    Returns:
-        (O, d, d), float64, and the loss of each epoch, mean over operators.
-    """
-    run = RunArguments()
-    inputs, operators = inputs.float(), operators.float()
-    weight = unit_norm(torch.randn(operators.shape, generator=seeded_generator(seed))).requires_grad_()
-    optimizer = torch.optim.Adam([weight], lr=run.learning_rate)
-    size = min(run.per_device_train_batch_size, len(inputs))
-    steps, losses = epochs * len(inputs[::size]), []
-    for epoch in range(epochs):
-        total = torch.zeros(())
-        for batch in epoch_indices(len(inputs), seed=seed, epoch=epoch).split(size):
-            optimizer.param_groups[0]["lr"] = learning_rate(epoch * steps // epochs, steps, run)
-            errors = inputs[batch] @ (weight - operators).mT  # y^ - y, (O, B, d)
-            loss = errors.square().mean((1, 2)).sum()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(batch)
-        losses.append(float(total) / len(inputs) / len(operators))
-    return weight.detach().double(), losses
-
-
 @experiment(
     "patches",
     "Can known operators be learned from patches (section 5.2)? Relative errors of gradient descent and of least squares",
@@ -130,3 +67,69 @@ def operators_from_patches(args: argparse.Namespace) -> Row:
         "data": data_facts(data),
         "figures": drawn,
     }
+
+
+def patch_operators() -> dict[str, tuple[str, Tensor]]:
+    """The operators of section 5.2 on SIZE x SIZE patches: name -> (the paper's figure, (d, d) float64)."""
+    pooling = {radius: average_pooling(SIZE, radius) for radius in {*RADII, *COMPOSED_RADII}}
+    rotation = rotation_matrix(SIZE, COMPOSED_ANGLE)
+    return {
+        **{f"average pooling r={r}": ("figure 3", pooling[r]) for r in RADII},
+        **{f"rotation by {angle}": ("figure 4", rotation_matrix(SIZE, angle)) for angle in ANGLES},
+        **{
+            f"pooling r={r}, then rotation by {COMPOSED_ANGLE}": ("figure 5", rotation @ pooling[r])
+            for r in COMPOSED_RADII
+        },
+    }
+
+
+def random_patches(images: Tensor, size: int, seed: int) -> Tensor:
+    """One patch of every image, at a random place, as a vector of pixels in [0, 1].
+
+    Shapes: (N, 1, H, W), uint8, to (N, d), float64.
+
+    Raises:
+        ValueError: the images are smaller than a patch.
+    """
+    number, _, height, width = images.shape
+    if min(height, width) < size:
+        raise ValueError(f"the images are {height} x {width}: too small for patches of {size} x {size}")
+    generator = seeded_generator(seed)
+    rows, columns = (
+        torch.randint(side - size + 1, (number, 1), generator=generator) + torch.arange(size)
+        for side in (height, width)
+    )
+    patches = images[torch.arange(number)[:, None, None], 0, rows[:, :, None], columns[:, None, :]]
+    return vec(patches).double() / 255
+
+
+def descend(inputs: Tensor, operators: Tensor, *, epochs: int, seed: int) -> tuple[Tensor, list[float]]:
+    """Learn operators as the paper does: one linear layer y = A x, mean squared error, Adam, halved learning rates.
+
+    All operators are learned at once, from the same patches and independently of each other.
+
+    Args:
+        inputs: (N, d).
+        operators: (O, d, d), the operators that make the targets.
+
+    Returns:
+        The learned operators, (O, d, d), float64, and the loss of each epoch, averaged over operators.
+    """
+    run = RunArguments()
+    inputs, operators = inputs.float(), operators.float()
+    weight = unit_norm(torch.randn(operators.shape, generator=seeded_generator(seed))).requires_grad_()
+    optimizer = torch.optim.Adam([weight], lr=run.learning_rate)
+    size = min(run.per_device_train_batch_size, len(inputs))
+    steps, losses = epochs * len(inputs[::size]), []
+    for epoch in range(epochs):
+        total = torch.zeros(())
+        for batch in epoch_indices(len(inputs), seed=seed, epoch=epoch).split(size):
+            optimizer.param_groups[0]["lr"] = learning_rate(epoch * steps // epochs, steps, run)
+            errors = inputs[batch] @ (weight - operators).mT  # y^ - y, (O, B, d)
+            loss = errors.square().mean((1, 2)).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(batch)
+        losses.append(float(total) / len(inputs) / len(operators))
+    return weight.detach().double(), losses
