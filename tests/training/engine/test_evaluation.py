@@ -8,6 +8,7 @@ from lgn_training.data import ImageSet
 from lgn_training.engine import evaluation
 
 from lgn_hf import LGNConfig, LGNForImageClassification
+from lgn_hf.runs.task import TASKS
 
 
 def test_a_process_may_have_no_image(monkeypatch):
@@ -21,3 +22,7 @@ def test_a_process_may_have_no_image(monkeypatch):
         accelerator, model, images, lambda x: x.float(), task="classification", batch_size=5
     )
     assert metrics == {"accuracy": 0.5, "loss": 1.0}
+
+
+def test_every_task_has_an_evaluator():
+    assert evaluation.EVALUATORS.keys() == TASKS.keys()
