@@ -2,7 +2,7 @@
 
 import sys
 
-from lgn_training.records import main
+from lgn_training.zoo.update_tables import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,8 @@
-"""Train every network of `zoo.yaml`, one after the other: `python training/zoo.py --data FOLDER`."""
+"""Train every network of `zoo.yaml`, one after the other: `python training/zoo.py [--data FOLDER]`."""
 
 import sys
 
-from lgn_training.zoo import main
+from lgn_training.zoo.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from lgn_training.known import D, draw
+from lgn_training.experiments.known_matrices import D, draw
 
 from lgn_hf.actions import action_distance, permutation_test
 

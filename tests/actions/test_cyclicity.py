@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from lgn_training.known import D, draw, orthogonal
+from lgn_training.experiments.known_matrices import D, draw, orthogonal
 
 from lgn_hf.actions import cycles, cyclic_order, cyclic_residuals, power_separation
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from lgn_training.known import KNOWN, NOISE, D, N, cyclic_matrix, draw, noisy
+from lgn_training.experiments.known_matrices import KNOWN, NOISE, D, N, cyclic_matrix, draw, noisy
 
 from lgn_hf.actions import MIN_Z, NULL, SCORES, THRESHOLDS, diagnose
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lgn_training.known import D, N, draw
+from lgn_training.experiments.known_matrices import D, N, draw
 
 from lgn_hf.actions import MIN_Z, diagnose, nearest
 from lgn_hf.model.filters import rotation_matrix

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from lgn_training.known import D, draw, noisy, toeplitz_matrix
+from lgn_training.experiments.known_matrices import D, draw, noisy, toeplitz_matrix
 
 from lgn_hf.actions import SCORES, scale_levels, scores, structures
 

@@ -47,11 +47,10 @@ def test_actions_are_the_model_s(folder: Path):
 @pytest.mark.skipif("LGN_HF_DATA" not in os.environ, reason="LGN_HF_DATA names no folder of real MNIST and CIFAR-10")
 def test_is_as_good_as_its_card_says(folder: Path):
     """On a thousand test images: an accuracy within three standard errors, a relative error within a twentieth."""
-    from lgn_training.data import load_test_images
-    from lgn_training.zoo import local
+    from lgn_training.data import load_test_images, local_copy
 
     results = results_of(folder)
-    source = local(results["recipe"]["dataset"], Path(os.environ["LGN_HF_DATA"]))
+    source = local_copy(results["recipe"]["dataset"], Path(os.environ["LGN_HF_DATA"]))
     images = load_test_images(source, seed=results["seed"], max_test_samples=1000)
     pixel_values = LGNImageProcessor.from_pretrained(folder).pixel_values(images.images)
     with torch.no_grad():

@@ -1,4 +1,8 @@
-"""The program as a user runs it: real launches on real digits, interrupted, resumed, on two processes, and misused."""
+"""The program as a user runs it: on real digits, interrupted, resumed, on two processes, and misused.
+
+Most tests call it in this process, which spares the seconds that its imports take. Launches are for what needs several
+processes, or the end of one.
+"""
 
 import contextlib
 import io
@@ -16,10 +20,12 @@ import torch
 from accelerate.state import AcceleratorState
 from lgn_training import run as program
 from lgn_training.data import fingerprint, load_data
+from lgn_training.engine import loop
 from PIL import Image
 from safetensors.torch import load_file
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, pipeline
 
-from lgn_hf import LGNForImageClassification, LGNImageProcessor
+from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor, LGNModel
 from tests.conftest import ROOT
 
 RUN = str(ROOT / "training" / "run.py")
@@ -33,22 +39,26 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def launch(
-    *arguments: str, processes: int = 1, check: bool = True, program: str = RUN, **extra: str
+    *arguments: str, processes: int = 1, check: bool = True, program: str | list[str] = RUN, **extra: str
 ) -> subprocess.CompletedProcess:
-    """`accelerate launch training/run.py ...` in processes of their own."""
+    """`accelerate launch PROGRAM ...` in processes of their own."""
     config = ROOT / "training" / "accelerate" / ("cpu.yaml" if processes == 1 else "cpu-2-processes.yaml")
     command = [*LAUNCH, "--quiet", "--config_file", str(config)]
     if processes > 1:
         command += ["--main_process_port", "0"]
     done = subprocess.run(
-        [*command, program, *arguments], env=environment(**extra), capture_output=True, text=True, timeout=300
+        [*command, *([program] if isinstance(program, str) else program), *arguments],
+        env=environment(**extra),
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert not check or done.returncode == 0, done.stderr[-3000:]
     return done
 
 
 def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    """The program without a launcher, in this process, which spares the seconds that its imports take."""
+    """The program without a launcher, in this process."""
     AcceleratorState._reset_state(reset_partial_state=True)
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -66,8 +76,20 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def trained(tmp_path_factory) -> Path:
     """A run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("runs") / "straight"
-    launch(*TINY, "--output_dir", str(folder))
+    run(*TINY, "--output_dir", str(folder))
     return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [[RUN], ["-m", "lgn_training.run"]], ids=["in a checkout", "as a module"])
+def test_launches_train_what_a_call_trains(trained, tmp_path, way):
+    launch(*TINY, "--output_dir", str(tmp_path / "run"), program=way)
+    assert all(torch.equal(tensor, weights(tmp_path / "run")[name]) for name, tensor in weights(trained).items())
+
+
+def test_a_recipe_is_found_by_its_name(tmp_path):
+    run("lgn-digits", *TINY, "--max_steps", "1", "--output_dir", str(tmp_path / "run"))
+    assert json.loads((tmp_path / "run" / "all_results.json").read_text())["recipe_name"] == "lgn-digits"
 
 
 def test_a_run_leaves_a_complete_model_folder(trained):
@@ -110,6 +132,7 @@ def test_a_part_of_an_epoch_counts_as_a_part(tmp_path):
     assert "this run is complete" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_model_reads_an_image_with_nothing_else_installed(trained, tmp_path):
     """In an interpreter that cannot import lgn_hf, from the folder alone, without being asked anything."""
     Image.new("RGB", (20, 30), (200, 200, 200)).save(tmp_path / "image.png")
@@ -148,24 +171,16 @@ print(answer[0]["label"])
 
 
 def test_the_auto_classes_and_the_pipeline_work_with_the_package(trained):
-    script = f"""
-import lgn_hf
-from PIL import Image
-from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, pipeline
-folder = {str(trained)!r}
-assert type(AutoConfig.from_pretrained(folder)) is lgn_hf.LGNConfig
-assert type(AutoModel.from_pretrained(folder)) is lgn_hf.LGNModel
-assert type(AutoModelForImageClassification.from_pretrained(folder)) is lgn_hf.LGNForImageClassification
-assert type(AutoImageProcessor.from_pretrained(folder)) is lgn_hf.LGNImageProcessor
-print(pipeline("image-classification", model=folder)(Image.new("P", (9, 9)))[0]["label"])
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "?" not in done.stdout  # nothing was asked
+    folder = str(trained)
+    assert type(AutoConfig.from_pretrained(folder)) is LGNConfig
+    assert type(AutoModel.from_pretrained(folder)) is LGNModel
+    assert type(AutoModelForImageClassification.from_pretrained(folder)) is LGNForImageClassification
+    assert type(AutoImageProcessor.from_pretrained(folder)) is LGNImageProcessor
+    classify = pipeline("image-classification", model=folder)
+    assert classify(Image.new("P", (9, 9)))[0]["label"] in [str(digit) for digit in range(10)]
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(trained, tmp_path):
     """kill -9 after the first mid-epoch checkpoint."""
     folder = tmp_path / "killed"
@@ -183,7 +198,31 @@ def test_a_killed_run_resumes_to_the_same_weights(trained, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_leaves_and_the_run_resumes(trained, tmp_path, number):
+def test_a_signal_ends_a_run_which_resumes_to_the_same_weights(trained, tmp_path, number, monkeypatch):
+    """It comes while the first checkpoint is saved, within the first epoch."""
+    arguments = [*TINY, "--save_steps", "2", "--output_dir", str(tmp_path / "stopped")]
+    save, sent = loop.save_checkpoint, []
+
+    def save_and_signal(*what):
+        saved = save(*what)
+        if not sent:
+            sent.append(number)
+            signal.raise_signal(number)
+        return saved
+
+    monkeypatch.setattr(loop, "save_checkpoint", save_and_signal)
+    done = run(*arguments, check=False)
+    assert done.returncode == 128 + number
+    assert f"{signal.Signals(number).name} at step" in done.stderr
+    assert "--resume continues" in done.stderr
+    assert "continuing from" in run(*arguments, "--resume").stderr
+    for name, tensor in weights(trained).items():
+        assert torch.equal(tensor, weights(tmp_path / "stopped")[name]), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_from_outside_saves_and_leaves(tmp_path, number):
     folder = tmp_path / "stopped"
     arguments = [*TINY, "--output_dir", str(folder)]
     process = subprocess.Popen(
@@ -216,7 +255,7 @@ def test_two_processes_follow_one(tmp_path):
     """Half the batch each, without BatchNorm; float32 sums in another order are all that differs."""
     arguments = [*TINY, "--batch_norm", "false", "--max_steps", "6", "--train_val_split", "0"]
     arguments += ["--projection", "none", "--regularizer", "none", "--learning_rate", "0.001"]
-    launch(*arguments, "--output_dir", str(tmp_path / "one"))
+    run(*arguments, "--output_dir", str(tmp_path / "one"))
     two = launch(*arguments, "--per_device_train_batch_size", "16", "--output_dir", str(tmp_path / "two"), processes=2)
     assert "2 process(es)" in two.stderr
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
@@ -226,13 +265,14 @@ def test_two_processes_follow_one(tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # of the whole batch, not of the main process's part
 
 
+@pytest.mark.slow
 def test_processes_without_a_common_folder_do_not_train(tmp_path):
     """Each in a folder of its own, as on machines without a common disk."""
     program = tmp_path / "apart.py"
     program.write_text(f"""
 import os, sys
 sys.path.insert(0, {str(ROOT / "training")!r})
-from lgn_training import processes, run
+from lgn_training.engine import processes, run
 processes.LATE = 0.5
 folder = os.path.join({str(tmp_path)!r}, os.environ["RANK"])
 os.makedirs(folder)
@@ -246,6 +286,7 @@ sys.exit(run.main({[*TINY, "--output_dir", "run"]!r}))
     assert [path.name for path in tmp_path.glob("?/run/*")] == []
 
 
+@pytest.mark.slow
 def test_processes_agree_on_batch_norm_and_on_metrics(tmp_path):
     """Each with its own statistics before; with 5 images between two processes, as one alone would measure."""
     program = tmp_path / "agree.py"
@@ -255,8 +296,8 @@ sys.path.insert(0, {str(ROOT / "training")!r})
 import torch
 from accelerate import Accelerator
 from lgn_training.data import ImageSet
-from lgn_training.evaluation import evaluate_split
-from lgn_training.loop import average_batch_norm
+from lgn_training.engine.evaluation import evaluate_split
+from lgn_training.engine.loop import average_batch_norm
 from lgn_hf import LGNConfig, LGNForImageClassification
 accelerator = Accelerator(cpu=True)
 assert accelerator.num_processes == 2
@@ -281,6 +322,7 @@ print("agreed")
     assert launch(program=str(program), processes=2).stdout.count("agreed") == 2
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_test_on_uneven_data(tmp_path):
     options = ["--max_train_samples", "333", "--also_test_on", "digits"]
     done = launch(*TINY, *options, "--output_dir", str(tmp_path / "two"), processes=2)
@@ -293,6 +335,7 @@ def test_two_processes_train_and_test_on_uneven_data(tmp_path):
     assert (again["images"], again["accuracy"], again["loss"]) == (360, results["test_accuracy"], results["test_loss"])
 
 
+@pytest.mark.slow
 def test_a_cpu_launch_that_runs_one_process_says_so(tmp_path):
     done = subprocess.run(
         [

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from accelerate import Accelerator
 from rich.console import Console
 from rich.table import Table
 
-from lgn_hf import LGNConfig, LGNImageProcessor
+from lgn_hf import LGNConfig
 from lgn_hf.files import write_whole
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Parser, RunArguments
 from lgn_training.data import ImageSet, fingerprint, load_data
-from lgn_training.evaluation import evaluate_split
-from lgn_training.processes import jointly
+from lgn_training.data.batches import device_pixels
+from lgn_training.engine.accelerator import make_accelerator
+from lgn_training.engine.evaluation import evaluate_split
+from lgn_training.engine.processes import jointly
+from lgn_training.engine.program import run_program
+from lgn_training.engine.trained_model import load_trained
 from lgn_training.results import commit, machine, today, versions
-from lgn_training.run import device_pixels, make_accelerator, run_program
 
 
 def main(argv: list[str]) -> int:
@@ -43,13 +46,13 @@ def parse(argv: list[str]) -> Namespace:
     parser.add_argument("model", help="folder of a trained or published model, else the name of a repository")
     parser.add_argument("--dataset", required=True, help="data set, as training/run.py takes it")
     parser.add_argument("--split", choices=("test", "train"), default="test", help="which of its images")
-    parser.add_argument("--image_size", type=int, help="side that images are resized to; as they are by default")
-    parser.add_argument("--num_channels", type=int, help="1 (grey) or 3 (RGB); as the images are by default")
-    parser.add_argument("--image_column", help="column of the images; found by itself where only one fits")
-    parser.add_argument("--label_column", help="column of the labels; found by itself where only one fits")
+    parser.add_argument("--image_size", type=int, help="resize images to this side; default: keep their size")
+    parser.add_argument("--num_channels", type=int, help="1 (grey) or 3 (RGB); default: as the images are")
+    parser.add_argument("--image_column", help="column of the images; default: the only one that fits")
+    parser.add_argument("--label_column", help="column of the labels; default: the only one that fits")
     parser.add_argument("--dataset_config_name", help="configuration of a data set that has several")
     parser.add_argument("--batch_size", type=int, default=500, help="images per process and step")
-    parser.add_argument("--use_cpu", action="store_true", help="stay on the CPU even where there is a GPU")
+    parser.add_argument("--use_cpu", action="store_true", help="stay on the CPU even if there is a GPU")
     parser.add_argument("--output", type=Path, help="file for the result as JSON")
     args = parser.parse_args(argv)
     if args.batch_size < 1:
@@ -58,11 +61,11 @@ def parse(argv: list[str]) -> Namespace:
 
 
 def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
-    """Print the model's metrics on the images that are asked for, and save them where that is asked for.
+    """Print the model's metrics on the images, and save them if `--output` is given.
 
     Raises:
-        ValueError: the model is none of ours, or the images or labels do not fit it.
-        OSError: the model cannot be found or read, or the result not be written.
+        ValueError: the model cannot be tested, or the images or labels do not fit it.
+        OSError: the model cannot be found or read, or the result cannot be written.
     """
     task, network, processor = jointly(accelerator, partial(load_trained, args.model))
     images = jointly(accelerator, partial(load_images, args, network.config, task, accelerator.is_main_process))
@@ -83,25 +86,13 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
         write_whole(args.output, json.dumps(results, indent=2) + "\n")
 
 
-def load_trained(name: str) -> tuple[str, Any, LGNImageProcessor]:
-    """The task of a model, the model and its image processor."""
-    kinds: dict[str, tuple[str, Any]] = {
-        task.model_class.__name__: (task.name, task.model_class) for task in TASKS.values()
-    }
-    try:
-        given = str((LGNConfig.from_pretrained(name).architectures or ["no model"])[0])
-        if given not in kinds:
-            raise ValueError(f"{name} holds {given:.80}: only {' and '.join(kinds)} can be tested")
-        task, kind = kinds[given]
-        return task, kind.from_pretrained(name), LGNImageProcessor.from_pretrained(name)
-    except OSError as error:
-        raise OSError(f"{name} is neither a folder of a model nor a repository that can be read: {error}") from error
-    except RuntimeError as error:
-        raise ValueError(f"{name}: the weights do not fit config.json: {error}") from None
-
-
 def load_images(args: Namespace, config: LGNConfig, task: str, shows_progress: bool) -> ImageSet:
-    """The images that are asked for, where they and their labels fit the model."""
+    """The images to test on.
+
+    Raises:
+        ValueError: they have another shape than the model takes, or other classes.
+    """
+    needs_labels = TASKS[task].needs_labels
     data = load_data(
         args.dataset,
         seed=0,
@@ -111,23 +102,28 @@ def load_images(args: Namespace, config: LGNConfig, task: str, shows_progress: b
         image_column=args.image_column,
         label_column=args.label_column,
         config_name=args.dataset_config_name,
-        needs_labels=task == "classification",
-        max_train_samples=None if args.split == "train" else 1,  # one, as there must be some
+        needs_labels=needs_labels,
+        # One image of the other split, as `load_data` needs some.
+        max_train_samples=None if args.split == "train" else 1,
         max_test_samples=None if args.split == "test" else 1,
         progress=shows_progress,
     )
     images: ImageSet = getattr(data, args.split)
-    shape, fits = images.images.shape[1:], (config.num_channels, config.image_size, config.image_size)
-    if shape != fits:
+    shape, expected = images.images.shape[1:], (config.num_channels, config.image_size, config.image_size)
+    if shape != expected:
         raise ValueError(
-            f"'{args.dataset}' has images of {_text(shape)} (channels, height, width), and {args.model} takes {_text(fits)}: "
-            f"read them as it does with `--num_channels {fits[0]} --image_size {fits[1]}`"
+            f"'{args.dataset}' has images of {_text(shape)} (channels, height, width), and {args.model} takes "
+            f"{_text(expected)}: read them as it does with `--num_channels {expected[0]} --image_size {expected[1]}`"
         )
     names = [name for _, name in sorted((config.id2label or {}).items())]
-    if task == "classification" and data.label_names != names:
+    if needs_labels and data.label_names != names:
         raise ValueError(f"'{args.dataset}' has the classes {data.label_names!s:.80}, and {args.model} {names!s:.80}")
     return images
 
 
 def _text(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

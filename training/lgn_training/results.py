@@ -18,8 +18,8 @@ from torch import nn
 from lgn_hf.runs.results import DataRecord, MachineRecord, RecipeRecord, RunResults
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe
-from lgn_training.checkpoint import Progress
 from lgn_training.data import Data
+from lgn_training.engine.checkpoint import Progress
 
 PACKAGES = ("torch", "transformers", "huggingface-hub", "safetensors", "datasets", "accelerate", "evaluate")
 

@@ -1,114 +1,230 @@
-"""Train and test a Linear Group Network: `accelerate launch training/run.py [RECIPE.yaml] [--field value ...]`."""
+"""Train and test a Linear Group Network.
+
+`accelerate launch training/run.py [RECIPE.yaml] [--field value ...]` in a checkout, and
+`accelerate launch -m lgn_training.run [RECIPE.yaml] [--field value ...]` with the installed package. In a checkout, a
+recipe of `training/recipes/` can be given by its name alone.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
-import os
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
 import yaml
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, set_seed
-from torch import Tensor
-from transformers.utils import logging as transformers_logging
+from torch import Tensor, nn
 
 from lgn_hf import LGNConfig, LGNImageProcessor
 from lgn_hf.files import write_whole
+from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe, RunArguments, parse_arguments
-from lgn_training.batches import TrainingBatches, total_steps
-from lgn_training.checkpoint import Progress, list_checkpoints, load_model, load_optimizer, load_progress
 from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests
-from lgn_training.evaluation import evaluate_split
-from lgn_training.loop import TrainingLoop, TrainingStopped
-from lgn_training.optimization import make_optimizer
-from lgn_training.output import PROCESSOR_FILE, RECIPE_FILE, RESULTS_FILE, export, install, push, resumes
-from lgn_training.processes import SharedError, check_shared, fail, jointly
+from lgn_training.data.batches import TrainingBatches, device_pixels, total_steps
+from lgn_training.engine.accelerator import make_accelerator
+from lgn_training.engine.checkpoint import Progress, list_checkpoints, load_model, load_optimizer, load_progress
+from lgn_training.engine.evaluation import Metrics, evaluate_split
+from lgn_training.engine.loop import TrainingLoop
+from lgn_training.engine.optimization import make_optimizer
+from lgn_training.engine.output_folder import (
+    PROCESSOR_FILE,
+    RECIPE_FILE,
+    RESULTS_FILE,
+    export,
+    install,
+    push,
+    resumes,
+)
+from lgn_training.engine.processes import SharedError, check_shared, jointly
+from lgn_training.engine.program import run_program
 from lgn_training.results import collect_results, print_table
 
-Given = TypeVar("Given")
-
 logger = logging.getLogger("lgn_hf.training")
+
+RECIPES = Path(__file__).parents[1] / "recipes"  # in a checkout
+Measure = Callable[[ImageSet], Metrics]
 
 
 def main(argv: list[str]) -> int:
     """Train, and return the exit code."""
 
     def start() -> tuple[Recipe, Accelerator]:
-        recipe = parse_arguments(argv)
+        recipe = parse_arguments(with_recipe_file(argv))
         return recipe, make_accelerator(recipe.run)
 
     return run_program("run.py", start, run)
 
 
-def run_program(
-    name: str, start: Callable[[], tuple[Given, Accelerator]], act: Callable[[Given, Accelerator], None]
-) -> int:
-    """`start`, which reads the command line, then `act`; the exit code. Whatever a user can get wrong ends in one line."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
-    transformers_logging.disable_progress_bar()
-    try:
-        given, accelerator = start()
-    except (ValueError, OSError) as error:
-        return fail(name, SharedError(error))  # as all processes are given the same
-    logger.setLevel(logging.INFO if accelerator.is_main_process else logging.ERROR)
-    try:
-        act(given, accelerator)
-    except TrainingStopped as stop:
-        return fail(name, stop, stop.exit_code)
-    except (ValueError, OSError) as error:
-        if os.environ.get("LGN_HF_TRACEBACK"):
-            raise
-        return fail(name, error)
-    except KeyboardInterrupt:  # before the first or after the last step, where there is nothing to save
-        return 130
-    finally:
-        accelerator.end_training()
-    return 0
+def with_recipe_file(argv: list[str]) -> list[str]:
+    """The command line with the file of a recipe that is given by its name, such as `lgn-mnist`."""
+    if argv and not argv[0].startswith("-") and not Path(argv[0]).exists():
+        file = RECIPES / f"{argv[0]}.yaml"
+        if file.is_file():
+            return [str(file), *argv[1:]]
+    return argv
 
 
 def run(recipe: Recipe, accelerator: Accelerator) -> None:
     """Train as `recipe` says, test once on each data set, and leave a complete model folder in `output_dir`."""
-    args, folder = recipe.run, Path(recipe.run.output_dir)
+    folder = Path(recipe.run.output_dir)
+    if is_complete(recipe, folder, accelerator):
+        return
+    data, further_tests, config = load_everything(recipe, accelerator)
+    network = make_network(recipe, config)
+    save_recipe(recipe, folder, accelerator)
+    processor = share_processor(accelerator, folder, network.config, data, recipe.run.whitening)
+    to_pixels = partial(device_pixels, processor, accelerator.device)
+    training = start_or_continue(recipe.run, folder, network, accelerator)
+    batches = make_batches(recipe.run, data, to_pixels, accelerator)
+    check_batch_size(training.progress, batches)
+    measure = partial(
+        evaluate_split,
+        accelerator,
+        network,
+        to_pixels=to_pixels,
+        task=recipe.run.task,
+        batch_size=recipe.run.per_device_eval_batch_size,
+        channels_last=recipe.run.channels_last,
+    )
+    train(recipe, folder, training, data, batches, measure, accelerator)
+    chosen = choose_weights(recipe.run, folder, training, accelerator)
+    test = measure(data.test)
+    also_tested_on = {
+        source: {**measure(images), "images": len(images), "fingerprint": fingerprint(images)}
+        for source, images in further_tests.items()
+    }
+    if accelerator.is_main_process:
+        results = collect_results(recipe, accelerator, network, data, training.progress, chosen, test, also_tested_on)
+        export(folder, network, processor, results)
+        print_table(results, folder)
+        if recipe.run.push_to_hub:
+            push(folder, recipe.run)
+    accelerator.wait_for_everyone()
+
+
+def is_complete(recipe: Recipe, folder: Path, accelerator: Accelerator) -> bool:
+    """Whether the run in `folder` is complete; its results are then printed.
+
+    Raises:
+        SharedError: the folder holds something else, or not every process sees the same folder.
+    """
     continues = jointly(accelerator, partial(resumes, recipe, folder))
     check_shared(accelerator, folder)
-    if continues and (folder / RESULTS_FILE).exists():
-        if accelerator.is_main_process:
-            logger.info("this run is complete")
-            print_table(json.loads((folder / RESULTS_FILE).read_text()), folder)
-        return
-    shows_progress = accelerator.is_main_process and not args.disable_tqdm
-    data, further_tests, config = jointly(accelerator, partial(prepare, recipe, shows_progress))
-    set_seed(args.seed)
-    network = TASKS[args.task].model_class(config)
+    if not (continues and (folder / RESULTS_FILE).exists()):
+        return False
+    if accelerator.is_main_process:
+        logger.info("this run is complete")
+        print_table(json.loads((folder / RESULTS_FILE).read_text()), folder)
+    return True
+
+
+def load_everything(recipe: Recipe, accelerator: Accelerator) -> tuple[Data, dict[str, ImageSet], LGNConfig]:
+    """The data, the test images of further data sets, and the configuration of a network for them."""
+    args = recipe.run
+    options: dict[str, Any] = {
+        "seed": args.seed,
+        "image_size": recipe.network["image_size"],
+        "num_channels": recipe.network["num_channels"],
+        "image_column": args.image_column,
+        "label_column": args.label_column,
+        "config_name": args.dataset_config_name,
+        "needs_labels": TASKS[args.task].needs_labels,
+        "max_test_samples": args.max_test_samples,
+        "progress": accelerator.is_main_process and not args.disable_tqdm,
+    }
+
+    def load() -> tuple[Data, dict[str, ImageSet], LGNConfig]:
+        data = load_data(
+            args.dataset, train_val_split=args.train_val_split, max_train_samples=args.max_train_samples, **options
+        )
+        further_tests = load_tests(args.also_test_on or [], data, **options)
+        return data, further_tests, network_config(recipe.network, data, args.task)
+
+    return jointly(accelerator, load)
+
+
+def network_config(network: dict, data: Data, task: str) -> LGNConfig:
+    """The recipe's fields of the network, completed by those that the data decides."""
+    channels, height = data.train.images.shape[1:3]
+    fields = {**network, "image_size": height, "num_channels": channels}
+    if TASKS[task].needs_labels and data.label_names is not None:
+        fields["id2label"] = dict(enumerate(data.label_names))
+        fields["label2id"] = {name: label for label, name in enumerate(data.label_names)}
+        fields["problem_type"] = "single_label_classification"
+    return LGNConfig(**fields)
+
+
+def make_network(recipe: Recipe, config: LGNConfig) -> LGNPreTrainedModel:
+    """The network for the task, with the initial weights of the run's seed."""
+    set_seed(recipe.run.seed)
+    return TASKS[recipe.run.task].model_class(config)
+
+
+def save_recipe(recipe: Recipe, folder: Path, accelerator: Accelerator) -> None:
+    """Write `recipe.yaml`, which marks the folder as this run's, unless the run has been started before."""
     if accelerator.is_main_process and not (folder / RECIPE_FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / RECIPE_FILE, yaml.safe_dump(recipe.fields(), sort_keys=False))
-    processor = shared_processor(accelerator, folder, network.config, data, args.whitening)
-    to_pixels = partial(device_pixels, processor, accelerator.device)
 
-    checkpoints = list_checkpoints(folder)
-    progress = load_progress(checkpoints[-1]) if checkpoints else Progress()
-    if checkpoints:
-        load_model(checkpoints[-1], network)
-        logger.info("continuing from %s", checkpoints[-1])
-    network.to(accelerator.device)
+
+def share_processor(
+    accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, whitening: str
+) -> LGNImageProcessor:
+    """The image processor: fitted once on the training images, saved with the run, and sent to every process."""
+    processor = LGNImageProcessor(image_size=config.image_size, num_channels=config.num_channels, whitening=whitening)
+    if accelerator.is_main_process:
+        if (folder / PROCESSOR_FILE).exists():
+            processor = LGNImageProcessor.from_pretrained(folder)
+        else:
+            install(folder, processor.fit(data.train.images).save_pretrained)
+    shared = [processor]
+    broadcast_object_list(shared)
+    return shared[0]
+
+
+@dataclass
+class Training:
+    """The network in training. `model` and `optimizer` are what Accelerate makes of `network` and of its optimiser."""
+
+    network: LGNPreTrainedModel
+    model: nn.Module
+    optimizer: Any
+    progress: Progress
+
+
+def start_or_continue(
+    args: RunArguments, folder: Path, network: LGNPreTrainedModel, accelerator: Accelerator
+) -> Training:
+    """Prepare the network and its optimiser, in the state of the newest checkpoint if there is one."""
+    checkpoint = next(reversed(list_checkpoints(folder)), None)
+    progress = load_progress(checkpoint) if checkpoint else Progress()
+    if checkpoint:
+        load_model(checkpoint, network)
+        logger.info("continuing from %s", checkpoint)
+    network.to(accelerator.device)  # pyright: ignore[reportArgumentType]
     raw_optimizer = make_optimizer(network, args)
     model, optimizer = accelerator.prepare(network, raw_optimizer)
-    if checkpoints:
-        load_optimizer(checkpoints[-1], network, raw_optimizer)
+    if checkpoint:
+        load_optimizer(checkpoint, network, raw_optimizer)
         if accelerator.scaler is not None and progress.grad_scaler:
             accelerator.scaler.load_state_dict(progress.grad_scaler)
+    return Training(network, model, optimizer, progress)
 
-    train = data.train if args.task == "classification" else ImageSet(data.train.images, None)
-    batches = TrainingBatches(
-        train,
+
+def make_batches(
+    args: RunArguments, data: Data, to_pixels: Callable[[Tensor], Tensor], accelerator: Accelerator
+) -> TrainingBatches:
+    """The training batches of this process."""
+    needs_labels = TASKS[args.task].needs_labels
+    return TrainingBatches(
+        data.train if needs_labels else ImageSet(data.train.images, None),
         to_pixels,
         batch_size=args.per_device_train_batch_size,
         accumulation_steps=args.gradient_accumulation_steps,
@@ -119,6 +235,14 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
         random_crop=args.random_crop,
         random_flip=args.random_flip,
     )
+
+
+def check_batch_size(progress: Progress, batches: TrainingBatches) -> None:
+    """Record the images per step, which a continued run must keep.
+
+    Raises:
+        SharedError: the run that is continued had another number of images per step.
+    """
     if progress.global_batch_size not in (0, batches.global_batch_size):
         raise SharedError(
             f"this run has {progress.global_batch_size} images per step, and these options make "
@@ -127,16 +251,18 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
         )
     progress.global_batch_size = batches.global_batch_size
 
-    measure = partial(
-        evaluate_split,
-        accelerator,
-        network,
-        to_pixels=to_pixels,
-        task=args.task,
-        batch_size=args.per_device_eval_batch_size,
-        channels_last=args.channels_last,
-    )
-    validate = partial(measure, data.validation) if len(data.validation) else None
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    training: Training,
+    data: Data,
+    batches: TrainingBatches,
+    measure: Measure,
+    accelerator: Accelerator,
+) -> None:
+    """Run the training loop to its end, with checkpoints in `folder`."""
+    args = recipe.run
     steps = total_steps(args.num_train_epochs, args.max_steps, batches.steps_per_epoch)
     logger.info(
         "%s: %d training, %d validation and %d test images; %d steps of %d images on %d process(es)",
@@ -150,100 +276,21 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
     )
     if args.report_to != "none":
         accelerator.init_trackers("lgn-hf", config=recipe.scalars())
+    validate = partial(measure, data.validation) if len(data.validation) else None
+    model, optimizer, progress = training.model, training.optimizer, training.progress
     TrainingLoop(accelerator, model, optimizer, batches, validate, args, folder, progress, steps).run()
 
+
+def choose_weights(args: RunArguments, folder: Path, training: Training, accelerator: Accelerator) -> int:
+    """Give the network the weights that are tested and exported: of the best epoch or the last step. Returns their step."""
+    progress = training.progress
     chosen = progress.best_step if args.load_best_model_at_end and progress.best_step else progress.step
     if chosen != progress.step:
-        load_model(folder / f"checkpoint-{chosen:08d}", network)
-    accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # tested in full precision, as whoever loads it has it
-    test_metrics = measure(data.test)
-    also_tested_on = {
-        source: {**measure(images), "images": len(images), "fingerprint": fingerprint(images)}
-        for source, images in further_tests.items()
-    }
-    if accelerator.is_main_process:
-        results = collect_results(recipe, accelerator, network, data, progress, chosen, test_metrics, also_tested_on)
-        export(folder, network, processor, results)
-        print_table(results, folder)
-        if args.push_to_hub:
-            push(folder, args)
-    accelerator.wait_for_everyone()
+        load_model(folder / f"checkpoint-{chosen:08d}", training.network)
+    # Out of mixed precision: whoever loads the model has it in full precision.
+    accelerator.unwrap_model(training.model, keep_fp32_wrapper=False)
+    return chosen
 
 
-def make_accelerator(args: RunArguments) -> Accelerator:
-    """The accelerator of this process, after the launches that silently run something else are ruled out."""
-    if args.report_to != "none" and importlib.util.find_spec(args.report_to) is None:
-        raise ValueError(f"report_to={args.report_to!r} is not installed: pip install {args.report_to}")
-    has_gpu = torch.accelerator.is_available()
-    accelerator = Accelerator(
-        cpu=args.use_cpu or not has_gpu,  # several processes on CPUs, then, instead of an error
-        mixed_precision="bf16" if args.bf16 else "fp16" if args.fp16 else None,
-        dynamo_backend="inductor" if args.torch_compile else None,
-        log_with=None if args.report_to == "none" else args.report_to,
-        project_dir=args.output_dir,
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-    )
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    if launched != accelerator.num_processes:
-        raise ValueError(
-            f"{launched} processes were launched but each sees {accelerator.num_processes}: launch with "
-            "`accelerate launch --config_file training/accelerate/...`"
-        )
-    if accelerator.num_processes == 1 and "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
-        logger.warning(
-            "Note: `accelerate launch` was asked for several processes and started ONE, as it does on CPUs; "
-            "`accelerate launch --config_file training/accelerate/cpu-2-processes.yaml` starts several."
-        )
-    return accelerator
-
-
-def prepare(recipe: Recipe, shows_progress: bool) -> tuple[Data, dict[str, ImageSet], LGNConfig]:
-    """The data, the test images of further data sets, and the configuration of a network for them."""
-    args = recipe.run
-    options: dict[str, Any] = {
-        "seed": args.seed,
-        "image_size": recipe.network["image_size"],
-        "num_channels": recipe.network["num_channels"],
-        "image_column": args.image_column,
-        "label_column": args.label_column,
-        "config_name": args.dataset_config_name,
-        "needs_labels": args.task == "classification",
-        "max_test_samples": args.max_test_samples,
-        "progress": shows_progress,
-    }
-    data = load_data(
-        args.dataset, train_val_split=args.train_val_split, max_train_samples=args.max_train_samples, **options
-    )
-    further_tests = load_tests(args.also_test_on or [], data, **options)
-    return data, further_tests, network_config(recipe.network, data, args.task)
-
-
-def network_config(network: dict, data: Data, task: str) -> LGNConfig:
-    """The configuration: the recipe's fields, the rest as the data."""
-    channels, height = data.train.images.shape[1:3]
-    fields = {**network, "image_size": height, "num_channels": channels}
-    if task == "classification" and data.label_names is not None:
-        fields["id2label"] = dict(enumerate(data.label_names))
-        fields["label2id"] = {name: label for label, name in enumerate(data.label_names)}
-        fields["problem_type"] = "single_label_classification"
-    return LGNConfig(**fields)
-
-
-def shared_processor(
-    accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, whitening: str
-) -> LGNImageProcessor:
-    """The image processor, fitted once on the training images, kept with the run and given to every process."""
-    processor = LGNImageProcessor(image_size=config.image_size, num_channels=config.num_channels, whitening=whitening)
-    if accelerator.is_main_process:
-        if (folder / PROCESSOR_FILE).exists():
-            processor = LGNImageProcessor.from_pretrained(folder)
-        else:
-            install(folder, processor.fit(data.train.images).save_pretrained)
-    shared = [processor]
-    broadcast_object_list(shared)
-    return shared[0]
-
-
-def device_pixels(processor: LGNImageProcessor, device: torch.device, images: Tensor) -> Tensor:
-    """uint8 images (B, C, H, W) to `pixel_values` (B, C, H, W) on `device`."""
-    return processor.pixel_values(images.to(device))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,53 @@
+"""The program measures its parts, and says what it measured."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from lgn_training.benchmark.__main__ import main
+from lgn_training.benchmark.parts import PARTS
+from lgn_training.benchmark.parts.growth import GROWTH
+
+from lgn_hf.model.configuration_lgn import REGULARIZERS
+
+
+def figures_of(output: Path, *argv: str) -> dict:
+    """The figures of a short benchmark."""
+    assert main([*argv, "--data", "mnist", "--rounds", "2", "--output", str(output)]) == 0
+    return json.loads(output.read_text())
+
+
+def test_the_program_prints_its_tables_and_writes_its_figures(tmp_path, capsys):
+    figures = figures_of(tmp_path / "figures.json", "--parts", "steps", "--batch_sizes", "4")
+    printed = capsys.readouterr().out
+    assert figures.keys() == {"steps", "machine", "versions", "commit", "date", "command"}
+    assert PARTS["steps"].__doc__.split(",")[0] in printed
+    (row,) = figures["steps"]
+    assert row["gradient error"] < 1e-9
+    assert row["textbook / ours"]["min"] <= row["textbook / ours"]["median"] <= row["textbook / ours"]["max"]
+    assert row["images/s"] == pytest.approx(4e3 / row["ours ms"])
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+
+
+@pytest.mark.slow
+def test_every_part_has_its_rows(tmp_path, capsys):
+    parts = [name for name in PARTS if name not in ("steps", "whitening")]  # whitening always fits 50,000 images
+    figures = figures_of(tmp_path / "figures.json", "--parts", *parts)
+    printed = capsys.readouterr().out
+    for part in figures.keys() & PARTS.keys():
+        assert PARTS[part].__doc__.split(",")[0] in printed
+    assert [row["regularizer"] for row in figures["regularizers"]] == list(REGULARIZERS)
+    assert [(row["filters"], row["size"]) for row in figures["precision"]] == [(20, 6), (60, 8)]
+    assert {row["field"] for row in figures["growth"]} == set(GROWTH)
+    if torch.get_num_threads() > 1:
+        assert [row["scaling"] for row in figures["processes"]] == ["strong", "weak"]
+    assert figures["pipeline"][0]["kept / step"]["median"] > 0
+    assert [row["network"] for row in figures["startup"]] == ["ours", "textbook"]
+    assert [row["batch"] for row in figures["inference"]] == [1, 128]
+
+
+def test_a_wrong_part_is_an_error(capsys):
+    with pytest.raises(SystemExit):
+        main(["--parts", "everything"])
+    assert "steps" in capsys.readouterr().err

@@ -1,0 +1,50 @@
+"""What part `startup` measures, in a process of its own: `python -m lgn_training.benchmark.fresh_process NAME C SIDE DEVICE`.
+
+Prints a JSON list: seconds to import transformers' base classes, seconds to import lgn_hf after that, seconds of the first
+forward and backward pass, and the MiB that three passes add at most. NAME is `ours` or `textbook`.
+"""
+
+# ruff: noqa: E402  (the imports are what is timed)
+import json
+import sys
+import time
+from pathlib import Path
+
+start = time.perf_counter()
+from transformers import BaseImageProcessor, PreTrainedModel  # noqa: F401
+
+libraries = time.perf_counter()
+import lgn_hf
+
+ready = time.perf_counter()
+import torch
+
+from lgn_training.benchmark.textbook import TextbookLGN
+
+
+def memory(field: str, device: torch.device) -> float:
+    """MiB: on a GPU the most that was allocated, else a field of /proc/self/status; 0 if there is neither."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    lines = Path("/proc/self/status").read_text().splitlines() if sys.platform == "linux" else []
+    return sum(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+
+
+def main(name: str, channels: int, side: int, device: torch.device) -> None:
+    config = lgn_hf.LGNConfig(num_channels=channels, image_size=side, num_labels=10)
+    ours = lgn_hf.LGNForImageClassification(config).train()
+    network = (TextbookLGN(ours) if name == "textbook" else ours).to(device)  # pyright: ignore[reportArgumentType]
+    images = torch.randn(128, channels, side, side, device=device)
+    labels = torch.randint(10, (128,), device=device)
+    before = memory("VmRSS:", device)
+    begin, first = time.perf_counter(), 0.0
+    for step in range(3):
+        loss = network(images, labels=labels)
+        (loss if name == "textbook" else loss.loss).backward()
+        float(next(network.parameters()).grad.sum())  # pyright: ignore[reportOptionalMemberAccess]
+        first = first if step else time.perf_counter() - begin
+    print(json.dumps([libraries - start, ready - libraries, first, memory("VmHWM:", device) - before]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), torch.device(sys.argv[4]))

@@ -1,0 +1,19 @@
+"""The parts of the benchmark. Each is a function that returns the rows of one table; its docstring is the table's title.
+
+To add a part, write its file and append its function to PARTS. It is called with the command line and a device.
+"""
+
+from lgn_training.benchmark.parts.growth import growth
+from lgn_training.benchmark.parts.inference import inference
+from lgn_training.benchmark.parts.pipeline import pipeline
+from lgn_training.benchmark.parts.precision import precision
+from lgn_training.benchmark.parts.processes import processes
+from lgn_training.benchmark.parts.regularizers import regularizers
+from lgn_training.benchmark.parts.startup import startup
+from lgn_training.benchmark.parts.steps import steps
+from lgn_training.benchmark.parts.whitening import whitening
+
+PARTS = {
+    part.__name__: part
+    for part in (steps, regularizers, precision, growth, processes, pipeline, startup, whitening, inference)
+}

@@ -1,0 +1,147 @@
+"""Load a data set by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lgn_hf.runs.dataset_name import kind_and_place
+from lgn_training.data.columns import check_columns, find_image_column, find_label_column, read_labels
+from lgn_training.data.decoding import decode
+from lgn_training.data.image_sets import Data, DataError, ImageSet
+from lgn_training.data.seeds import seeded_generator
+from lgn_training.data.splits import division_of, open_splits
+
+
+def load_data(
+    dataset: str,
+    *,
+    seed: int,
+    train_val_split: float | None = None,
+    image_size: int | None = None,
+    num_channels: int | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    config_name: str | None = None,
+    needs_labels: bool = True,
+    max_train_samples: int | None = None,
+    max_test_samples: int | None = None,
+    data_seed: int = 0,
+    progress: bool = True,
+) -> Data:
+    """Load a data set and decode its images into memory.
+
+    `seed` decides what may differ between runs: which training images are kept, and which of them validate. `data_seed`
+    decides what defines the data set: a test set that is held out, the angles of rotated images, the split of rot-MNIST,
+    and which test images are kept. So runs with different seeds are tested on the same images.
+
+    Args:
+        dataset: a local folder (parquet files, class folders of images, or `save_to_disk`), a parquet file, `digits`
+            (scikit-learn's 8 x 8 digits) or a Hub id; a local path wins. The prefix `rotated:` rotates each image by an
+            angle of its own. `rot-mnist:` also pools all images and divides them as the rot-MNIST benchmark does.
+        seed: seed of the run.
+        train_val_split: fraction of the training images to validate on; 0 for none. The default is the data set's own
+            validation split if it also has a test split, else a sixth for rot-MNIST and a tenth for others.
+        image_size: side that images are resized to (bilinear). Without it, they must be square and of one size.
+        num_channels: 1 or 3; by default 1 if every image is grey, else 3.
+        image_column: by default the only column of images, or the one named `image` or `img`.
+        label_column: by default the only column of class labels, or the one named `label`, `labels` or `fine_label`.
+        config_name: configuration of a data set that has several.
+        needs_labels: look for labels, and refuse a data set without any. If false, only `label_column` is read.
+        max_train_samples: training images to keep, at random, before the validation images are taken from them.
+        max_test_samples: test images to keep, at random; it limits the data set's own validation split too.
+        data_seed: seed of the data set.
+        progress: show the progress of a long decoding.
+
+    Returns:
+        `Data` with images of (N, C, H, W), uint8.
+
+    Raises:
+        DataError: the data set cannot be found, reached or read, or lacks what was asked for.
+    """
+    _check_options(train_val_split, image_size, num_channels, max_train_samples, max_test_samples)
+    splits = open_splits(dataset, config_name, data_seed)
+    train = splits["train"].limit(max_train_samples, seed)
+    test = splits["test"].limit(max_test_samples, data_seed)
+    if train_val_split is None and "validation" in splits:
+        validation = splits["validation"].limit(max_test_samples, data_seed)
+    else:
+        fraction = division_of(dataset).validation_fraction if train_val_split is None else train_val_split
+        validation, train = train.divide(round(fraction * len(train)), seeded_generator(seed))
+
+    parts = (train, validation, test)
+    image_column = find_image_column(dataset, train.table, image_column)
+    if needs_labels:
+        label_column = find_label_column(dataset, train.table, label_column)
+    check_columns(dataset, parts, image_column, label_column)
+    if not (len(train) and len(test)):
+        raise DataError(f"data set '{dataset}' leaves {len(train)} images to train on and {len(test)} to test on")
+    label_names, labels = read_labels(parts, label_column)
+    images = decode(parts, image_column, image_size, num_channels, progress)
+    return Data(*map(ImageSet, images, labels), label_names=label_names, source=dataset)
+
+
+def load_test_images(dataset: str, **options: Any) -> ImageSet:
+    """The test images of a data set alone; `options` are those of `load_data`."""
+    # One training image, as `load_data` needs some.
+    return load_data(dataset, train_val_split=0, max_train_samples=1, **options).test
+
+
+def load_tests(sources: Sequence[str], trained_on: Data, **options: Any) -> dict[str, ImageSet]:
+    """The test images of further data sets, for a network that is trained on `trained_on`.
+
+    Args:
+        sources: data sets as `load_data` takes them.
+        options: those of `load_data` that `trained_on` was loaded with.
+
+    Raises:
+        DataError: one cannot be loaded, has other classes or images of another shape, or tests on training images.
+    """
+    tests = {}
+    for source in sources:
+        _refuse_training_images(source, trained_on.source)
+        other = load_data(source, train_val_split=0, max_train_samples=1, **options)  # the least that it loads
+        if other.label_names != trained_on.label_names:
+            raise DataError(
+                f"'{source}' has the classes {other.label_names!s:.80}, and '{trained_on.source}' "
+                f"{trained_on.label_names!s:.80}: a network can be tested only on the classes that it is trained on"
+            )
+        shape, own_shape = (" x ".join(map(str, data.test.images.shape[1:])) for data in (other, trained_on))
+        if shape != own_shape:
+            raise DataError(
+                f"'{source}' has images of {shape} (channels, height, width), and '{trained_on.source}' of {own_shape}: "
+                "read both alike with `--num_channels` and `--image_size`"
+            )
+        tests[source] = other.test
+    return tests
+
+
+def _refuse_training_images(source: str, trained_on: str) -> None:
+    """Refuse a test on images of the same data set that a division which pools them may have put among the training images.
+
+    A network that is trained on SOURCE has seen, upright, most of the images that `rot-mnist:SOURCE` tests on.
+    """
+    (kind, place), (own_kind, own_place) = map(kind_and_place, (source, trained_on))
+    pools = division_of(source).pools or division_of(trained_on).pools
+    is_same = Path(place).expanduser().resolve() == Path(own_place).expanduser().resolve()
+    if is_same and kind != own_kind and pools:
+        raise DataError(
+            f"'{source}' tests on images that '{trained_on}' trains on, as they divide the same images "
+            f"differently; a network that is trained on '{place}' can be tested on 'rotated:{place}'"
+        )
+
+
+def _check_options(train_val_split, image_size, num_channels, max_train_samples, max_test_samples):
+    if train_val_split is not None and not 0 <= train_val_split < 1:
+        raise DataError(f"train_val_split must be a fraction, 0 <= train_val_split < 1, not {train_val_split}")
+    if num_channels not in (None, 1, 3):
+        raise DataError(f"num_channels must be 1 (grey) or 3 (RGB), not {num_channels}")
+    positive = {
+        "image_size": image_size,
+        "max_train_samples": max_train_samples,
+        "max_test_samples": max_test_samples,
+    }
+    for name, value in positive.items():
+        if value is not None and value < 1:
+            raise DataError(f"{name} must be at least 1, not {value}")

@@ -1,0 +1,132 @@
+"""Where data sets come from. To add a place, append a `Reader` to READERS.
+
+The first reader that accepts a name reads it, so that a local path wins over `digits` and over the Hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import datasets.config
+import numpy as np
+from datasets import ClassLabel, Dataset, DatasetDict
+from datasets.exceptions import DatasetNotFoundError
+from huggingface_hub import constants
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import get_session, validate_repo_id
+from PIL import Image
+
+from lgn_hf.runs.dataset_name import DATASET_KINDS
+from lgn_training.data.image_sets import DataError
+from lgn_training.texts import one_line
+
+TEST_FRACTION = 0.2  # of a data set without a test split
+HUB_TIMEOUT = 10  # seconds
+
+Tables = dict[str, Dataset]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A place that data sets come from.
+
+    words: how an error message offers it, or None for the last resort.
+    accepts: whether a name means a data set of this place.
+    read: (name, config_name, data_seed) to the tables by split, or to one table. `data_seed` is for a data set that is
+        divided here.
+    """
+
+    words: str | None
+    accepts: Callable[[str], bool]
+    read: Callable[[str, str | None, int], Dataset | DatasetDict | Tables]
+
+
+def read_tables(name: str, config_name: str | None, data_seed: int) -> Tables:
+    """The tables of a data set by split; one without splits is all `train`.
+
+    Raises:
+        DataError: the data set cannot be found, reached or read.
+    """
+    if not name:
+        raise DataError(f"the data set has no name; {alternatives()}")
+    reader = next(reader for reader in READERS if reader.accepts(name))
+    try:
+        loaded = reader.read(name, config_name, data_seed)
+    except DataError:
+        raise
+    except Exception as error:  # `datasets` lets through the errors of every file format that it reads
+        cause = error.__cause__ or error
+        raise DataError(f"cannot read data set '{name}': {type(cause).__name__}: {one_line(cause)}") from error
+    tables = loaded if isinstance(loaded, dict) else {"train": loaded}
+    return {str(split): table for split, table in tables.items()}
+
+
+def alternatives() -> str:
+    """What a user can give instead of a data set that is not there."""
+    places = ", ".join(reader.words for reader in READERS if reader.words)
+    prefixes = " or ".join(f"'{kind}:<one of these>'" for kind in DATASET_KINDS)
+    return f"use {places}, or {prefixes}"
+
+
+def exists_locally(name: str) -> bool:
+    return Path(name).expanduser().exists()
+
+
+def read_path(name: str, config_name: str | None, data_seed: int):
+    """A parquet file, a `save_to_disk` folder, or a folder of parquet files or images.
+
+    `datasets` locks its cache, so that several processes may read at once.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return datasets.load_dataset("parquet", data_files=str(path))
+    if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
+        return datasets.load_from_disk(str(path))
+    return datasets.load_dataset(str(path.resolve()), config_name)
+
+
+def read_digits(name: str, config_name: str | None, data_seed: int) -> Tables:
+    """Scikit-learn's 1,797 digits of 8 x 8 pixels; a fifth, stratified by class, is the test set."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    pixels, labels = load_digits(return_X_y=True)
+    images = (pixels.reshape(-1, 8, 8) * (255 / 16)).round().astype(np.uint8)
+    parts = train_test_split(images, labels, test_size=TEST_FRACTION, stratify=labels, random_state=data_seed)
+    features = datasets.Features(image=datasets.Image(), label=ClassLabel(names=[str(digit) for digit in range(10)]))
+    return {
+        name: Dataset.from_dict({"image": [Image.fromarray(x) for x in xs], "label": ys}, features=features)
+        for name, xs, ys in (("train", parts[0], parts[2]), ("test", parts[1], parts[3]))
+    }
+
+
+def read_hub(name: str, config_name: str | None, data_seed: int):
+    """A data set of the Hub. If the Hub does not answer, the local cache is read at once instead of after retries."""
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise DataError(f"there is no file or folder '{name}'; {alternatives()}") from error
+    offline = datasets.config.HF_HUB_OFFLINE
+    try:
+        get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT)
+    except Exception:  # whatever keeps the Hub from answering
+        datasets.config.HF_HUB_OFFLINE = True
+    try:
+        return datasets.load_dataset(name, config_name)
+    except DatasetNotFoundError as error:
+        raise DataError(f"there is no local path '{name}', and on the Hub: {error} Else {alternatives()}") from error
+    except ConnectionError as error:
+        problem = "the Hub cannot be reached for a data set of that name"
+        raise DataError(f"there is no local path '{name}', and {problem}; {alternatives()}") from error
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline
+
+
+READERS = (
+    Reader("a local folder (parquet files, class folders of images, or save_to_disk)", exists_locally, read_path),
+    Reader("'digits'", lambda name: name == "digits", read_digits),
+    Reader(None, lambda name: True, read_hub),
+)

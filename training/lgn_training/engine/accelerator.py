@@ -1,0 +1,45 @@
+"""The accelerator of a process."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+
+from lgn_training.arguments import RunArguments
+
+logger = logging.getLogger("lgn_hf.training")
+
+
+def make_accelerator(args: RunArguments) -> Accelerator:
+    """The accelerator of this process.
+
+    Raises:
+        ValueError: the tracker is not installed, or the launch would silently run something else than what was asked for.
+    """
+    if args.report_to != "none" and importlib.util.find_spec(args.report_to) is None:
+        raise ValueError(f"report_to={args.report_to!r} is not installed: pip install {args.report_to}")
+    has_gpu = torch.accelerator.is_available()
+    accelerator = Accelerator(
+        cpu=args.use_cpu or not has_gpu,  # without it, several processes on CPUs are an error
+        mixed_precision="bf16" if args.bf16 else "fp16" if args.fp16 else None,
+        dynamo_backend="inductor" if args.torch_compile else None,
+        log_with=None if args.report_to == "none" else args.report_to,
+        project_dir=args.output_dir,
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if launched != accelerator.num_processes:
+        raise ValueError(
+            f"{launched} processes were launched but each sees {accelerator.num_processes}: launch with "
+            "`accelerate launch --config_file training/accelerate/...`"
+        )
+    if accelerator.num_processes == 1 and "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
+        logger.warning(
+            "Note: `accelerate launch` was asked for several processes and started ONE, as it does on CPUs; "
+            "`accelerate launch --config_file training/accelerate/cpu-2-processes.yaml` starts several."
+        )
+    return accelerator

@@ -1,0 +1,263 @@
+"""The training loop: steps, validation, checkpoints, signals."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from accelerate.utils import gather
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from lgn_hf.runs.task import TASKS
+from lgn_training.arguments import RunArguments
+from lgn_training.data.batches import MicroBatch, TrainingBatches
+from lgn_training.engine.checkpoint import Progress, list_checkpoints, save_checkpoint
+from lgn_training.engine.optimization import learning_rate
+from lgn_training.engine.processes import SharedError
+
+
+class TrainingStopped(SharedError):
+    """The run ended early, on all processes. The message says where, and how to continue; `exit_code` is for the shell."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class StopSignals:
+    """Remembers SIGINT and SIGTERM so that the loop can save before it leaves; a second one kills as usual."""
+
+    def __init__(self):
+        self.received: int | None = None
+        self.previous = {s: signal.signal(s, self._remember) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def _remember(self, number: int, _frame) -> None:
+        self.received = number
+        self.restore()
+
+    def restore(self) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+
+class TrainingLoop:
+    """Trains `model` in place, from `progress` on.
+
+    Args:
+        model: the prepared network, perhaps wrapped for several processes; `network` is the network inside.
+        optimizer: the prepared optimiser; `raw_optimizer` is the one inside.
+        validate: computes the validation metrics; None without a validation split.
+        folder: where checkpoints go.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        model: nn.Module,
+        optimizer,
+        batches: TrainingBatches,
+        validate: Callable[[], dict[str, float]] | None,
+        args: RunArguments,
+        folder: Path,
+        progress: Progress,
+        total_steps: int,
+    ):
+        self.accelerator, self.model, self.optimizer = accelerator, model, optimizer
+        self.network = accelerator.unwrap_model(model, keep_torch_compile=False)
+        self.raw_optimizer = optimizer.optimizer
+        self.batches, self.validate, self.args = batches, validate, args
+        self.folder, self.progress, self.total_steps = folder, progress, total_steps
+        self.losses: list[Tensor] = []  # since the last look: (loss, gradient norm) of each step, still on the device
+        self._restart_clock()
+
+    def run(self) -> None:
+        """Train up to the last step.
+
+        Raises:
+            TrainingStopped: a signal came (a checkpoint was saved), or the loss is not a number (none was saved).
+            OSError: a checkpoint could not be written; older ones are untouched.
+        """
+        signals = StopSignals()
+        bar = tqdm(
+            total=self.total_steps,
+            initial=self.progress.step,
+            unit="step",
+            disable=self.args.disable_tqdm or not self.accelerator.is_main_process,
+        )
+        try:
+            while self.progress.step < self.total_steps and not self._out_of_patience():
+                self._epoch(bar, signals)
+        finally:
+            bar.close()
+            signals.restore()
+
+    def _epoch(self, bar: tqdm, signals: StopSignals) -> None:
+        progress, args = self.progress, self.args
+        self.model.train()
+        self._restart_clock()
+        for micro_batches in self.batches.epoch(progress.epoch, progress.batch):
+            outputs = self._step(micro_batches)
+            progress.step += 1
+            progress.batch += 1
+            self.images += sum(len(m.pixel_values) for m in micro_batches) * self.accelerator.num_processes
+            done = progress.step == self.total_steps or progress.batch == self.batches.steps_per_epoch
+            saves = args.save_steps > 0 and progress.step % args.save_steps == 0 and not done
+            looks = done or saves or progress.step % args.logging_steps == 0
+            stopped = not done and self._stop_requested(signals, looks)
+            if looks or stopped:
+                self._look(bar, outputs, micro_batches)
+            if saves or stopped:
+                self._count()
+                self._save()
+                self._restart_clock()
+            if stopped:
+                self._stop(stopped)
+            if done:
+                break
+        self._end_of_epoch(bar)
+        stopped = self._stop_requested(signals, looks=True)
+        if stopped and progress.step < self.total_steps:
+            self._stop(stopped)
+
+    def _step(self, micro_batches: list[MicroBatch]):
+        """One optimiser step: gradients of all micro-batches, clipping, Adam, projection."""
+        args = self.args
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.progress.step, self.total_steps, args)
+        total, outputs = torch.zeros((), device=self.accelerator.device), None
+        for i, batch in enumerate(micro_batches):
+            last = i == len(micro_batches) - 1
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+                pixel_values = batch.pixel_values
+                if args.channels_last:
+                    pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)
+                outputs = self.model(pixel_values, labels=batch.labels)
+                task_loss = outputs.task_loss
+                if batch.labels is not None and args.label_smoothing_factor:
+                    smoothing = args.label_smoothing_factor
+                    task_loss = F.cross_entropy(outputs.logits, batch.labels, label_smoothing=smoothing)
+                loss = batch.weight * task_loss + outputs.regularization_loss / len(micro_batches)
+                self.accelerator.backward(loss)
+                total += loss.detach()
+        norm = None
+        if args.max_grad_norm:
+            norm = self.accelerator.clip_grad_norm_(self.model.parameters(), args.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.network.project_()
+        if norm is None or args.fp16:  # float16 scaling meets infinite gradients now and then and skips their step
+            norm = torch.zeros_like(total)
+        self.losses.append(torch.stack([total, norm]))
+        return outputs
+
+    def _look(self, bar: tqdm, outputs, micro_batches: list[MicroBatch]) -> None:
+        """Bring the losses of the last steps to the host, averaged over processes. Check, show and track them."""
+        recent = cast(Tensor, self.accelerator.reduce(torch.stack(self.losses), reduction="mean")).cpu()
+        first = self.progress.step - len(self.losses) + 1
+        self.losses.clear()
+        broken = (~recent.isfinite().all(1)).nonzero()
+        if len(broken):
+            saved = list_checkpoints(self.folder)
+            raise TrainingStopped(
+                f"the loss or its gradient is not a number at step {first + int(broken[0])}; the last good checkpoint: "
+                f"{saved[-1] if saved else 'none yet'}. Try a lower --learning_rate, some --warmup_ratio, a smaller "
+                "--max_grad_norm, another --projection or full precision",
+                1,
+            )
+        self.progress.epoch_loss_sum += float(recent[:, 0].sum())
+        shown = {
+            "loss": f"{recent[:, 0].mean():.4f}",
+            "reg": f"{outputs.regularization_loss.item():.3g}",
+            "img/s": f"{self.images / (time.perf_counter() - self.started):.0f}",
+        }
+        logged = {"train_loss": float(recent[:, 0].mean()), "learning_rate": self.optimizer.param_groups[0]["lr"]}
+        if micro_batches[-1].labels is not None:
+            accuracy = float((outputs.logits.argmax(-1) == micro_batches[-1].labels).float().mean())
+            shown["acc"] = f"{accuracy:.3f}"
+            logged["train_accuracy"] = accuracy
+        bar.update(self.progress.step - bar.n)
+        bar.set_postfix(shown)
+        self.accelerator.log(logged, step=self.progress.step)
+
+    def _end_of_epoch(self, bar: tqdm) -> None:
+        """Validate, remember the best weights, save. An epoch that `total_steps` ends early counts as a part of one."""
+        progress, steps = self.progress, self.batches.steps_per_epoch
+        mean_loss = progress.epoch_loss_sum / max(progress.batch, 1)
+        if progress.batch == steps:
+            progress.epoch, progress.batch, progress.epoch_loss_sum = progress.epoch + 1, 0, 0.0
+        epochs = round(progress.epoch + progress.batch / steps, 4) if progress.batch else progress.epoch
+        record = {"epoch": epochs, "step": progress.step, "train_loss": mean_loss}
+        self._count()
+        average_batch_norm(self.accelerator, self.network)
+        if self.validate is not None:
+            metrics = self.validate()
+            record |= {f"validation_{name}": value for name, value in metrics.items()}
+            selection, best = TASKS[self.args.task].selection, progress.best_metric
+            value = metrics[selection.name]
+            improved = best is None or selection.better(value, best) != best
+            if improved:
+                progress.best_metric, progress.best_step = value, progress.step
+            progress.epochs_without_gain = 0 if improved else progress.epochs_without_gain + 1
+        progress.history.append(record)
+        self.accelerator.log({k: v for k, v in record.items() if k != "step"}, step=progress.step)
+        if self.accelerator.is_main_process:
+            figures = "  ".join(f"{k} {v:.4f}" for k, v in record.items() if k not in ("epoch", "step"))
+            bar.write(f"epoch {epochs}: {figures}", file=sys.stderr)
+        self._save()
+
+    def _save(self) -> None:
+        average_batch_norm(self.accelerator, self.network)
+        if self.accelerator.scaler is not None:
+            self.progress.grad_scaler = self.accelerator.scaler.state_dict()
+        if self.accelerator.is_main_process:
+            save_checkpoint(self.folder, self.network, self.raw_optimizer, self.progress)
+        self.accelerator.wait_for_everyone()
+
+    def _stop_requested(self, signals: StopSignals, looks: bool) -> int | None:
+        """The signal that any process received. Several processes compare notes only at the steps at which they `_look`."""
+        if self.accelerator.num_processes == 1:
+            return signals.received
+        if not looks:
+            return None
+        received = torch.tensor([signals.received or 0], device=self.accelerator.device)
+        return int(cast(Tensor, gather(received)).max()) or None
+
+    def _out_of_patience(self) -> bool:
+        patience = self.args.early_stopping_patience
+        return patience > 0 and self.progress.epochs_without_gain >= patience
+
+    def _stop(self, number: int) -> None:
+        raise TrainingStopped(
+            f"{signal.Signals(number).name} at step {self.progress.step} of {self.total_steps}: saved in {self.folder}; "
+            "the same command with --resume continues",
+            128 + number,
+        )
+
+    def _restart_clock(self) -> None:
+        self.started, self.images = time.perf_counter(), 0
+
+    def _count(self) -> None:
+        """Add the time and images since the clock was started to those of the run, without validation and saving."""
+        self.progress.train_seconds += time.perf_counter() - self.started
+        self.progress.images_seen += self.images
+
+
+def average_batch_norm(accelerator: Accelerator, network: nn.Module) -> None:
+    """Give every process the mean of all processes' running statistics.
+
+    The statistics are exponential means over a process's batches, so their mean is that over all batches.
+    """
+    if accelerator.num_processes == 1:
+        return
+    for name, buffer in network.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.copy_(cast(Tensor, accelerator.reduce(buffer, reduction="mean")))

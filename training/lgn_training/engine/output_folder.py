@@ -1,0 +1,86 @@
+"""The output folder: which run it holds, how files are put into it, and its upload."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import yaml
+
+from lgn_hf.files import write_whole
+from lgn_hf.hub.publication import build, validate
+from lgn_hf.hub.upload import publish
+from lgn_training.arguments import FREE_ON_RESUME, Recipe, RunArguments
+
+RECIPE_FILE, RESULTS_FILE, PROCESSOR_FILE = "recipe.yaml", "all_results.json", "preprocessor_config.json"
+
+logger = logging.getLogger("lgn_hf.training")
+
+
+def resumes(recipe: Recipe, folder: Path) -> bool:
+    """Whether `folder` holds a run that is to be continued.
+
+    Raises:
+        ValueError: it is a file, it holds something but --resume was not given, or its run has other fields.
+    """
+    if folder.is_file():
+        raise ValueError(f"output_dir {folder} is a file: choose a folder")
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if not recipe.run.resume:
+        raise ValueError(
+            f"output_dir {folder} is not empty: continue the run in it with --resume, or choose another folder"
+        )
+    if not (folder / RECIPE_FILE).exists():
+        raise ValueError(f"output_dir {folder} holds no run to resume (no {RECIPE_FILE}): choose another folder")
+    saved, given = yaml.safe_load((folder / RECIPE_FILE).read_text()), recipe.fields()
+    differing = [k for k in given if k not in FREE_ON_RESUME and saved.get(k) != given[k]]
+    if differing:
+        raise ValueError(
+            f"cannot resume {folder}: "
+            + ", ".join(f"{k} was {saved.get(k)!r} and is {given[k]!r}" for k in differing)
+            + "; give the fields of the run, or choose another folder"
+        )
+    return True
+
+
+def install(folder: Path, save) -> None:
+    """Call `save(directory)`, then move the files that it made into `folder`, each in one step.
+
+    The processor's configuration is moved last, so that the whitening file that it names is there before it.
+    """
+    partial = folder / ".export.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        save(partial)
+        for path in sorted(partial.iterdir(), key=lambda path: (path.name == PROCESSOR_FILE, path.name)):
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def export(folder: Path, network, processor, results: dict) -> None:
+    """Save the model in `folder`, and last its results, which mark the run as complete."""
+
+    def save(directory: Path) -> None:
+        network.save_pretrained(directory)
+        processor.save_pretrained(directory)
+
+    install(folder, save)
+    write_whole(folder / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
+
+
+def push(folder: Path, args: RunArguments) -> None:
+    """Build the model's repository in `folder`/hub with card and figures, check it, and upload it in one commit.
+
+    Raises:
+        ValueError: the Hub has something else under this name.
+        OSError: the upload failed. Nothing is half-published, and the message ends with the command that continues.
+    """
+    name = args.hub_model_id or folder.resolve().name
+    built = build(folder, folder / "hub", repo_id=name)
+    validate(built)
+    logger.info("pushed to %s", publish(built, name, private=args.hub_private_repo))

@@ -1,0 +1,32 @@
+"""A trained model, from a folder or the Hub."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lgn_hf import LGNConfig, LGNImageProcessor
+from lgn_hf.runs.task import TASKS
+
+
+def load_trained(name: str) -> tuple[str, Any, LGNImageProcessor]:
+    """The task of a model, the model and its image processor.
+
+    Args:
+        name: folder of a trained or published model, else the name of a repository.
+
+    Raises:
+        ValueError: the model is not trained for one of the tasks, or its weights do not fit its configuration.
+        OSError: there is no model of this name.
+    """
+    tasks = {task.model_class.__name__: task for task in TASKS.values()}
+    try:
+        architecture = str((LGNConfig.from_pretrained(name).architectures or ["no model"])[0])
+        if architecture not in tasks:
+            raise ValueError(f"{name} holds {architecture:.80}: only {' and '.join(tasks)} can be tested")
+        task = tasks[architecture]
+        model_class: Any = task.model_class
+        return task.name, model_class.from_pretrained(name), LGNImageProcessor.from_pretrained(name)
+    except OSError as error:
+        raise OSError(f"{name} is neither a folder of a model nor a repository that can be read: {error}") from error
+    except RuntimeError as error:
+        raise ValueError(f"{name}: the weights do not fit config.json: {error}") from None

@@ -1,0 +1,142 @@
+"""The tables of the records: of all runs in `model_cards/README.md`, of the networks that matter most in `README.md`."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from lgn_hf import LGNConfig
+from lgn_hf.files import write_whole
+from lgn_hf.hub.cards import PRECISIONS
+from lgn_training.engine.output_folder import RESULTS_FILE
+from lgn_training.zoo.records import ON, Key, Row, locked, read, read_results, row_of
+
+BEGIN, END = "<!-- results: python training/records.py -->", "<!-- /results -->"
+PAPER = {  # "Learning unfolded networks with a cyclic group structure", tables 1 and 2
+    "baseline-mnist": "99.21 %", "r90-mnist": "99.12 %", "r60-mnist": "98.77 %",
+    "baseline-rotmnist": "85.48 %", "r90-rotmnist": "86.62 %", "r60-rotmnist": "80.07 %",
+    "baseline-cifar10": "71.87 %", "r90-cifar10": "72.20 %", "r60-cifar10": "73.14 %",
+    "dense-baseline-mnist": "97.75 %", "dense-r90-mnist": "98.04 %", "dense-r60-mnist": "97.73 %",
+    "dense-baseline-mnist_on_rotated:mnist": "36.89 %", "dense-r90-mnist_on_rotated:mnist": "37.02 %",
+    "dense-r60-mnist_on_rotated:mnist": "37.4 %",
+    "lgn-cifar10": "about 65 %",  # from the authors' published code
+}  # fmt: skip
+NETWORKS = {  # model -> what it is, for the README
+    "lgn-{}": "LGN: learned actions",
+    "cyclic-{}": "the same, cyclic by construction",
+    "free-{}": "free filters, as many",
+    "r90-{}": "rotations by multiples of 90 degrees",
+    "r60-{}": "rotations by multiples of 60 degrees",
+    "baseline-{}": "free filters, as many as of R_90",
+    "lgn-{}-plus": "**LGN plus**: one cyclic action for the whole network",
+    "free-{}-plus": "the same with free filters, as many",
+    "few-{}-plus": "the same with free filters, as many parameters",
+}
+SHOWN = {"classification": ("test_accuracy", " %"), "reconstruction": ("test_relative_error", " % missed")}
+DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
+NO_FOLDERS: Mapping[str, Key] = {}
+
+
+def key_of(row: Row) -> Key:
+    """What runs that differ in their seed alone have in common."""
+    return tuple(str(row[name]) for name in ("dataset", "task", "model", "whitening", "mixed_precision", "epochs"))
+
+
+def grouped(rows: list[dict[str, str]]) -> dict[Key, list[dict[str, str]]]:
+    """Runs that differ in their seed alone."""
+    groups: dict[Key, list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        groups[key_of(row)].append(row)
+    return groups
+
+
+def headlines(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS) -> str:
+    """The table of NETWORKS by data sets: test accuracies, the papers' accuracies, and links to published models.
+
+    A cell has the mean over seeds of the longest training. Of several that are as long, it is the published one, else one
+    with a whitening that published models have.
+    """
+    lines = ["| |" + "".join(f" {name} |" for name in DATA.values()), "|---|" + "--:|" * len(DATA)]
+    groups, common = grouped(rows), {key[3] for key in published.values()}
+
+    def cell(model: str) -> str:
+        found = {key: runs for key, runs in groups.items() if key[2] == model}
+        if not found:
+            return ""
+        key = max(
+            found, key=lambda key: (float(key[-1]), published.get(model) == key, key[3] in common, len(found[key]))
+        )
+        runs, epochs = found[key], key[-1]
+        mean = statistics.mean(100 * float(run["test_accuracy"]) for run in runs)
+        seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
+        paper = f"; paper {PAPER[model]}" if model in PAPER else ""
+        text = f"[{mean:.2f} %](model_cards/{model}/README.md)" if published.get(model) == key else f"{mean:.2f} %"
+        return f"{text} ({seeds}{epochs} epochs{paper})"
+
+    for pattern, words in NETWORKS.items():
+        cells = [cell(pattern.format(data)) for data in DATA]
+        if any(cells):
+            lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    best = [max(PAPER[f"{network}-{data}"] for network in ("baseline", "r90", "r60")) for data in DATA]
+    lines.append("| the papers' best | " + " | ".join(best) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def render(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS) -> str:
+    """The table of all runs: the mean, smallest and largest over seeds, the papers' numbers, and links to published models."""
+    groups = grouped(rows)
+    lines = [
+        "| data | model | whitening | trained in | epochs | seeds | parameters | with free filters | test | papers |",
+        "|---|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for key, runs in sorted(groups.items(), key=lambda item: (*item[0][:-1], float(item[0][-1]))):
+        dataset, task, model, whitening, mixed, epochs = key
+        name = f"[`{model}`]({model}/README.md)" if published.get(model) == key else f"`{model}`"
+        metric, unit = SHOWN[task]
+        parameters, free = (f"{int(runs[0][name]):,}" for name in ("parameters", "parameters_of_free_filters"))
+        for column in sorted(name for name in runs[0] if name == metric or name.startswith(metric + ON)):
+            values = [100 * float(run[column]) for run in runs if run.get(column)]
+            if not values:
+                continue
+            on = column.removeprefix(metric)
+            data = f"{dataset}, tested on {on.removeprefix(ON)}" if on else dataset
+            data = data.replace("rot-mnist:mnist", "rot-mnist").replace(":", " ")
+            spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+            lines.append(
+                f"| {data} | {name} | {whitening} | {PRECISIONS[mixed]} | {epochs} | {len(values)} | {parameters} | {free} "
+                f"| {statistics.mean(values):.2f}{unit}{spread} | {PAPER.get(model + on, '')} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def insert(page: str, table: str) -> str:
+    """The page with the table between BEGIN and END.
+
+    Raises:
+        ValueError: the page does not have both.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the page lacks {BEGIN} or {END}")
+    return f"{before}{BEGIN}\n{table}{END}{after}"
+
+
+def update(records: Path) -> None:
+    """Render the tables on the page beside the records and on the page in the folder above, if they exist."""
+    with locked(records):
+        rows, published = read(records), find_published(records.parent)
+        for folder, table in ((records.parent, render), (records.parent.parent, headlines)):
+            if (page := folder / "README.md").is_file():
+                write_whole(page, insert(page.read_text(), table(rows, published)))
+
+
+def find_published(cards: Path) -> dict[str, Key]:
+    """The models that have a folder, each with the `key_of` its run."""
+    folders = [path.parent for path in cards.glob(f"*/{RESULTS_FILE}")]
+    return {
+        folder.name: key_of(row_of(read_results(folder), LGNConfig.from_pretrained(folder), folder.name))
+        for folder in folders
+    }
