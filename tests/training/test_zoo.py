@@ -325,10 +325,11 @@ def test_a_baseline_is_trained_alike(tmp_path):
         assert not zoo.is_baseline(dataclasses.replace(free, **fields), run)
 
 
-@pytest.mark.parametrize(("folder", "table"), [("model_cards", records.render), (".", records.headlines)])
-def test_the_pages_have_the_records_of_model_cards(folder, table):
+@pytest.mark.parametrize(("name", "table"), records.PAGES.items(), ids=records.PAGES)
+def test_the_pages_have_the_records_of_model_cards(name, table):
     """Else: `python training/records.py`."""
-    page, cards = (ROOT / folder / "README.md").read_text(), ROOT / "model_cards"
+    cards = ROOT / "model_cards"
+    page = (cards / name).read_text()
     rows = records.read(cards / records.RECORDS)
     assert page == records.insert(page, table(rows, records.find_published(cards)))
 

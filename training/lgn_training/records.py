@@ -1,5 +1,5 @@
 """`model_cards/results.csv`, a row a run, and the tables that are rendered from it: of all runs in `model_cards/README.md`,
-of the networks that are compared most in `README.md`."""
+of the networks that are compared most in `docs/results.md`, and of a few of these in `README.md`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import math
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ NETWORKS = {  # model -> what it is, for the README
     "free-{}-plus": "the same with free filters, as many",
     "few-{}-plus": "the same with free filters, as many parameters",
 }
+FEW = ("lgn-{}", "free-{}", "r90-{}", "lgn-{}-plus", "free-{}-plus")  # of these, on the front page
 DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
 KEY: tuple[str, ...] = ("model", "dataset", "seed", "epochs", "whitening", "mixed_precision")
 
@@ -153,9 +155,20 @@ def grouped(rows: list[dict[str, str]]) -> dict[Key, list[dict[str, str]]]:
     return groups
 
 
-def headlines(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS) -> str:
+def headlines(
+    rows: list[dict[str, str]],
+    published: Mapping[str, Key] = NO_FOLDERS,
+    *,
+    networks: Collection[str] = NETWORKS,
+    cards: str = "model_cards",
+) -> str:
     """The table of NETWORKS: mean test accuracy over seeds of the longest training, of several such of the one that is
-    published, else of one with a whitening that published models have, beside the papers' numbers, with links to them."""
+    published, else of one with a whitening that published models have, beside the papers' numbers, with links to them.
+
+    Args:
+        networks: those of NETWORKS to show. The papers' best ends the table of all.
+        cards: the path from the page to the folder of model cards.
+    """
     lines = ["| |" + "".join(f" {name} |" for name in DATA.values()), "|---|" + "--:|" * len(DATA)]
     groups, common = grouped(rows), {key[3] for key in published.values()}
 
@@ -170,13 +183,15 @@ def headlines(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLD
         mean = statistics.mean(100 * float(run["test_accuracy"]) for run in runs)
         seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
         paper = f"; paper {PAPER[model]}" if model in PAPER else ""
-        text = f"[{mean:.2f} %](model_cards/{model}/README.md)" if published.get(model) == key else f"{mean:.2f} %"
+        text = f"[{mean:.2f} %]({cards}/{model}/README.md)" if published.get(model) == key else f"{mean:.2f} %"
         return f"{text} ({seeds}{epochs} epochs{paper})"
 
     for pattern, words in NETWORKS.items():
-        cells = [cell(pattern.format(data)) for data in DATA]
+        cells = [cell(pattern.format(data)) for data in DATA] if pattern in networks else []
         if any(cells):
             lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    if len(networks) < len(NETWORKS):
+        return "\n".join(lines) + "\n"
     best = [max(PAPER[f"{network}-{data}"] for network in ("baseline", "r90", "r60")) for data in DATA]
     lines.append("| the papers' best | " + " | ".join(best) + " |")
     return "\n".join(lines) + "\n"
@@ -224,12 +239,19 @@ def insert(page: str, table: str) -> str:
     return f"{before}{BEGIN}\n{table}{END}{after}"
 
 
+PAGES: Mapping[str, Callable[..., str]] = {  # from the folder of the records -> its table
+    "README.md": render,
+    "../README.md": partial(headlines, networks=FEW),
+    "../docs/results.md": partial(headlines, cards="../model_cards"),
+}
+
+
 def update(records: Path) -> None:
-    """Render the tables anew, on the page beside the records and on the one above, where these are."""
+    """Render the tables of PAGES anew, where these pages are."""
     with locked(records):
         rows, published = read(records), find_published(records.parent)
-        for folder, table in ((records.parent, render), (records.parent.parent, headlines)):
-            if (page := folder / "README.md").is_file():
+        for name, table in PAGES.items():
+            if (page := records.parent / name).is_file():
                 write_whole(page, insert(page.read_text(), table(rows, published)))
 
 
