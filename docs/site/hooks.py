@@ -11,7 +11,7 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 # Pages link to these by paths that work on GitHub, too: ../model_cards/lgn-mnist/README.md.
-MOUNTED = ("model_cards", "training/measured", "training/recipes", "training/zoo.yaml", "training/textbook.py")
+MOUNTED = ("model_cards", "training/measured", "training/recipes", "training/zoo.yaml", "training/lgn_training/textbook.py")
 SUFFIXES = (".md", ".png", ".json", ".csv", ".yaml", ".py")
 UP = re.compile(r"""(\]\(|src=")\.\./""")
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)

@@ -16,7 +16,6 @@ from tests.docs.blocks import find_blocks
 ROOT = Path(__file__).parents[2]
 RUNNER = Path(__file__).with_name("run_blocks.py")
 PAGES = ["README.md", *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md")))]
-QUICK = {"README.md", "docs/index.md"}  # the others load several models, or train
 SECONDS = 400
 NOWHERE = "http://127.0.0.1:9"  # nothing listens there
 CHECKOUT = ("model_cards", "training", "docs")  # what the blocks find beside them
@@ -55,9 +54,8 @@ def environment() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PAGES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAGES)
 def test_the_code_blocks_of_a_page_run(name: str, scratch: Path):
     blocks = find_blocks(ROOT / name, name)
     if not blocks:
