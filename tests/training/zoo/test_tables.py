@@ -53,10 +53,11 @@ def test_of_runs_that_are_as_long_the_published_one_is_a_headline():
     assert "| 99.00 % (30 epochs)" in tables.headlines(rows, others)
 
 
-@pytest.mark.parametrize(("folder", "table"), [("model_cards", tables.render), (".", tables.headlines)])
-def test_the_pages_have_the_records_of_model_cards(folder, table):
+@pytest.mark.parametrize(("name", "table"), tables.PAGES.items(), ids=tables.PAGES)
+def test_the_pages_have_the_records_of_model_cards(name, table):
     """Else: `python training/records.py`."""
-    page, cards = (ROOT / folder / "README.md").read_text(), ROOT / "model_cards"
+    cards = ROOT / "model_cards"
+    page = (cards / name).read_text()
     rows = records.read(cards / records.RECORDS)
     assert page == tables.insert(page, table(rows, tables.find_published(cards)))
 

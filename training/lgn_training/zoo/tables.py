@@ -1,10 +1,14 @@
-"""The tables of the records: of all runs in `model_cards/README.md`, of the networks that matter most in `README.md`."""
+"""The tables of the records.
+
+All runs are in `model_cards/README.md`, the networks that matter most in `docs/results.md`, a few of these in `README.md`.
+"""
 
 from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 from lgn_hf import LGNConfig
@@ -23,7 +27,7 @@ PAPER = {  # "Learning unfolded networks with a cyclic group structure", tables 
     "dense-r60-mnist_on_rotated:mnist": "37.4 %",
     "lgn-cifar10": "about 65 %",  # from the authors' published code
 }  # fmt: skip
-NETWORKS = {  # model -> what it is, for the README
+NETWORKS = {  # model -> what it is
     "lgn-{}": "LGN: learned actions",
     "cyclic-{}": "the same, cyclic by construction",
     "free-{}": "free filters, as many",
@@ -34,6 +38,7 @@ NETWORKS = {  # model -> what it is, for the README
     "free-{}-plus": "the same with free filters, as many",
     "few-{}-plus": "the same with free filters, as many parameters",
 }
+FEW = ("lgn-{}", "free-{}", "r90-{}", "lgn-{}-plus", "free-{}-plus")  # of these, on the front page
 SHOWN = {"classification": ("test_accuracy", " %"), "reconstruction": ("test_relative_error", " % missed")}
 DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
 NO_FOLDERS: Mapping[str, Key] = {}
@@ -52,11 +57,21 @@ def grouped(rows: list[dict[str, str]]) -> dict[Key, list[dict[str, str]]]:
     return groups
 
 
-def headlines(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS) -> str:
+def headlines(
+    rows: list[dict[str, str]],
+    published: Mapping[str, Key] = NO_FOLDERS,
+    *,
+    networks: Collection[str] = NETWORKS,
+    cards: str = "model_cards",
+) -> str:
     """The table of NETWORKS by data sets: test accuracies, the papers' accuracies, and links to published models.
 
     A cell has the mean over seeds of the longest training. Of several that are as long, it is the published one, else one
     with a whitening that published models have.
+
+    Args:
+        networks: those of NETWORKS to show. The table of all ends with the papers' best.
+        cards: the path from the page to the folder of model cards.
     """
     lines = ["| |" + "".join(f" {name} |" for name in DATA.values()), "|---|" + "--:|" * len(DATA)]
     groups, common = grouped(rows), {key[3] for key in published.values()}
@@ -72,13 +87,15 @@ def headlines(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLD
         mean = statistics.mean(100 * float(run["test_accuracy"]) for run in runs)
         seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
         paper = f"; paper {PAPER[model]}" if model in PAPER else ""
-        text = f"[{mean:.2f} %](model_cards/{model}/README.md)" if published.get(model) == key else f"{mean:.2f} %"
+        text = f"[{mean:.2f} %]({cards}/{model}/README.md)" if published.get(model) == key else f"{mean:.2f} %"
         return f"{text} ({seeds}{epochs} epochs{paper})"
 
     for pattern, words in NETWORKS.items():
-        cells = [cell(pattern.format(data)) for data in DATA]
+        cells = [cell(pattern.format(data)) for data in DATA] if pattern in networks else []
         if any(cells):
             lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    if len(networks) < len(NETWORKS):
+        return "\n".join(lines) + "\n"
     best = [max(PAPER[f"{network}-{data}"] for network in ("baseline", "r90", "r60")) for data in DATA]
     lines.append("| the papers' best | " + " | ".join(best) + " |")
     return "\n".join(lines) + "\n"
@@ -124,12 +141,19 @@ def insert(page: str, table: str) -> str:
     return f"{before}{BEGIN}\n{table}{END}{after}"
 
 
+PAGES: Mapping[str, Callable[..., str]] = {  # page, from the folder of the records -> its table
+    "README.md": render,
+    "../README.md": partial(headlines, networks=FEW),
+    "../docs/results.md": partial(headlines, cards="../model_cards"),
+}
+
+
 def update(records: Path) -> None:
-    """Render the tables on the page beside the records and on the page in the folder above, if they exist."""
+    """Render the tables of PAGES, where these pages exist."""
     with locked(records):
         rows, published = read(records), find_published(records.parent)
-        for folder, table in ((records.parent, render), (records.parent.parent, headlines)):
-            if (page := folder / "README.md").is_file():
+        for name, table in PAGES.items():
+            if (page := records.parent / name).is_file():
                 write_whole(page, insert(page.read_text(), table(rows, published)))
 
 
