@@ -1,0 +1,28 @@
+"""What the tests and the examples in docstrings share: quiet libraries, no network, the same random numbers."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that needs a server starts its own
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TQDM_DISABLE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks here are too small for more
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test draws the same random numbers, whatever ran before it."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def names_in_docstrings(doctest_namespace):
+    """The imports that examples in docstrings leave out."""
+    from PIL import Image
+
+    doctest_namespace.update(Image=Image, torch=torch)
