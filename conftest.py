@@ -1,6 +1,10 @@
-"""What the tests and the examples in docstrings share: quiet libraries, no network, the same random numbers."""
+"""What the tests and the examples in docstrings share: quiet libraries, no network, one thread, the same random numbers.
+
+pytest reads this file first, before any test imports a library.
+"""
 
 import os
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that needs a server starts its own
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -10,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks here are too small
 
 import pytest
 import torch
+from PIL import Image
 
 torch.set_num_threads(1)
 
@@ -21,8 +26,6 @@ def seeded():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def names_in_docstrings(doctest_namespace):
+def names_in_docstrings(doctest_namespace: dict[str, Any]):
     """The imports that examples in docstrings leave out."""
-    from PIL import Image
-
     doctest_namespace.update(Image=Image, torch=torch)
