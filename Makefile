@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RECIPE ?= training/recipes/lgn-digits.yaml
 
-.PHONY: train test quality cards
+.PHONY: train test quality docs cards
 
 train: .venv/installed  ## train the default model on digits that need no download
 	$(BIN)/accelerate launch --quiet --config_file training/accelerate/cpu.yaml training/run.py $(RECIPE) --resume
@@ -15,6 +15,9 @@ quality: .venv/installed  ## format, lint, type-check
 	$(BIN)/ruff format $(if $(CI),--check)
 	$(BIN)/ruff check $(if $(CI),,--fix)
 	$(BIN)/pyright
+
+docs: .venv/installed  ## build the site of the documentation into build/site
+	$(BIN)/mkdocs build --strict
 
 cards: .venv/installed  ## build each folder of model_cards/ for the Hub, into build/cards/, and check it
 	for folder in model_cards/*/; do \

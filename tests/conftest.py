@@ -1,4 +1,4 @@
-"""What all tests share: quiet libraries, no network, and where the real data is."""
+"""What the tests share: the real data, a Hub, a trained run, what is published of it, and a browser."""
 
 import contextlib
 import io
@@ -8,32 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that needs a server starts its own
-os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("TQDM_DISABLE", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks here are too small for more
-
 import pytest
-import torch
 
 from tests.support.hub import Hub, running_hub
 
-torch.set_num_threads(1)
-
 PUBLISHED_AS, NOTE = "tester/lgn-digits", "a copy of the digits, for tests"
 ROOT = Path(__file__).parent.parent
-
-
-def pytest_configure(config: pytest.Config):
-    # huggingface_hub's own upload to a storage service causes it
-    config.addinivalue_line("filterwarnings", "ignore:Use 'content=<...>' to upload:DeprecationWarning")
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    """Every test draws the same random numbers, whatever ran before it."""
-    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
