@@ -40,7 +40,7 @@ def _default_regularizers() -> str:
     names: dict[str, list[str]] = {}
     for action, kind in ACTION_KINDS.items():
         names.setdefault(kind.default_regularizer, []).append(action)
-    return ", ".join(f"{regularizer} for {' and '.join(actions)} actions" for regularizer, actions in names.items())
+    return "; ".join(f"{regularizer} for action {', '.join(actions)}" for regularizer, actions in names.items())
 
 
 def _default_weights() -> str:
