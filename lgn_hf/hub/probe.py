@@ -10,7 +10,9 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:] = [place for place in sys.path if os.path.abspath(place) != HERE]  # else `import build` would find our build.py
+sys.path[:] = [
+    place for place in sys.path if os.path.abspath(place) != HERE
+]  # else `import build` would find our build.py
 
 
 def main(folder: str, where: str, output: str) -> None:

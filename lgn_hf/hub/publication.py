@@ -19,9 +19,7 @@ BUILT_IN_RUN = "hub"  # the folder of a run that its repository is built in
 BUILD_FOLDER = "build"  # in the current folder, for all other repositories
 
 
-def prepare(
-    folder: str | os.PathLike, repo_id: str, target: str | os.PathLike | None = None, **options: Any
-) -> Path:
+def prepare(folder: str | os.PathLike, repo_id: str, target: str | os.PathLike | None = None, **options: Any) -> Path:
     """Build the repository to publish for a folder, whose own files stay as they are.
 
     A repository that today's code has built for `repo_id` is taken as it is, if neither a target nor an option is given.
@@ -49,7 +47,9 @@ def prepare(
         target = folder / BUILT_IN_RUN if is_run else Path(BUILD_FOLDER, name)
     source, place = folder.resolve(), Path(target).resolve()
     if place == source or (source in place.parents and not is_run):
-        raise ValueError(f"{target} cannot be built: the files of {folder} must stay as they are; choose another --folder")
+        raise ValueError(
+            f"{target} cannot be built: the files of {folder} must stay as they are; choose another --folder"
+        )
     return build(folder, target, repo_id=repo_id, **options)
 
 

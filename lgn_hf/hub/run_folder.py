@@ -21,7 +21,14 @@ from ..texts import one_line_without_tokens
 from .cards import BASELINE_NAME, RECIPE_NAME
 from .folder import PROCESSOR_NAME, RUN_FILES
 
-SAME_IN_RECIPE = ("num_groups", "group_order", "num_layers", "filter_size", "action", "tied")  # as in the configuration
+SAME_IN_RECIPE = (
+    "num_groups",
+    "group_order",
+    "num_layers",
+    "filter_size",
+    "action",
+    "tied",
+)  # as in the configuration
 
 
 @dataclass(frozen=True)

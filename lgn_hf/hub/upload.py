@@ -148,7 +148,9 @@ def _check_occupant(api: HfApi, repo_id: str, sha: str | None, there: set[str]) 
         if kind == "lgn":
             return
     what = f"a model of type {kind!r:.40}" if kind else f"other files ({', '.join(sorted(there)[:3])}, ...)"
-    raise _Refusal(f"{repo_id} is taken: it holds {what}, not an LGN; choose another name, or empty it on the Hub first")
+    raise _Refusal(
+        f"{repo_id} is taken: it holds {what}, not an LGN; choose another name, or empty it on the Hub first"
+    )
 
 
 def _published_before(api: HfApi, repo_id: str, sha: str | None, paths: set[str]) -> set[str]:
