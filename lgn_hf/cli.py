@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .terminal import print_table, tree
 from .texts import one_line
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def publish(
     )
     publication.validate(built)
     if dry_run:
-        print(_tree(built, publication.contents(built)))
+        print(tree(built, publication.contents(built)))
         return
     url = upload.publish(
         built, repo_id, private=private, revision=revision, collection=collection, create_pr=create_pr
@@ -180,7 +181,7 @@ def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, 
         for row in most_structured(sources, top)
     ]
     columns = ["model", "action", "label", "structure, z", "nearest, correlation", "condition"]
-    _print_table("the most structured actions (layer, group, channel)", columns, rows)
+    print_table("the most structured actions (layer, group, channel)", columns, rows)
     if output_dir is not None:
         print(f"written to {output_dir}")
     if push is not None:
@@ -210,7 +211,7 @@ def predict(model: str, images: tuple[str, ...], top: int) -> None:
         for image, predictions in zip(images, found, strict=True)
         for rank, prediction in enumerate(predictions)
     ]
-    _print_table(None, ["image", "label", "probability"], rows)
+    print_table(None, ["image", "label", "probability"], rows)
 
 
 @app.command()
@@ -238,9 +239,9 @@ def compare(a: str, b: str, top: int) -> None:
         ]
 
     rows = [row("all", found.whole), *(row(f"layer {layer}", part) for layer, part in found.layers.items())]
-    _print_table(f"{first.name} and {second.name}", ["actions", "distance", "chance", "z"], rows)
+    print_table(f"{first.name} and {second.name}", ["actions", "distance", "chance", "z"], rows)
     pairs = [[pair.a, pair.b, f"{pair.cosine:+.2f}"] for pair in found.pairs[:top]]
-    _print_table("the most similar actions", [first.name, second.name, "cosine"], pairs)
+    print_table("the most similar actions", [first.name, second.name, "cosine"], pairs)
 
 
 @app.command()
@@ -267,35 +268,6 @@ def _open(models: tuple[str, ...]) -> list[TrainedModel]:
     from .runs.trained_model import open_trained_model
 
     return [open_trained_model(model) for model in models]
-
-
-def _tree(folder: Path, contents: dict[str, int]) -> str:
-    """The files of a folder with their sizes, as a tree."""
-    lines, shown = [f"{folder}/"], set()
-    width = max(map(len, contents)) + 4
-    for path, size in contents.items():
-        *parents, name = path.split("/")
-        for depth in range(1, len(parents) + 1):
-            if (parent := tuple(parents[:depth])) not in shown:
-                shown.add(parent)
-                lines.append(f"{'  ' * depth}{parents[depth - 1]}/")
-        lines.append(f"{'  ' * (len(parents) + 1)}{name}".ljust(width) + f"{size:>12,}")
-    lines.append("  total".ljust(width) + f"{sum(contents.values()):>12,} bytes")
-    return "\n".join(lines)
-
-
-def _print_table(title: str | None, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table; its texts are never read as markup."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=None if title is None else Text(one_line(title, None)))
-    for column in columns:
-        table.add_column(Text(one_line(column, None)))
-    for row in rows:
-        table.add_row(*(Text(one_line(cell, None)) for cell in row))
-    Console().print(table)
 
 
 def _number(value: float | None, missing: str = "") -> str:

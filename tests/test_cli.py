@@ -24,8 +24,8 @@ from lgn_hf import (
     load_actions,
 )
 from lgn_hf.actions import compare
-from lgn_hf.hub import atlas, cards, publication
-from lgn_hf.hub import upload as hub
+from lgn_hf.hub import atlas, cards, publication, upload
+from lgn_hf.hub.errors import PublishError
 from lgn_hf.prediction import Prediction, predict
 from tests.conftest import ROOT
 from tests.support.networks import make_used_model
@@ -146,7 +146,7 @@ class TestErrors:
         monkeypatch.setattr(cards, "write_card", fail)
         assert lgn("card", "x") == Result(1, "", "lgn-hf: first second [2J\n")
 
-    @pytest.mark.parametrize("kind", [OSError, RuntimeError, RecursionError, hub.PublishError])
+    @pytest.mark.parametrize("kind", [OSError, RuntimeError, RecursionError, PublishError])
     def test_of_every_expected_kind(self, lgn, monkeypatch, kind):
         def fail(*_):
             raise kind("reason")
@@ -183,23 +183,23 @@ class TestErrors:
 class TestPublish:
     @pytest.fixture
     def calls(self, monkeypatch, tmp_path) -> list[tuple]:
-        """What is called of `hub`, which makes a folder of three files."""
+        """The calls of the functions behind the command; the first makes a folder of three files."""
         calls: list[tuple] = []
 
-        def build(run, target, **options):
-            calls.append(("build", run, target, options))
-            (target / "figures").mkdir(parents=True)
+        def prepare(folder, repo_id, target, **options):
+            calls.append(("prepare", folder, repo_id, target, options))
+            (tmp_path / "built" / "figures").mkdir(parents=True)
             for name, size in {"README.md": 10, "config.json": 2000, "figures/gallery.png": 30}.items():
-                (target / name).write_bytes(b"x" * size)
-            return target
+                (tmp_path / "built" / name).write_bytes(b"x" * size)
+            return tmp_path / "built"
 
         def publish(folder, repo_id, **options):
             calls.append(("publish", folder, repo_id, options))
             return "https://hub/commit"
 
-        monkeypatch.setattr(publication, "build", build)
+        monkeypatch.setattr(publication, "prepare", prepare)
         monkeypatch.setattr(publication, "validate", lambda folder: calls.append(("validate", folder)))
-        monkeypatch.setattr(hub, "publish", publish)
+        monkeypatch.setattr(upload, "publish", publish)
         return calls
 
     def test_builds_validates_and_uploads(self, lgn, calls, tmp_path):
@@ -208,12 +208,12 @@ class TestPublish:
             "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free", "--example", "a.png", "--example", "b.png",
         )  # fmt: skip
         assert result == Result(0, "https://hub/commit\n", "")
-        built = tmp_path / "hub"
+        built = tmp_path / "built"
         about = {"dataset": "ylecun/mnist", "dataset_note": "a copy", "baseline": Path("runs/free")}
         about |= {"examples": ("a.png", "b.png")}
         where = {"private": True, "revision": "v1", "collection": "me/lgn", "create_pr": True}
         assert calls == [
-            ("build", tmp_path, built, {"repo_id": "me/model", **about}),
+            ("prepare", tmp_path, "me/model", None, about),
             ("validate", built),
             ("publish", built, "me/model", where),
         ]
@@ -221,21 +221,17 @@ class TestPublish:
     @pytest.mark.parametrize("option", ["--dry-run", "--dry_run"])
     def test_shows_the_folder_and_stops(self, lgn, calls, tmp_path, option):
         result = lgn("publish", tmp_path, "me/model", option, "--folder", tmp_path / "elsewhere")
-        assert [name for name, *_ in calls] == ["build", "validate"]
+        assert [name for name, *_ in calls] == ["prepare", "validate"]
+        about = dict.fromkeys(("dataset", "dataset_note", "baseline", "examples"))
+        assert calls[0][1:] == (tmp_path, "me/model", tmp_path / "elsewhere", about)
         assert [line.split() for line in result.out.splitlines()] == [
-            [f"{tmp_path / 'elsewhere'}/"],
+            [f"{tmp_path / 'built'}/"],
             ["README.md", "10"],
             ["config.json", "2,000"],
             ["figures/"],
             ["gallery.png", "30"],
             ["total", "2,040", "bytes"],
         ]
-
-    def test_takes_a_folder_that_was_built(self, lgn, calls, tmp_path, monkeypatch):
-        """The command that continues a failed upload names it."""
-        monkeypatch.setattr(publication, "is_built", lambda folder: True)
-        assert lgn("publish", tmp_path / "built", "me/model").code == 0
-        assert calls[0][:3] == ("build", tmp_path / "built", tmp_path / "built")
 
     def test_says_what_is_no_run(self, lgn, tmp_path):
         check_error(lgn("publish", tmp_path, "me/model"), f"{tmp_path} holds no complete run")
@@ -337,14 +333,14 @@ class TestPredict:
         check_error(lgn("predict", models / "classifier", tmp_path / "bomb.png"), "bomb.png cannot be read", "bomb")
 
     def test_names_an_image_that_is_not_there(self, lgn, models, tmp_path):
-        check_error(lgn("predict", models / "classifier", "nowhere.png"), "nowhere.png is no file")
-        check_error(lgn("predict", models / "classifier", tmp_path), f"{tmp_path} is no file")
+        check_error(lgn("predict", models / "classifier", "nowhere.png"), "nowhere.png is not a file")
+        check_error(lgn("predict", models / "classifier", tmp_path), f"{tmp_path} is not a file")
 
     @pytest.mark.parametrize(
         ("name", "kind"), [("decoder", "LGNForImageReconstruction"), ("backbone", "LGNModel")]
     )  # fmt: skip
     def test_needs_a_classifier(self, lgn, models, images, name, kind):
-        check_error(lgn("predict", models / name, images[0]), f"{models / name} is no classifier but {kind}")
+        check_error(lgn("predict", models / name, images[0]), f"{models / name} is not a classifier but {kind}")
 
     def test_needs_images_and_labels(self, models, images):
         with pytest.raises(ValueError, match="images is empty"):

@@ -1,4 +1,4 @@
-"""The models that are published: each folder is whole, is what building it again would make, and keeps its word."""
+"""The models that are published: each folder is whole and small, can be built for the Hub, and keeps its word."""
 
 import json
 import os
@@ -6,17 +6,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
-from lgn_hf import LGNImageProcessor, load_actions
-from lgn_hf.hub.cards import render_card
-from lgn_hf.hub.publication import check, contents
+from lgn_hf import LGNConfig, LGNImageProcessor, LGNModel, load_actions
+from lgn_hf.hub.build import build
+from lgn_hf.hub.check import check_model_folder
+from lgn_hf.hub.folder import MODULES, contents, is_model_folder
+from lgn_hf.hub.trial import validate
 from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
 from lgn_hf.runs.task import TASKS
-from tests.conftest import ROOT
+from tests.conftest import ROOT, read_folder
 
-FOLDERS = sorted(path.parent for path in (ROOT / "model_cards").glob("*/config.json"))
+CARDS = ROOT / "model_cards"
+FOLDERS = sorted(path.parent for path in CARDS.glob("*/config.json"))
+ONE_OF_EACH_KIND = ["lgn-mnist", "lgn-cifar10-reconstruction", "r60-mnist", "cyclic-cifar10", "baseline-rotmnist"]
 
-pytestmark = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+of_every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
 def results_of(folder: Path) -> dict:
@@ -27,23 +32,51 @@ def load(folder: Path) -> LGNPreTrainedModel:
     return TASKS[results_of(folder)["recipe"]["task"]].model_class.from_pretrained(folder).eval()
 
 
+@of_every_folder
 def test_is_whole_and_small(folder: Path):
-    check(folder)
+    check_model_folder(folder)
     assert sum(contents(folder).values()) < 5e6
 
 
-def test_is_as_it_would_be_built_today(folder: Path):
-    """Else: `make cards`."""
-    for module in folder.glob("*.py"):
-        assert module.read_bytes() == (ROOT / "lgn_hf" / module.name).read_bytes(), module.name
-    assert (folder / "README.md").read_text() == render_card(folder, f"lgn-hf/{folder.name}")
+@of_every_folder
+def test_holds_no_python(folder: Path):
+    assert is_model_folder(folder)
+    assert not [*folder.rglob("*.py")]
 
 
+@of_every_folder
+def test_is_what_the_auto_classes_load(folder: Path):
+    """With the package alone: the folder has no code, and none is asked for."""
+    assert type(AutoConfig.from_pretrained(folder)) is LGNConfig
+    assert type(AutoModel.from_pretrained(folder)) is LGNModel
+    assert type(AutoImageProcessor.from_pretrained(folder)) is LGNImageProcessor
+
+
+@pytest.mark.slow
+@of_every_folder
+def test_can_be_built_for_the_hub_and_stays_as_it_is(folder: Path, tmp_path):
+    """Today's code may write other cards and figures, but it writes the same files, and the same weights."""
+    before = read_folder(folder)
+    made = build(folder, tmp_path / folder.name, repo_id=f"lgn-hf/{folder.name}")
+    assert contents(made).keys() == before.keys() | {*MODULES}
+    for name in ("model.safetensors", "all_results.json", "recipe.yaml"):
+        assert (made / name).read_bytes() == before[name], name
+    assert read_folder(folder) == before
+    if folder.name in ONE_OF_EACH_KIND:
+        validate(made)
+
+
+def test_one_of_each_kind_is_tried():
+    assert {*ONE_OF_EACH_KIND} <= {folder.name for folder in FOLDERS}
+
+
+@of_every_folder
 def test_actions_are_the_model_s(folder: Path):
     model = load(folder)
     assert torch.allclose(load_actions(folder).matrices, model.group_actions().detach(), atol=1e-6)
 
 
+@of_every_folder
 @pytest.mark.skipif("LGN_HF_DATA" not in os.environ, reason="LGN_HF_DATA names no folder of real MNIST and CIFAR-10")
 def test_is_as_good_as_its_card_says(folder: Path):
     """On a thousand test images: an accuracy within three standard errors, a relative error within a twentieth."""

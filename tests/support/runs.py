@@ -28,11 +28,12 @@ def save_run(folder: Path, network: str, task: str, example: Path) -> Path:
         module.unlink()
 
     recipe = yaml.safe_load((example / "recipe.yaml").read_text())
-    own = {field: getattr(config, field) for field in recipe if hasattr(config, field)}
-    recipe |= {**own, "task": task, "whitening": "none"}
+    recipe |= {field: value for field, value in config.to_dict().items() if field in recipe}
+    recipe |= {"task": task, "whitening": "none"}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     results = json.loads((example / "all_results.json").read_text())
     results |= {f"test_{metric.name}": 0.5 for metric in TASKS[task].metrics}
-    results |= {"recipe": recipe, "parameters": sum(p.numel() for p in model.parameters())}
+    count = sum(p.numel() for name, p in model.named_parameters() if "auxiliary" not in name)  # which are not saved
+    results |= {"recipe": recipe, "parameters": count}
     (folder / "all_results.json").write_text(json.dumps(results))
     return folder
