@@ -272,7 +272,8 @@ def test_processes_without_a_common_folder_do_not_train(tmp_path):
     program.write_text(f"""
 import os, sys
 sys.path.insert(0, {str(ROOT / "training")!r})
-from lgn_training.engine import processes, run
+from lgn_training import run
+from lgn_training.engine import processes
 processes.LATE = 0.5
 folder = os.path.join({str(tmp_path)!r}, os.environ["RANK"])
 os.makedirs(folder)
