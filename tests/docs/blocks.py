@@ -1,9 +1,9 @@
 """The code blocks of a page, and what a comment before a block tells the tests to do with it.
 
-    <!-- test: skip because it needs a GPU -->
-    <!-- test: replace "--num_train_epochs 30" by "--max_steps 2" -->
-    <!-- test: append "--max_steps 2" -->
-    <!-- test: printed above -->            the text block is what the block before it prints
+<!-- test: skip because it needs a GPU -->
+<!-- test: replace "--num_train_epochs 30" by "--max_steps 2" -->
+<!-- test: append "--max_steps 2" -->
+<!-- test: printed above -->            the text block is what the block before it prints
 """
 
 import re

@@ -33,7 +33,9 @@ def test_a_notebook_runs(path: Path, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("MPLBACKEND")  # the notebook's own, which draws figures below cells
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": path.parent}}).execute()
+    NotebookClient(
+        notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+    ).execute()
     printed = "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", []))
     if "test accuracy" in printed:
         accuracy = float(printed.rpartition("test accuracy ")[2].split("%")[0]) / 100
