@@ -1,8 +1,9 @@
-"""What the site needs beyond Markdown: files from outside of docs/, and formulas as MathML."""
+"""What the site needs beyond Markdown: files from outside of docs/, tables of fields, and formulas as MathML."""
 
+import dataclasses
 import html
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
@@ -19,7 +20,10 @@ MOUNTED = (
     "training/lgn_training/textbook.py",
 )
 SUFFIXES = (".md", ".png", ".json", ".csv", ".yaml", ".py")
-UP = re.compile(r"""(\]\(|src=")\.\./""")
+ROOT_LINK = re.compile(r"""(\]\(|src=")\.\./""")
+DOCS_LINK = re.compile(r"(\]\((?:\.\./)+)docs/")
+FIELDS = re.compile(r"<!-- fields of (\w+) -->")
+WIDE = "model_cards/README.md"  # its table needs the place of the table of contents
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -35,9 +39,28 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn links from docs/ to the repository's root into links within the site."""
-    is_mounted = page.file.src_uri.startswith(MOUNTED)
-    return markdown if is_mounted or len(PurePosixPath(page.file.src_uri).parts) > 1 else UP.sub(r"\1", markdown)
+    """In the site, docs/ is the root: shorten the links between its pages and the mounted ones."""
+    if page.file.src_uri == WIDE:
+        page.meta["hide"] = ["toc"]
+    if page.file.src_uri.startswith(MOUNTED):
+        return DOCS_LINK.sub(r"\1", markdown)
+    return FIELDS.sub(lambda match: _fields(match[1]), ROOT_LINK.sub(r"\1", markdown))
+
+
+def _fields(name: str) -> str:
+    """A table of the fields of a configuration, from the help text that each has."""
+    from lgn_training.arguments import RunArguments
+
+    from lgn_hf import LGNConfig
+
+    kind = {"LGNConfig": LGNConfig, "RunArguments": RunArguments}[name]
+    rows = ["| field | default | meaning |", "|---|---|---|"]
+    for field in dataclasses.fields(kind):
+        if "help" in field.metadata:
+            default = field.default_factory() if field.default is dataclasses.MISSING else field.default
+            text = field.metadata["help"].replace("|", "\\|")
+            rows.append(f"| `{field.name}` | `{default}` | {text} |")
+    return "\n".join(rows)
 
 
 def on_page_content(text: str, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 
 
 def run(language: str, code: str, where: str, namespace: dict) -> str:
@@ -27,10 +28,12 @@ def main() -> None:
     for block in json.load(sys.stdin):
         page, line = block["page"], block["line"]
         where = f"{page}:{line}"
+        started = time.monotonic()
         padding = (
             "\n" * (line - 1) if block["language"] == "python" else ""
         )  # so that tracebacks have the page's lines
         printed = run(block["language"], padding + block["code"], page if padding else where, namespace)
+        print(f"{where}: {time.monotonic() - started:.1f} s", flush=True)
         if block["prints"] is not None and printed.split() != block["prints"].split():
             raise SystemExit(f"{where}: prints\n{printed}\nthe page says\n{block['prints']}")
 

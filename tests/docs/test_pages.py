@@ -64,3 +64,11 @@ def test_the_site_builds_without_a_warning(tmp_path):
         name = page.relative_to(ROOT / "docs").with_suffix("")
         built = tmp_path / "site" / ("index.html" if name.name == "index" else f"{name}/index.html")
         assert built.is_file()
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "index.md"], ids=lambda page: page.name)
+def test_accuracies_in_running_text_are_recorded(page):
+    """The front page repeats numbers of the generated tables, and no others."""
+    tables = (ROOT / "model_cards" / "README.md").read_text() + (ROOT / "docs" / "results.md").read_text()
+    recorded = set(re.findall(r"\d+\.\d\d %", tables))
+    assert set(re.findall(r"\d+\.\d\d %", page.read_text())) <= recorded

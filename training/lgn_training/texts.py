@@ -1,4 +1,4 @@
-"""Text on the terminal: errors as one line, rows as tables."""
+"""Rows as tables on the terminal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 Row = dict[str, Any]
-
-
-def one_line(text: object) -> str:
-    """The text without line breaks and repeated spaces."""
-    return " ".join(str(text).split())
 
 
 def print_rows(title: str, rows: list[Row], console: Console) -> None:

@@ -17,9 +17,10 @@ from ...model.configuration_lgn import LGNConfig
 from ...runs.launch import launch_command
 from ...runs.results import RunResults
 from ...runs.trained_model import CONFIG_NAME, RESULTS_NAME, open_trained_model
+from ...texts import one_line
 from . import limitations, sentences, tables
 from .comparison import compare, not_compared
-from .escaping import Code, escaped, one_line
+from .escaping import Code, escaped
 from .facts import ActionFacts, CardFacts
 from .figures import ACTIONS, EXAMPLES, FILTERS, shown_figures
 from .metadata import card_metadata

@@ -57,8 +57,3 @@ def escaped(value: Any) -> Any:
 def unbroken(text: str) -> Markdown:
     """A text that stays on one line of a table."""
     return Markdown(escaped(text).replace(" ", "&nbsp;"))
-
-
-def one_line(text: str) -> str:
-    """At most 300 characters of a text, without line breaks and characters that do not print, which could hide others."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]

@@ -56,7 +56,7 @@ class ActionSubject:
         return self.actions.rotation_angle is not None and self.actions.order > 1
 
     @cached_property
-    def portraits(self) -> Mapping[str, Figure]:
+    def action_figures(self) -> Mapping[str, Figure]:
         """The figures of learned actions; none for rotations and for networks without groups."""
         is_learned = self.actions.rotation_angle is None and self.actions.order > 1
         return action_figures(self.actions, self.most) if is_learned else {}
@@ -147,7 +147,7 @@ def _codes_caption(facts: CardFacts) -> Markdown:
 def _draw_gallery(subject: ActionSubject) -> Figure | None:
     if subject.is_rotation:
         return action_gallery(subject.rotations, subject.angles, size=subject.actions.size)
-    return subject.portraits.get("gallery")
+    return subject.action_figures.get("gallery")
 
 
 def _gallery_alt(facts: CardFacts) -> str:
@@ -196,7 +196,7 @@ def _orbits_caption(facts: CardFacts) -> Markdown:
 def _draw_effects(subject: ActionSubject) -> Figure | None:
     if subject.is_rotation:
         return effect_plot(subject.rotations, titles=subject.angles)
-    return subject.portraits.get("effects")
+    return subject.action_figures.get("effects")
 
 
 def _effects_alt(facts: CardFacts) -> str:
@@ -218,7 +218,7 @@ def _effects_caption(facts: CardFacts) -> Markdown:
 def _draw_spectra(subject: ActionSubject) -> Figure | None:
     if subject.is_rotation:
         return spectrum_plot(subject.rotations[1], subject.actions.order, subject.angles[1:2])
-    return subject.portraits.get("spectra")
+    return subject.action_figures.get("spectra")
 
 
 def _spectra_alt(facts: CardFacts) -> str:
@@ -286,7 +286,7 @@ FIGURES = (
         _codes_caption,
     ),
     CardFigure("gallery", ACTIONS, _draw_gallery, _gallery_alt, _gallery_caption),
-    CardFigure("orbits", ACTIONS, lambda subject: subject.portraits.get("orbits"), _orbits_alt, _orbits_caption),
+    CardFigure("orbits", ACTIONS, lambda subject: subject.action_figures.get("orbits"), _orbits_alt, _orbits_caption),
     CardFigure("effects", ACTIONS, _draw_effects, _effects_alt, _effects_caption),
     CardFigure("spectra", ACTIONS, _draw_spectra, _spectra_alt, _spectra_caption),
 )

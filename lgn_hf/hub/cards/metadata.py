@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from .escaping import one_line
+from ...texts import one_line
 from .facts import CardFacts
 
 TAGS = ("lgn", "linear-group-network", "group-actions", "equivariance", "sparse-coding")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
-from lgn_hf.hub.cards.escaping import Code, Markdown, escaped, joined, markdown, one_line, unbroken
+from lgn_hf.hub.cards.escaping import Code, Markdown, escaped, joined, markdown, unbroken
+from lgn_hf.texts import one_line
 
 
 @pytest.mark.parametrize("text", ["\\(x\\)", "a|b", "*a*_b_", "`c`", "<b>", "&lt;", "[a](b)", "~~x~~", "$$x$$", "\\"])

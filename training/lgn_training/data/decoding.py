@@ -13,10 +13,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from lgn_hf.texts import one_line
 from lgn_training.data.image_sets import DataError
 from lgn_training.data.splits import Rows
 from lgn_training.data.transforms import rotate
-from lgn_training.texts import one_line
 
 PROGRESS_DELAY = 2  # seconds
 GREY_MODES = ("1", "L", "LA")
@@ -78,7 +78,7 @@ def _read_image(cell: dict | None, place: str) -> Image.Image:
     except Exception as error:  # Pillow's decoders raise many kinds
         what = cell["path"] if content is None else f"{len(content)} bytes"
         raise DataError(
-            f"{place} is not a readable image ({what}): {type(error).__name__}: {one_line(error)}"
+            f"{place} is not a readable image ({what}): {type(error).__name__}: {one_line(error, None)}"
         ) from error
     if image.mode.startswith(DEEP_MODES):
         raise DataError(f"{place} has more than 8 bits per channel (Pillow's mode {image.mode}); convert it to 8 bits")

@@ -20,8 +20,8 @@ from huggingface_hub.utils import get_session, validate_repo_id
 from PIL import Image
 
 from lgn_hf.runs.dataset_name import DATASET_KINDS
+from lgn_hf.texts import one_line
 from lgn_training.data.image_sets import DataError
-from lgn_training.texts import one_line
 
 TEST_FRACTION = 0.2  # of a data set without a test split
 HUB_TIMEOUT = 10  # seconds
@@ -59,7 +59,7 @@ def read_tables(name: str, config_name: str | None, data_seed: int) -> Tables:
         raise
     except Exception as error:  # `datasets` lets through the errors of every file format that it reads
         cause = error.__cause__ or error
-        raise DataError(f"cannot read data set '{name}': {type(cause).__name__}: {one_line(cause)}") from error
+        raise DataError(f"cannot read data set '{name}': {type(cause).__name__}: {one_line(cause, None)}") from error
     tables = loaded if isinstance(loaded, dict) else {"train": loaded}
     return {str(split): table for split, table in tables.items()}
 

@@ -14,8 +14,6 @@ from typing import TypeVar, cast
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from lgn_training.texts import one_line
-
 LATE = 30  # seconds, at most, until a network file system shows a new file to other machines
 
 Result = TypeVar("Result")
@@ -34,7 +32,7 @@ def fail(program: str, error: BaseException, exit_code: int = 1) -> int:
     is_shared = isinstance(error, SharedError)
     if not (is_shared and local_rank):
         where = f"process {rank}: " if rank and not is_shared else ""
-        print(f"{program}: {where}{one_line(error)}", file=sys.stderr, flush=True)
+        print(f"{program}: {where}{one_line(error, None)}", file=sys.stderr, flush=True)
     return exit_code
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from matplotlib.figure import Figure
 
 from lgn_hf.actions import MAX_ORDER, MIN_Z, Actions, compare, permutation_test
-from lgn_hf.plotting import STRUCTURES, median_of, portraits, summary
+from lgn_hf.plotting import STRUCTURES, action_figures, action_summary, median_of
 from lgn_hf.runs.trained_model import TrainedModel
 from lgn_training.experiments.given_models import model_facts, open_models, require_models
 from lgn_training.experiments.range_charts import Panel, range_chart, span_of
@@ -30,9 +30,9 @@ def trained_structures(args: argparse.Namespace) -> Row:
     figures = [save(args, "structures", structure_chart(actions))]
     for name, source in models.items():
         prefix = name.replace("/", "-").strip("-")
-        figures += [save(args, f"{prefix}-{kind}", figure) for kind, figure in portraits(source.actions).items()]
+        figures += [save(args, f"{prefix}-{kind}", figure) for kind, figure in action_figures(source.actions).items()]
     return {
-        "rows": [{"model": name, **summary(source.actions)} for name, source in models.items()],
+        "rows": [{"model": name, **action_summary(source.actions)} for name, source in models.items()],
         "by task": totals_by_task(models, actions),
         **compare_models(models, args.seed),
         "actions": actions,

@@ -70,7 +70,8 @@ def headlines(
     with a whitening that published models have.
 
     Args:
-        networks: those of NETWORKS to show. The table of all ends with the papers' best.
+        networks: those of NETWORKS to show, by their accuracy alone. The table of all also has seeds, epochs, the
+            papers' numbers, and their best in the last row.
         cards: the path from the page to the folder of model cards.
     """
     lines = ["| |" + "".join(f" {name} |" for name in DATA.values()), "|---|" + "--:|" * len(DATA)]
@@ -88,13 +89,13 @@ def headlines(
         seeds = f"{len(runs)} seeds, " if len(runs) > 1 else ""
         paper = f"; paper {PAPER[model]}" if model in PAPER else ""
         text = f"[{mean:.2f} %]({cards}/{model}/README.md)" if published.get(model) == key else f"{mean:.2f} %"
-        return f"{text} ({seeds}{epochs} epochs{paper})"
+        return f"{text} ({seeds}{epochs} epochs{paper})" if networks is NETWORKS else text
 
     for pattern, words in NETWORKS.items():
         cells = [cell(pattern.format(data)) for data in DATA] if pattern in networks else []
         if any(cells):
             lines.append(f"| {words} | " + " | ".join(cells) + " |")
-    if len(networks) < len(NETWORKS):
+    if networks is not NETWORKS:
         return "\n".join(lines) + "\n"
     best = [max(PAPER[f"{network}-{data}"] for network in ("baseline", "r90", "r60")) for data in DATA]
     lines.append("| the papers' best | " + " | ".join(best) + " |")
