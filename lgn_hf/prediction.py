@@ -48,8 +48,8 @@ def predict(
         OSError: the model cannot be found or read.
 
     Example:
-        >>> predict("user/lgn-mnist", ["seven.png"], top=1)
-        [[Prediction(label='7', probability=0.998...)]]
+        >>> predict("model_cards/lgn-mnist", ["model_cards/lgn-mnist/examples/1.png"], top=1)
+        [[Prediction(label='9', probability=0.999...)]]
     """
     if not images:
         raise ValueError("images is empty: at least one image is needed")
