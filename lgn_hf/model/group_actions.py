@@ -159,7 +159,7 @@ class LearnedAction(GroupAction):
 
     @classmethod
     def card_text(cls, order: int, size: int) -> str:
-        return "Both are learned from the images; nobody said which symmetries to find."
+        return "W and A are learned from the images. Nothing tells the network which symmetries to find."
 
     def generators(self, like: Tensor) -> Tensor:
         return self.weight.to(like.dtype)
@@ -218,7 +218,7 @@ class RotationAction(GroupAction):
         step = cls.default_angle(order)
         angles = ", ".join(f"{i * step:g}°" for i in range(order))
         return (
-            f"Here A is the rotation by {step:g}°, so that the filters of a group are W turned by {angles}. "
+            f"Here A is the rotation by {step:g}°, so the filters of a group are W rotated by {angles}. "
             "The rotations are fixed; the basis filters are learned."
         )
 
@@ -266,7 +266,7 @@ class LeftAction(GroupAction):
     @classmethod
     def card_text(cls, order: int, size: int) -> str:
         return (
-            f"Here A treats every column of the filter alike (W → A W with a {size} × {size} matrix) "  # noqa: RUF001
+            f"Here A treats every column of the filter alike (W → A W, with a {size} × {size} matrix A) "  # noqa: RUF001
             "and cannot mix columns. W and A are learned from the images."
         )
 
@@ -310,10 +310,10 @@ class CyclicAction(GroupAction):
     @classmethod
     def card_text(cls, order: int, size: int) -> str:
         return (
-            "Here A = S P S⁻¹ with S learned, from near the identity, and P a fixed permutation, so that A to the "
-            f"power {order} is the identity by construction. Nothing else about A is given. P shifts every {order} "
-            "consecutive pixels of vec(W) cyclically by one; where A still resembles P, that is its start and not a "
-            "discovery."
+            "Here A = S P S⁻¹, where S is learned, starting near the identity, and P is a fixed permutation. A to the "
+            f"power {order} is therefore the identity by construction; nothing else about A is prescribed. P shifts "
+            f"every {order} consecutive pixels of vec(W) cyclically by one. If A still resembles P, that is where it "
+            "started, not something it learned."
         )
 
     def permutations(self, device: torch.device) -> Tensor:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ...texts import one_line
+
 
 class Code(str):
     """Text for a code block, where nothing is escaped. It must be one line if others wrote it."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...actions import MIN_Z, NEAREST, Actions, power_separation, rank, score_of, strongest
 from ...model.configuration_lgn import LGNConfig
+from ...model.group_actions import GroupAction, action_kind
 from ...plotting import AXES, STRUCTURES
 from ...runs.dataset_name import DataName, data_name
 from ...runs.results import RunResults
@@ -142,9 +143,14 @@ class CardFacts:
         return data_name(self.results.data.source)
 
     @property
+    def kind(self) -> type[GroupAction]:
+        """The kind of its actions: what is known of it before any training."""
+        return action_kind(self.config.action, self.config.group_order)
+
+    @property
     def is_fixed(self) -> bool:
         """Whether the actions are given, not learned."""
-        return self.actions is not None and action_kind(self.config.action).is_fixed
+        return self.actions is not None and self.kind.is_fixed
 
     @property
     def is_shared_by_groups(self) -> bool:
@@ -159,45 +165,6 @@ class CardFacts:
     def labels(self) -> list[str]:
         """The classes of a classifier; none for other networks."""
         return [*(self.config.id2label or {}).values()] if self.results.task.needs_labels else []
-
-
-@dataclass(frozen=True)
-class ActionKindText:
-    """What a card says about a kind of action; what `lgn_hf.model.group_actions.ACTION_KINDS` knows of it."""
-
-    text: str
-    is_fixed: bool = False
-    is_group_by_construction: bool = False
-
-    def card_text(self, order: int, size: int) -> str:
-        angles = ", ".join(f"{i * 360 / order:g}°" for i in range(order))
-        return self.text.format(order=order, size=size, step=360 / order, angles=angles)
-
-
-def action_kind(name: str) -> ActionKindText:
-    """A kind of action: the sentences that follow the introduction of W and A, and two facts."""
-    return {
-        "learned": ActionKindText(
-            "W and A are learned from the images. Nothing tells the network which symmetries to find."
-        ),
-        "rotation": ActionKindText(
-            "Here A is the rotation by {step:g}°, so the filters of a group are W rotated by {angles}. "
-            "The rotations are fixed; the basis filters are learned.",
-            is_fixed=True,
-            is_group_by_construction=True,
-        ),
-        "left": ActionKindText(
-            "Here A treats every column of the filter alike (W → A W, with a {size} × {size} matrix A) and cannot mix "  # noqa: RUF001
-            "columns. W and A are learned from the images."
-        ),
-        "cyclic": ActionKindText(
-            "Here A = S P S⁻¹, where S is learned, starting near the identity, and P is a fixed permutation. A to the "
-            "power {order} is therefore the identity by construction; nothing else about A is prescribed. P shifts "
-            "every {order} consecutive pixels of vec(W) cyclically by one. If A still resembles P, that is where it "
-            "started, not something it learned.",
-            is_group_by_construction=True,
-        ),
-    }[name]
 
 
 def standard_error(share: float, count: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...plotting import number_text
 from ...runs.results import RunResults
 from .escaping import NOTHING, Markdown, markdown
-from .facts import NEARLY_SAME, NEARLY_SINGULAR, ActionFacts, CardFacts, Span, action_kind, gap
+from .facts import NEARLY_SAME, NEARLY_SINGULAR, ActionFacts, CardFacts, Span, gap
 from .tasks import TASK_TEXTS
 from .words import elements, orbit, plural, some_actions, square
 
@@ -124,7 +124,7 @@ def unstructured(actions: ActionFacts) -> Markdown:
 
 def finite_group(facts: CardFacts) -> Markdown:
     """Whether the powers of A form a group."""
-    if action_kind(facts.config.action).is_group_by_construction:
+    if facts.kind.is_group_by_construction:
         return NOTHING
     return Markdown(
         "Nothing forces the powers of A to form a finite group. The spectra show how far they are from one."

@@ -9,7 +9,7 @@ from ...actions import MIN_Z
 from ...runs.results import RunResults
 from ...runs.task import TASKS
 from .escaping import NOTHING, Markdown, joined, markdown
-from .facts import ActionFacts, CardFacts, action_kind
+from .facts import ActionFacts, CardFacts
 from .tasks import TASK_TEXTS
 from .words import duration, has, listing, orbit, plural, share_text, some_actions, square
 
@@ -43,7 +43,7 @@ def introduction(facts: CardFacts) -> Markdown:
         orbit=", ".join(orbit(config.group_order)),
         size=square(config.filter_size),
         sharing=shared_action(facts),
-        kind=Markdown(action_kind(config.action).card_text(config.group_order, config.filter_size)),
+        kind=Markdown(facts.kind.card_text(config.group_order, config.filter_size)),
     )
 
 
@@ -136,7 +136,7 @@ def finding_of_many(actions: ActionFacts) -> Markdown:
 
 def group_by_construction(facts: CardFacts, actions: ActionFacts) -> Markdown:
     """That a structure which was built in is not a discovery."""
-    if not (action_kind(facts.config.action).is_group_by_construction and actions.labels):
+    if not (facts.kind.is_group_by_construction and actions.labels):
         return NOTHING
     what = "The action generates" if actions.count == 1 else "The actions generate"
     return markdown("{} a finite group by construction, so a label that says so is not a discovery.", what)

@@ -10,7 +10,7 @@ import pytest
 
 from lgn_hf import LGNConfig
 from lgn_hf.hub.cards import limitations, sentences
-from lgn_hf.hub.cards.facts import ActionFacts, CardFacts, Span, action_kind, gap
+from lgn_hf.hub.cards.facts import ActionFacts, CardFacts, Span, gap
 from lgn_hf.hub.cards.tasks import TASK_TEXTS
 from lgn_hf.model.group_actions import ACTION_KINDS
 from lgn_hf.runs.results import RunResults
@@ -92,7 +92,7 @@ def test_an_introduction_says_who_shares_an_action(fields, ending):
 
 @pytest.mark.parametrize("kind", ACTION_KINDS)
 def test_a_card_has_words_for_every_kind_of_action(kind):
-    text = action_kind(kind).card_text(6, 8)
+    text = ACTION_KINDS[kind].card_text(6, 8)
     assert text.endswith(".")
     assert "{" not in text
     assert text in sentences.introduction(facts_with(actions_with(), action=kind, group_order=6, filter_size=8))

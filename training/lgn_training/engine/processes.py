@@ -14,6 +14,8 @@ from typing import TypeVar, cast
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from lgn_hf.texts import one_line
+
 LATE = 30  # seconds, at most, until a network file system shows a new file to other machines
 
 Result = TypeVar("Result")

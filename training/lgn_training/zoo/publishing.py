@@ -62,6 +62,7 @@ def build_folder(run: Run, baseline: Run | None, card: Path, data: Path | None) 
     build(
         run.folder,
         card,
+        modules=False,
         repo_id=f"lgn-hf/{run.name}",
         dataset=dataset,
         dataset_note=NOTES.get(dataset or ""),
