@@ -25,12 +25,12 @@ def launch_command(recipe: str, options: Mapping[str, str], device: str, process
 
     Example:
         >>> print(launch_command("recipe.yaml", {"output_dir": "runs/a"}, "cpu", 1))
-        accelerate launch --config_file training/accelerate/cpu.yaml training/run.py recipe.yaml \
-            --output_dir runs/a
+        accelerate launch --config_file training/accelerate/cpu.yaml \
+            training/run.py recipe.yaml --output_dir runs/a
     """
     config = ACCELERATE_CONFIGS.get((device, processes > 1))
     launch = ["accelerate", "launch", *(["--config_file", config] if config else [])]
     if processes > 1:
         launch += ["--num_processes", str(processes)]
     given = [text for name, value in options.items() for text in (f"--{name}", value)]
-    return shlex.join([*launch, "training/run.py", recipe]) + " \\\n    " + shlex.join(given)
+    return shlex.join(launch) + " \\\n    " + shlex.join(["training/run.py", recipe, *given])

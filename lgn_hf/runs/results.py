@@ -135,11 +135,9 @@ class RunResults(JsonRecord):
         if task not in TASKS:
             raise ValueError(f"{where}.recipe.task is {task!r:.80}: must be one of {', '.join(TASKS)}")
         for metric in results.task.metrics:
-            number = value.get(f"test_{metric.name}")
-            if type(number) not in (int, float) or not math.isfinite(number):
-                raise ValueError(
-                    f"{where}.test_{metric.name} is {number!r:.80}: must be a number, the metric of {task}"
-                )
+            name = f"test_{metric.name}"
+            if not math.isfinite(results.metrics.get(name, math.nan)):
+                raise ValueError(f"{where}.{name} is {value.get(name)!r:.80}: must be a number, the metric of {task}")
         return results
 
     def to_json(self) -> dict[str, Any]:

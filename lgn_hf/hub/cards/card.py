@@ -77,6 +77,7 @@ def _contents(folder: Path, facts: CardFacts, name: str, repository: str) -> dic
     contents = {
         "name": name,
         "introduction": sentences.introduction(facts),
+        "kind_of_action": sentences.kind_of_action(facts),
         "result": sentences.result(facts),
         "examples": shown_figures(folder, facts, EXAMPLES),
         "architecture": tables.architecture(facts),

@@ -56,7 +56,7 @@ class ActionSubject:
         return self.actions.rotation_angle is not None and self.actions.order > 1
 
     @cached_property
-    def action_figures(self) -> Mapping[str, Figure]:
+    def of_learned_actions(self) -> Mapping[str, Figure]:
         """The figures of learned actions; none for rotations and for networks without groups."""
         is_learned = self.actions.rotation_angle is None and self.actions.order > 1
         return action_figures(self.actions, self.most) if is_learned else {}
@@ -147,7 +147,7 @@ def _codes_caption(facts: CardFacts) -> Markdown:
 def _draw_gallery(subject: ActionSubject) -> Figure | None:
     if subject.is_rotation:
         return action_gallery(subject.rotations, subject.angles, size=subject.actions.size)
-    return subject.action_figures.get("gallery")
+    return subject.of_learned_actions.get("gallery")
 
 
 def _gallery_alt(facts: CardFacts) -> str:
@@ -184,19 +184,21 @@ def _orbits_alt(facts: CardFacts) -> str:
 
 def _orbits_caption(facts: CardFacts) -> Markdown:
     if facts.is_shared_by_groups:
-        which = "basis filters of the first group"
+        which = "The orbits of the basis filters of the first group."
     elif _actions(facts).are_few:
-        which = "the basis filters of each action"
+        which = "The orbits of the basis filters of each action."
     else:
-        which = "four basis filters: those whose actions are, against chance, the most skew-symmetric, Toeplitz, multi-scale and block-concentrated"
-    order = facts.config.group_order
-    return markdown("Orbits of {}. The network has the first {} filters of each orbit.", which, order)
+        which = (
+            "The orbits of four basis filters. Compared with chance, their actions are the most skew-symmetric, Toeplitz, "
+            "multi-scale and block-concentrated ones."
+        )
+    return markdown("{} The network uses the first {} filters of each orbit.", which, facts.config.group_order)
 
 
 def _draw_effects(subject: ActionSubject) -> Figure | None:
     if subject.is_rotation:
         return effect_plot(subject.rotations, titles=subject.angles)
-    return subject.action_figures.get("effects")
+    return subject.of_learned_actions.get("effects")
 
 
 def _effects_alt(facts: CardFacts) -> str:
@@ -218,7 +220,7 @@ def _effects_caption(facts: CardFacts) -> Markdown:
 def _draw_spectra(subject: ActionSubject) -> Figure | None:
     if subject.is_rotation:
         return spectrum_plot(subject.rotations[1], subject.actions.order, subject.angles[1:2])
-    return subject.action_figures.get("spectra")
+    return subject.of_learned_actions.get("spectra")
 
 
 def _spectra_alt(facts: CardFacts) -> str:
@@ -286,7 +288,9 @@ FIGURES = (
         _codes_caption,
     ),
     CardFigure("gallery", ACTIONS, _draw_gallery, _gallery_alt, _gallery_caption),
-    CardFigure("orbits", ACTIONS, lambda subject: subject.action_figures.get("orbits"), _orbits_alt, _orbits_caption),
+    CardFigure(
+        "orbits", ACTIONS, lambda subject: subject.of_learned_actions.get("orbits"), _orbits_alt, _orbits_caption
+    ),
     CardFigure("effects", ACTIONS, _draw_effects, _effects_alt, _effects_caption),
     CardFigure("spectra", ACTIONS, _draw_spectra, _spectra_alt, _spectra_caption),
 )

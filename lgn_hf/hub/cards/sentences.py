@@ -35,7 +35,7 @@ def introduction(facts: CardFacts) -> Markdown:
     return markdown(
         "A Linear Group Network (LGN) that {does}. It unfolds sparse coding into {layers}. The filters of each layer form "
         "{groups} of {order}: each group is the orbit {orbit} of one {size} basis filter W under a matrix A that acts on "
-        "its pixels{sharing}. {kind}",
+        "its pixels{sharing}.",
         does=does,
         layers=layers,
         groups=plural(config.num_groups, "group"),
@@ -43,8 +43,15 @@ def introduction(facts: CardFacts) -> Markdown:
         orbit=", ".join(orbit(config.group_order)),
         size=square(config.filter_size),
         sharing=shared_action(facts),
-        kind=Markdown(facts.kind.card_text(config.group_order, config.filter_size)),
     )
+
+
+def kind_of_action(facts: CardFacts) -> Markdown:
+    """What is special about this kind of action."""
+    config = facts.config
+    if facts.actions is None:
+        return NOTHING
+    return Markdown(facts.kind.card_text(config.group_order, config.filter_size))
 
 
 def dataset_link(facts: CardFacts) -> Markdown:

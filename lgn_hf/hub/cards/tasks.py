@@ -78,7 +78,9 @@ print(classify("image.png"))""",
         use_without_package="""\
 from transformers import pipeline
 
-classify = pipeline("image-classification", model={address}, trust_remote_code=True)
+classify = pipeline(
+    "image-classification", model={address}, trust_remote_code=True
+)
 print(classify("image.png"))""",
     ),
     "reconstruction": TaskText(
@@ -94,15 +96,18 @@ import lgn_hf  # registers the network with the Auto classes of transformers
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageToImage
 
-processor, model = (auto.from_pretrained({address}) for auto in (AutoImageProcessor, AutoModelForImageToImage))
-pixel_values = processor(Image.open("image.png"), return_tensors="pt")["pixel_values"]
-print(model(pixel_values).reconstruction.shape)  # a reconstruction of pixel_values, which are whitened""",
+processor = AutoImageProcessor.from_pretrained({address})
+model = AutoModelForImageToImage.from_pretrained({address})
+inputs = processor(Image.open("image.png"), return_tensors="pt")
+print(model(**inputs).reconstruction.shape)""",
         use_without_package="""\
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageToImage
 
-load = dict(pretrained_model_name_or_path={address}, trust_remote_code=True)
-processor, model = AutoImageProcessor.from_pretrained(**load), AutoModelForImageToImage.from_pretrained(**load)
-print(model(**processor(Image.open("image.png"), return_tensors="pt")).reconstruction.shape)""",
+name = {address}
+processor = AutoImageProcessor.from_pretrained(name, trust_remote_code=True)
+model = AutoModelForImageToImage.from_pretrained(name, trust_remote_code=True)
+inputs = processor(Image.open("image.png"), return_tensors="pt")
+print(model(**inputs).reconstruction.shape)""",
     ),
 }

@@ -59,8 +59,7 @@ def test_a_network_of_learned_actions_is_introduced():
     assert sentences.introduction(facts_with(actions_with())) == (
         "A Linear Group Network (LGN) that classifies images of [CIFAR-10](https://huggingface.co/datasets/uoft-cs/cifar10). "
         "It unfolds sparse coding into 4 layers. The filters of each layer form 5 groups of 4: each group is the orbit "
-        "W, AW, A²W, A³W of one 6 \N{MULTIPLICATION SIGN} 6 basis filter W under a matrix A that acts on its pixels. "
-        "W and A are learned from the images. Nothing tells the network which symmetries to find."
+        "W, AW, A²W, A³W of one 6 \N{MULTIPLICATION SIGN} 6 basis filter W under a matrix A that acts on its pixels."
     )
 
 
@@ -76,18 +75,18 @@ def test_a_network_without_groups_is_introduced():
 @pytest.mark.parametrize(
     ("fields", "ending"),
     [
-        ({}, "acts on its pixels. W and A"),
-        ({"action_sharing": "layer"}, "acts on its pixels; all groups of a layer share one A. W and A"),
-        ({"action_sharing": "network"}, "acts on its pixels; all groups of all layers share one A. W and A"),
+        ({}, "acts on its pixels."),
+        ({"action_sharing": "layer"}, "acts on its pixels; all groups of a layer share one A."),
+        ({"action_sharing": "network"}, "acts on its pixels; all groups of all layers share one A."),
         (
             {"action_sharing": "layer", "tied": True},
-            "acts on its pixels; all groups of all layers share one A. W and A",
+            "acts on its pixels; all groups of all layers share one A.",
         ),
-        ({"action": "rotation", "action_sharing": "layer"}, "acts on its pixels. Here A is the rotation by 90°"),
+        ({"action": "rotation", "action_sharing": "layer"}, "acts on its pixels."),
     ],
 )
 def test_an_introduction_says_who_shares_an_action(fields, ending):
-    assert ending in sentences.introduction(facts_with(actions_with(), **fields))
+    assert sentences.introduction(facts_with(actions_with(), **fields)).endswith(ending)
 
 
 @pytest.mark.parametrize("kind", ACTION_KINDS)
@@ -95,7 +94,7 @@ def test_a_card_has_words_for_every_kind_of_action(kind):
     text = ACTION_KINDS[kind].card_text(6, 8)
     assert text.endswith(".")
     assert "{" not in text
-    assert text in sentences.introduction(facts_with(actions_with(), action=kind, group_order=6, filter_size=8))
+    assert sentences.kind_of_action(facts_with(actions_with(), action=kind, group_order=6, filter_size=8)) == text
 
 
 @pytest.mark.parametrize("task", TASKS)
