@@ -9,15 +9,15 @@ train: .venv/installed  ## train the default model on digits that need no downlo
 	$(BIN)/accelerate launch --quiet --config_file training/accelerate/cpu.yaml training/run.py $(RECIPE) --resume
 
 test: .venv/installed  ## all tests; SLOW=0 leaves the slow ones out
-	$(BIN)/pytest -n auto --dist loadfile $(if $(filter 0,$(SLOW)),-m "not slow")
+	$(BIN)/pytest -n auto --dist worksteal $(if $(filter 0,$(SLOW)),-m "not slow")
+
+docs: .venv/installed  ## build the site of the documentation into build/site
+	$(BIN)/mkdocs build --strict
 
 quality: .venv/installed  ## format, lint, type-check
 	$(BIN)/ruff format $(if $(CI),--check)
 	$(BIN)/ruff check $(if $(CI),,--fix)
 	$(BIN)/pyright
-
-docs: .venv/installed  ## build the site of the documentation into build/site
-	$(BIN)/mkdocs build --strict
 
 cards: .venv/installed  ## model_cards/ again, with today's code and template
 	for card in model_cards/*/; do \
