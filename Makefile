@@ -9,7 +9,10 @@ train: .venv/installed  ## train the default model on digits that need no downlo
 	$(BIN)/accelerate launch --quiet --config_file training/accelerate/cpu.yaml training/run.py $(RECIPE) --resume
 
 test: .venv/installed  ## all tests; SLOW=0 leaves the slow ones out
-	$(BIN)/pytest -n auto --dist loadfile $(if $(filter 0,$(SLOW)),-m "not slow")
+	$(BIN)/pytest -n auto --dist worksteal $(if $(filter 0,$(SLOW)),-m "not slow")
+
+docs: .venv/installed  ## build the site of the documentation into build/site
+	$(BIN)/mkdocs build --strict
 
 quality: .venv/installed  ## format, lint, type-check
 	$(BIN)/ruff format $(if $(CI),--check)
