@@ -9,7 +9,6 @@ from torch import Tensor
 
 from lgn_hf.actions import SCORES, THRESHOLDS, Actions, Score, diagnose, register_score, score_title, scores, strongest
 
-
 MASK = torch.rand(9, 9, generator=torch.Generator().manual_seed(0)) < 0.5
 
 
