@@ -13,7 +13,8 @@ from typing import Any, get_args
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to; at the end, that file is flushed to the disk and replaces `path`.
 
-    A reader sees the whole new file or the old one, even if writing fails or is cut off, or two processes write at once.
+    A reader sees the whole new file or the old one, even if writing fails or is cut off, or two
+    processes write at once.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -36,8 +37,9 @@ def check_schema(value: Any, schema: Any, where: str) -> None:
 
     Args:
         value: what was read.
-        schema: a type, or a union of types; `{"name": schema}` for an object with these fields and maybe more;
-            `{str: schema}` for an object with any fields; `[schema]` for a list; `(schema, schema)` for a list of that length.
+        schema: a type, or a union of types; `{"name": schema}` for an object with these fields and
+            maybe more; `{str: schema}` for an object with any fields; `[schema]` for a list;
+            `(schema, schema)` for a list of that length.
         where: the name of the value in messages.
 
     Raises:

@@ -4,7 +4,8 @@ Import from here; the files say what they are.
 
 The actions:
 
-- `linear_maps`: what a linear map on filters can do: act on filters and images, its powers, its orbits;
+- `linear_maps`: what a linear map on filters can do: act on filters and images, its powers, its
+  orbits;
 - `container`: one `Action`, and all `Actions` of a network;
 - `storage`: `actions.safetensors` and `actions.json`, saved, loaded and downloaded;
 - `schema`: what `actions.json` must hold.
@@ -13,7 +14,8 @@ The diagnostics:
 
 - `registry`: `SCORES`, the one list of all scores, and `register_score`, which adds one;
 - `structures` and `cyclicity`: the scores themselves, `SCORES[name](matrices)`;
-- `operations`: the known operations, a registry of families; `nearest_operation`: the best match among them;
+- `operations`: the known operations, a registry of families; `nearest_operation`: the best match
+  among them;
 - `chance`: the random matrices that scores are compared with, and z-scores;
 - `labels`: the name of an action; `diagnosis`: all of it in one record;
 - `records`: reading a record; `matrices`: norms and checks that the diagnostics share.

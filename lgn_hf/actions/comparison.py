@@ -2,7 +2,8 @@
 
 - `action_distance`: the distance of two sets of matrices;
 - `compare`: the actions of two models, by layer and in all, beside what unrelated actions would give;
-- `permutation_test`: whether sets with the same label (a data set, a task) resemble each other more than others do.
+- `permutation_test`: whether sets with the same label (a data set, a task) resemble each other more
+  than others do.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ SAMPLES = 100
 def action_distance(a: Tensor, b: Tensor) -> float:
     """How different two sets of actions are, whatever the order of groups and the scale of each action.
 
-    The mean of ||A - B||_F / 2 over the matched actions at unit norm. The smaller set is matched into the larger one so
-    that this mean is smallest (`scipy.optimize.linear_sum_assignment`). It is 0 for the same sets and near 0.71 for
-    unrelated ones. The sign counts: -A makes another orbit than A.
+    The mean of ||A - B||_F / 2 over the matched actions at unit norm. The smaller set is matched
+    into the larger one so that this mean is smallest (`scipy.optimize.linear_sum_assignment`). It
+    is 0 for the same sets and near 0.71 for unrelated ones. The sign counts: -A makes another orbit
+    than A.
 
     Shapes: (M, d, d) and (N, d, d).
 
@@ -54,8 +56,9 @@ class Distance:
 
     Attributes:
         value: the distance.
-        chance, deviation: its mean and standard deviation if each action of the second set keeps its singular values and is
-            otherwise drawn at random. Groups that share an action still share it.
+        chance, deviation: its mean and standard deviation if each action of the second set keeps
+            its singular values and is otherwise drawn at random. Groups that share an action still
+            share it.
     """
 
     value: float
@@ -101,7 +104,8 @@ def compare(a: Actions, b: Actions, *, samples: int = SAMPLES, seed: int = 0) ->
         seed: of the random sets.
 
     Raises:
-        ValueError: the actions act on filters of different sizes, or there are fewer than two samples.
+        ValueError: the actions act on filters of different sizes, or there are fewer than two
+            samples.
 
     Example:
         >>> from lgn_hf import load_actions
@@ -139,13 +143,14 @@ def permutation_test(
 ) -> dict[str, float | int]:
     """Do sets of actions with the same label (a data set, a task) resemble each other more than sets with different ones?
 
-    The statistic is the mean `action_distance` between sets of different labels minus the mean between sets of the same
-    label. Its p-value is the share of random relabellings with a statistic at least as large; the given labelling
-    counts as one of them.
+    The statistic is the mean `action_distance` between sets of different labels minus the mean
+    between sets of the same label. Its p-value is the share of random relabellings with a statistic
+    at least as large; the given labelling counts as one of them.
 
     Args:
-        sets: the actions of each model, (M, d, d) each. M must be the same for all sets: a larger set offers more actions to
-            match, so it is nearer to any other set, and sets of different sizes cannot be relabelled.
+        sets: the actions of each model, (M, d, d) each. M must be the same for all sets: a larger
+            set offers more actions to match, so it is nearer to any other set, and sets of
+            different sizes cannot be relabelled.
         labels: one per set; at least two different labels, and one label used twice.
         permutations: random relabellings.
         seed: of the relabellings.
@@ -154,7 +159,8 @@ def permutation_test(
         {statistic, p_value, permutations}
 
     Raises:
-        ValueError: the sets have different sizes, the labels leave nothing to compare, or `permutations` is below 1.
+        ValueError: the sets have different sizes, the labels leave nothing to compare, or
+            `permutations` is below 1.
     """
     names = list(dict.fromkeys(labels))
     if len(sets) != len(labels) or not 1 < len(names) < len(labels):

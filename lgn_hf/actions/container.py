@@ -55,8 +55,9 @@ class Actions(LinearMaps):
 
     Groups or layers that share an action each have a copy of it; `distinct` drops the copies.
 
-    `actions[l]`, `actions[l, k]` and slices of layers, groups and channels are `Actions` again, and keep all three dimensions.
-    `actions[l, k, c]` is one `Action`. Iteration yields every `Action`, layer by layer.
+    `actions[l]`, `actions[l, k]` and slices of layers, groups and channels are `Actions` again, and
+    keep all three dimensions. `actions[l, k, c]` is one `Action`. Iteration yields every `Action`,
+    layer by layer.
 
     Args:
         matrices: (L, K, C, d, d), kept as float32 on the CPU.
@@ -221,8 +222,8 @@ class Actions(LinearMaps):
     def diagnose(self) -> list[Record]:
         """The records of `actions.json`, one per action in the order of iteration: what `diagnosis.diagnose` says of it.
 
-        They are computed once; loaded actions come with theirs. A number that JSON does not know, such as the condition
-        number of a singular action, is None.
+        They are computed once; loaded actions come with theirs. A number that JSON does not know,
+        such as the condition number of a singular action, is None.
         """
         if self._records is None:
             # Tied layers, and networks of fixed rotations, have the same action many times.
@@ -238,8 +239,8 @@ class Actions(LinearMaps):
     def table(self) -> list[dict[str, Any]]:
         """`diagnose` as flat rows, one per action: every score and its z-score, and the nearest known operation.
 
-        All rows have the same columns. A score that a record lacks is None: the actions may come from a file of another
-        version.
+        All rows have the same columns. A score that a record lacks is None: the actions may come
+        from a file of another version.
         """
         records = self.diagnose()
         names = dict.fromkeys([*(name for record in records for name in record["scores"]), *SCORES])

@@ -64,9 +64,10 @@ def cyclic_order(residuals: Tensor) -> Tensor:
 def power_separation(matrices: Tensor, order: int) -> Tensor:
     """How far apart the elements I, A, ..., A^{p-1} of a group of order p stay: the smallest distance of any two.
 
-    The distance is ||B - C||_F / 2 of the elements at unit norm. The separation is 0 if two elements are proportional, for
-    instance if the orbit has collapsed to the leading eigenvector. It is 0.71 if the nearest two are orthogonal, as
-    for the powers of a cyclic shift. It is 1 for a group of order 1.
+    The distance is ||B - C||_F / 2 of the elements at unit norm. The separation is 0 if two
+    elements are proportional, for instance if the orbit has collapsed to the leading eigenvector.
+    It is 0.71 if the nearest two are orthogonal, as for the powers of a cyclic shift. It is 1 for a
+    group of order 1.
 
     Shapes: (..., d, d) to (...).
 

@@ -51,11 +51,12 @@ def diagnose(
 
     - `label`: the name of the action, or None if it is unstructured, see `label_of`;
     - `scores`: the `value` and `z` of every score in `SCORES`;
-    - `condition_number` and `log_abs_det`, None for a singular action; `eigenvalues` as [re, im] and `singular_values`,
-      largest first;
+    - `condition_number` and `log_abs_det`, None for a singular action; `eigenvalues` as [re, im]
+      and `singular_values`, largest first;
     - `nearest`: the three nearest known operations, see `nearest`; empty above size 10;
-    - `cyclic_order`, `cyclic_residuals` (q = 1, ..., 24), `power_separation` (of the `order` elements of the group) and
-      `scale_levels` (quadrants, blocks), see the functions of these names.
+    - `cyclic_order`, `cyclic_residuals` (q = 1, ..., 24), `power_separation` (of the `order`
+      elements of the group) and `scale_levels` (quadrants, blocks), see the functions of these
+      names.
 
     Args:
         matrices: (N, d, d) with d = `size`^2.

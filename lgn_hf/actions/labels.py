@@ -7,20 +7,21 @@ from .records import score_of
 from .registry import NEAREST, SCORES, Record, Score
 
 MIN_Z = 5.0
-NEAREST_THRESHOLD = 0.5**0.5  # a correlation of 0.71 is half of the energy
-# The thresholds of scores ask for more than half of the energy. If random matrices have about half already, they ask for
-# half of the rest.
 
-NESTED = (
-    0.95  # a special structure is named, not the general one, if it explains this share of what the general one does
-)
+# Thresholds ask for more than half of the energy: a correlation of 0.71 is half. Where random
+# matrices have about half already, they ask for half of the rest.
+NEAREST_THRESHOLD = 0.5**0.5
+
+# A special structure is named, not the general one, if it explains this share of what that does.
+NESTED = 0.95
 
 
 def label_of(record: Record) -> str | None:
     """The name of an action, or None if the action is unstructured.
 
-    A structure may name an action if its z is above `MIN_Z` and its value is above its threshold. The nearest known operation
-    comes first, then the scores by their `Score.precedence`: a cyclic order, then the most special structure.
+    A structure may name an action if its z is above `MIN_Z` and its value is above its threshold.
+    The nearest known operation comes first, then the scores by their `Score.precedence`: a cyclic
+    order, then the most special structure.
 
     Args:
         record: a record of `actions.json`; its `label` is not read.

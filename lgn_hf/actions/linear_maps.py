@@ -15,14 +15,16 @@ from ..model.filters import rotation_matrix, unvec, vec
 class LinearMaps:
     """Linear maps on n x n filters, phi_A(W) = vec^-1(A vec(W)) (LGN paper, eq. 8). The base of `Action` and `Actions`.
 
-    The maps and what they act on broadcast against each other. One 6 x 6 filter under all actions of a network gives
-    (L, K, C, 6, 6). So does the network's basis (L, K, C, 6, 6), each filter under its own action. All results are float64.
+    The maps and what they act on broadcast against each other. One 6 x 6 filter under all actions
+    of a network gives (L, K, C, 6, 6). So does the network's basis (L, K, C, 6, 6), each filter
+    under its own action. All results are float64.
 
     Attributes:
         matrices: the generators A, (..., d, d), d = n^2.
         order: elements of the group, p.
         basis: the basis filters W of the network, (..., n, n), or None if they are unknown.
-        rotation_angle: degrees, if the network rotates by multiples of this angle, see `power`; else None.
+        rotation_angle: degrees, if the network rotates by multiples of this angle, see `power`;
+            else None.
     """
 
     matrices: Tensor
@@ -43,7 +45,8 @@ class LinearMaps:
     def power(self, exponent: int) -> Tensor:
         """A^i, (..., d, d), as the network uses it. i may be p or more, and negative if A is invertible.
 
-        A network of rotations by theta (`rotation_angle`) rotates once by i * theta instead of rotating i times.
+        A network of rotations by theta (`rotation_angle`) rotates once by i * theta instead of
+        rotating i times.
         """
         if self.rotation_angle is not None:
             return rotation_matrix(self.size, exponent * self.rotation_angle).expand(self.matrices.shape)

@@ -20,8 +20,9 @@ def nearest(
 ) -> list[list[dict[str, Any]]]:
     """The known operations that each matrix correlates with most, best first, at most one of each name.
 
-    The correlation of A with an operation B is <A, B> / (||A|| ||B||). It is negative if -B resembles A. Its z-score
-    compares |correlation| with the largest |correlation| of a Gaussian matrix with any operation of the same name.
+    The correlation of A with an operation B is <A, B> / (||A|| ||B||). It is negative if -B
+    resembles A. Its z-score compares |correlation| with the largest |correlation| of a Gaussian
+    matrix with any operation of the same name.
 
     Args:
         matrices: (N, d, d) with d = `size`^2.
@@ -31,7 +32,8 @@ def nearest(
         seed: of the Gaussian matrices.
 
     Returns:
-        One list per matrix, of {operation, parameters, correlation, z}; empty lists above `LARGEST_SIZE`.
+        One list per matrix, of {operation, parameters, correlation, z}; empty lists above
+        `LARGEST_SIZE`.
 
     Raises:
         ValueError: the shape is another, or the matrices hold NaN or infinity.

@@ -1,7 +1,8 @@
 """Known linear operations on n x n filters, as d x d matrices on vec(W): what a learned action is compared with.
 
-A family holds all operations of one name. It is registered once, with its text, beside the function that yields its members.
-To add one, write such a function in this file. The families come in the order of registration, the plainest first.
+A family holds all operations of one name. It is registered once, with its text, beside the function
+that yields its members. To add one, write such a function in this file. The families come in the
+order of registration, the plainest first.
 
 All matrices are float64 and act on column-major vec(W), d = n*n.
 """
@@ -91,7 +92,8 @@ def known_operations(size: int) -> list[Operation]:
     - `corner_swap`, see the function;
     - `pool_rotate`, each pooling followed by each rotation.
 
-    A multiple of an earlier operation is left out, such as the shift by zero after the identity. So is a zero matrix.
+    A multiple of an earlier operation is left out, such as the shift by zero after the identity. So
+    is a zero matrix.
 
     Raises:
         ValueError: `size` is below 1 or above `LARGEST_SIZE`.
@@ -193,8 +195,8 @@ def _cyclic_shifts(size: int) -> Iterator[tuple[dict[str, float], Tensor]]:
 def average_pooling(size: int, radius: int) -> Tensor:
     """Each pixel becomes the mean of the `radius` x `radius` window around it, stride 1: (d, d).
 
-    This is the pooling of section 5.2 of the LGN paper (footnote 2): the borders are mirrored without the edge, and an even
-    window reaches one pixel further down and to the right.
+    This is the pooling of section 5.2 of the LGN paper (footnote 2): the borders are mirrored
+    without the edge, and an even window reaches one pixel further down and to the right.
 
     Raises:
         ValueError: `radius` is outside 1, ..., size.

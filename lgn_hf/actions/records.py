@@ -1,6 +1,7 @@
 """Reading a record of `actions.json`: one score, the strongest score, the order of records.
 
-A score that a record lacks counts as nothing, value 0 and z 0: files of other versions have fewer or more scores.
+A score that a record lacks counts as nothing, value 0 and z 0: files of other versions have fewer
+or more scores.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def score_of(record: Record, name: str) -> dict[str, float]:
 def strongest(record: Record, names: Iterable[str] | None = None) -> tuple[str, dict[str, float]]:
     """The name and `score_of` of the score that is furthest above chance, among `names`.
 
-    By default, and if `names` is empty, among all scores of the record and the nearest known operation.
+    By default, and if `names` is empty, among all scores of the record and the nearest known
+    operation.
     """
     found = {name: score_of(record, name) for name in names or [*record["scores"], NEAREST]}
     return max(found.items(), key=lambda item: item[1]["z"])

@@ -6,9 +6,9 @@ To add a diagnostic, write a function in `structures.py` or `cyclicity.py` and d
     def persymmetry(matrices: Tensor) -> Tensor:
         ...
 
-Nothing else has to change. `scores`, `diagnose`, the null, the labels, `Actions.table`, the cards, the atlas and the data
-set of actions all read `SCORES`. Files that were written before, or by a later version, still load: a score that a record
-lacks counts as nothing.
+Nothing else has to change. `scores`, `diagnose`, the null, the labels, `Actions.table`, the cards,
+the atlas and the data set of actions all read `SCORES`. Files that were written before, or by a
+later version, still load: a score that a record lacks counts as nothing.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ class Score:
 
     Attributes:
         name: its name in `actions.json`.
-        function: maps finite matrices (..., d, d) to values (...) in [0, 1]. The value is 1 for matrices that have the
-            structure exactly, 0 for the zero matrix, and does not depend on the scale of the matrix.
+        function: maps finite matrices (..., d, d) to values (...) in [0, 1]. The value is 1 for
+            matrices that have the structure exactly, 0 for the zero matrix, and does not depend on
+            the scale of the matrix.
         threshold: the value above which it may name an action.
-        label: the name that it gives to an action. A function of the record, which may return None, if that depends on
-            more than the score. None if the score never names an action.
+        label: the name that it gives to an action. A function of the record, which may return None,
+            if that depends on more than the score. None if the score never names an action.
         precedence: of the scores that may name an action, the one with the lowest precedence does.
-        special_case_of: the score of a more general structure, if there is one. The score names an action only if its value
-            is above `labels.NESTED` times the value of the general score.
+        special_case_of: the score of a more general structure, if there is one. The score names an
+            action only if its value is above `labels.NESTED` times the value of the general score.
         null: the random matrices that its z-score compares with, a key of `chance.NULLS`.
         title: its name in a sentence, as a card writes it.
     """

@@ -1,6 +1,7 @@
 """What `actions.json` must hold, and how it is read: with suspicion, because it may come from anyone's repository.
 
-Format 1 names no scores. A file may have fewer or more scores than this version knows, and more fields.
+Format 1 names no scores. A file may have fewer or more scores than this version knows, and more
+fields.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def read_document(path: Path) -> dict[str, Any]:
     """Read `actions.json`. Every field has the type that it should have, and every number is finite.
 
     Raises:
-        ValueError: the file is damaged, of another format, or lacks a field; the message names the field.
+        ValueError: the file is damaged, of another format, or lacks a field; the message names the
+            field.
     """
     try:
         document = json.loads(path.read_bytes(), parse_int=_number, parse_float=_number, parse_constant=_number)
@@ -86,7 +88,8 @@ def check_config(config: Any) -> None:
 def json_value(value: Any) -> Any:
     """A value as JSON has it: tuples as lists, infinities and NaN as None.
 
-    Numbers are rounded to seven digits: the digits of float32 matrices, without the rounding errors of the machine.
+    Numbers are rounded to seven digits: the digits of float32 matrices, without the rounding errors
+    of the machine.
 
     Example:
         >>> json_value({"scale_levels": (1 / 3, float("inf"))})

@@ -1,8 +1,9 @@
 """The two files of a network's actions: saved, loaded, and downloaded from the Hub.
 
-`actions.safetensors` holds one float32 d x d matrix per action, named `layers.{l}.groups.{k}.channels.{c}`. `actions.json`
-holds what the diagnostics say of each. A network of fixed rotations has the same action for every group, and a network
-without groups has the identity: that one action is saved once.
+`actions.safetensors` holds one float32 d x d matrix per action, named
+`layers.{l}.groups.{k}.channels.{c}`. `actions.json` holds what the diagnostics say of each. A
+network of fixed rotations has the same action for every group, and a network without groups has the
+identity: that one action is saved once.
 """
 
 from __future__ import annotations

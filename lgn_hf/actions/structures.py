@@ -1,8 +1,9 @@
 """Structure scores: how much of a matrix is Toeplitz, circulant, a convolution, skew-symmetric, multi-scale, ...
 
-Each score maps matrices (..., d, d) to values (...) in [0, 1], in float64. It is 1 for matrices that have the structure
-exactly, 0 for the zero matrix, and does not depend on the scale of the matrix. The matrices act on n x n filters,
-d = n*n: an n x n block of A takes one column of the filter to another.
+Each score maps matrices (..., d, d) to values (...) in [0, 1], in float64. It is 1 for matrices
+that have the structure exactly, 0 for the zero matrix, and does not depend on the scale of the
+matrix. The matrices act on n x n filters, d = n*n: an n x n block of A takes one column of the
+filter to another.
 
 Most are shares of energy: ||P(A)||^2 / ||A||^2, where P(A) is the nearest matrix with the structure.
 """
@@ -43,8 +44,8 @@ def toeplitz(matrices: Tensor) -> Tensor:
 def block_toeplitz(matrices: Tensor) -> Tensor:
     """The share of energy of the nearest convolution of the filter with zeros outside.
 
-    Such a matrix is block Toeplitz with Toeplitz n x n blocks: its entry from pixel (k, l) to pixel (i, j) is
-    t[i - k, j - l]. Toeplitz matrices are a special case.
+    Such a matrix is block Toeplitz with Toeplitz n x n blocks: its entry from pixel (k, l) to pixel
+    (i, j) is t[i - k, j - l]. Toeplitz matrices are a special case.
     """
     return _explained(matrices, "block_toeplitz")
 
@@ -53,8 +54,8 @@ def block_toeplitz(matrices: Tensor) -> Tensor:
 def circulant(matrices: Tensor) -> Tensor:
     """The share of energy on the diagonal of F A F^-1, with F the d-point DFT (LGN paper, appendix D).
 
-    F is unitary up to scale. So this is the share of the nearest circulant matrix, A[i, j] = c[i - j mod d].
-    Any d will do.
+    F is unitary up to scale. So this is the share of the nearest circulant matrix,
+    A[i, j] = c[i - j mod d]. Any d will do.
 
     Example:
         >>> circulant(torch.eye(4).roll(1, 0))
@@ -80,8 +81,8 @@ def multi_scale(matrices: Tensor) -> Tensor:
 def block_concentration(matrices: Tensor) -> Tensor:
     """How much of the energy lies in few n x n blocks (LGN paper, figure 7): (s - 1/n) / (1 - 1/n).
 
-    s is the share of energy of the n strongest of the n^2 blocks. The score is 0 if all blocks are equally strong, and 1 if
-    at most n blocks are not zero.
+    s is the share of energy of the n strongest of the n^2 blocks. The score is 0 if all blocks are
+    equally strong, and 1 if at most n blocks are not zero.
     """
     matrices = checked(matrices)
     size = filter_size(matrices)
@@ -97,7 +98,8 @@ def block_concentration(matrices: Tensor) -> Tensor:
 def orthogonality(matrices: Tensor) -> Tensor:
     """1 - min_s ||A - s Q||_F / ||A||_F, with Q = U V^T the polar factor of A = U S V^T.
 
-    One minus the relative distance to the nearest multiple of an orthogonal matrix. About 1/2 for Gaussian matrices.
+    One minus the relative distance to the nearest multiple of an orthogonal matrix. About 1/2 for
+    Gaussian matrices.
     """
     singular_values = torch.linalg.svdvals(checked(matrices))
     # A - s Q has the singular values |sigma_i - s|, and the best s is their mean.
@@ -109,9 +111,9 @@ def orthogonality(matrices: Tensor) -> Tensor:
 def scale_levels(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """The shares of energy at the two scales of section 5.1 of the LGN paper: (..., d, d) to (...) and (...).
 
-    First that of the means of the four quadrants, then what the means of the n x n blocks add to it. A quadrant is made of
-    whole blocks: the first ceil(n/2) of n blocks per side are the first half. The sign of a quadrant's mean is its
-    "dominant sign signature".
+    First that of the means of the four quadrants, then what the means of the n x n blocks add to
+    it. A quadrant is made of whole blocks: the first ceil(n/2) of n blocks per side are the first
+    half. The sign of a quadrant's mean is its "dominant sign signature".
     """
     quadrants, blocks = _explained(matrices, "quadrant"), _explained(matrices, "block")
     return quadrants, (blocks - quadrants).clamp_min(0)

@@ -9,42 +9,33 @@ from torch import Tensor
 
 from lgn_hf.actions import SCORES, THRESHOLDS, Actions, Score, diagnose, register_score, score_title, scores, strongest
 
+MASK = torch.rand(9, 9, generator=torch.Generator().manual_seed(0)) < 0.5
 
-def persymmetry(matrices: Tensor) -> Tensor:
-    """The share of energy of the part that is symmetric about the other diagonal."""
-    matrices = matrices.double()
-    part = (matrices + matrices.flip(-1, -2).mT) / 2
-    return (torch.linalg.matrix_norm(part) / torch.linalg.matrix_norm(matrices)).square()
+
+def made_up(matrices: Tensor) -> Tensor:
+    """The share of energy of half of the entries."""
+    energy = matrices.double().square()
+    return (energy * MASK).sum((-1, -2)) / energy.sum((-1, -2))
 
 
 @pytest.fixture
 def added() -> Iterator[Score]:
     """One more score, for the length of a test."""
     before = dict(SCORES)
-    register_score(threshold=0.75, label="persymmetric", precedence=0, title="symmetry about the other diagonal")(
-        persymmetry
-    )
-    yield SCORES["persymmetry"]
+    register_score(threshold=0.75, label="made up", precedence=0, title="energy of half of the entries")(made_up)
+    yield SCORES["made_up"]
     SCORES.clear()
     SCORES.update(before)
 
 
-def planted(size: int = 3) -> Tensor:
-    noise = torch.randn(size**2, size**2, dtype=torch.float64)
-    return noise + noise.flip(-1, -2).mT
+def planted() -> Tensor:
+    return torch.randn(9, 9, dtype=torch.float64) * MASK
 
 
 def test_scores_come_in_the_order_of_published_files():
-    assert [*SCORES] == [
-        "skew_symmetry",
-        "toeplitz",
-        "block_toeplitz",
-        "circulant",
-        "multi_scale",
-        "block_concentration",
-        "orthogonality",
-        "cyclicity",
-    ]
+    published = ["skew_symmetry", "toeplitz", "block_toeplitz", "circulant", "multi_scale", "block_concentration"]
+    published += ["orthogonality", "cyclicity"]
+    assert [name for name in SCORES if name in published] == published
 
 
 def test_every_label_has_a_threshold():
@@ -54,32 +45,32 @@ def test_every_label_has_a_threshold():
 
 def test_a_registered_score_is_diagnosed_and_names_actions(added):
     matrices = torch.stack([planted(), torch.randn(9, 9, dtype=torch.float64)])
-    assert scores(matrices)["persymmetry"][0] == pytest.approx(1)
+    assert scores(matrices)["made_up"][0] == pytest.approx(1)
     structured, random = diagnose(matrices, 3)
-    assert structured["label"] == "persymmetric"
-    assert structured["scores"]["persymmetry"]["z"] > 5
-    assert strongest(structured)[0] == "persymmetry"
+    assert structured["label"] == "made up"
+    assert structured["scores"]["made_up"]["z"] > 5
+    assert strongest(structured)[0] == "made_up"
     assert random["label"] is None
-    assert abs(random["scores"]["persymmetry"]["z"]) < 5
-    assert score_title("persymmetry") == "symmetry about the other diagonal"
+    assert abs(random["scores"]["made_up"]["z"]) < 5
+    assert score_title("made_up") == "energy of half of the entries"
 
 
 def test_a_registered_score_has_its_columns_in_the_table(added):
     [row] = Actions(planted().view(1, 1, 1, 9, 9), 4).table()
-    assert row["persymmetry"] == pytest.approx(1)
-    assert row["persymmetry_z"] > 5
+    assert row["made_up"] == pytest.approx(1)
+    assert row["made_up_z"] > 5
 
 
 @pytest.mark.parametrize("change", [{"threshold": 1.0}, {"label": None}, {"label": lambda record: None}])
 def test_a_label_needs_the_threshold_and_the_words(added, change):
-    SCORES["persymmetry"] = replace(added, **change)
+    SCORES["made_up"] = replace(added, **change)
     assert diagnose(planted()[None], 3)[0]["label"] is None
 
 
-@pytest.mark.parametrize(("general", "label"), [(0.5, "persymmetric"), (1.06, None)])
+@pytest.mark.parametrize(("general", "label"), [(0.5, "made up"), (1.06, None)])
 def test_a_special_case_names_an_action_only_if_it_explains_most_of_the_general_one(added, general, label):
     SCORES["general"] = replace(added, function=lambda m: m.new_full(m.shape[:-2], general), label=None)
-    SCORES["persymmetry"] = replace(added, special_case_of="general")
+    SCORES["made_up"] = replace(added, special_case_of="general")
     assert diagnose(planted()[None], 3)[0]["label"] == label
 
 
