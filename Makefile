@@ -19,9 +19,6 @@ quality: .venv/installed  ## format, lint, type-check
 	$(BIN)/ruff check $(if $(CI),,--fix)
 	$(BIN)/pyright
 
-docs: .venv/installed  ## build the site of the documentation into build/site
-	$(BIN)/mkdocs build --strict
-
 cards: .venv/installed  ## build each folder of model_cards/ for the Hub, into build/cards/, and check it
 	for folder in model_cards/*/; do \
 		name=$$(basename $$folder); \
