@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...actions import MIN_Z, NEAREST, Actions, power_separation, rank, score_of, strongest
+from ...actions import MIN_Z, NEAREST, Actions, power_separation, rank, score_of, score_title, strongest
 from ...model.configuration_lgn import LGNConfig
 from ...model.group_actions import GroupAction, action_kind
 from ...plotting import AXES, STRUCTURES
 from ...runs.dataset_name import DataName, data_name
 from ...runs.results import RunResults
-from .words import score_words
 
 ROWS = 10  # most actions that the table shows
 PORTRAYED = 20  # most actions that the figures show
@@ -190,11 +189,11 @@ def _row(record: dict[str, Any], shared: tuple[bool, ...]) -> ActionRow:
     if record["nearest"]:
         first = record["nearest"][0]
         parameters = ", ".join(f"{name} {value}" for name, value in first["parameters"].items())
-        nearest = score_words(first["operation"]) + (f" ({parameters})" if parameters else "")
+        nearest = first["operation"].replace("_", " ") + (f" ({parameters})" if parameters else "")
     return ActionRow(
         place=", ".join("all" if s else str(record[axis]) for axis, s in zip(AXES, shared, strict=True)),
         label=record["label"],
-        structure=score_words(structure),
+        structure=score_title(structure),
         score=score,
         nearest=nearest,
         nearest_score=score_of(record, NEAREST),
@@ -205,7 +204,7 @@ def _row(record: dict[str, Any], shared: tuple[bool, ...]) -> ActionRow:
 def _summary(name: str, found: list[dict[str, float]]) -> ScoreRow:
     best = max(found, key=lambda score: score["z"])
     return ScoreRow(
-        name="nearest known operation" if name == NEAREST else score_words(name),
+        name="nearest known operation" if name == NEAREST else score_title(name),
         value=best["value"],
         z=best["z"],
         median_z=statistics.median(score["z"] for score in found),

@@ -73,16 +73,6 @@ def square(side: int) -> str:
     return f"{side} × {side}"  # noqa: RUF001
 
 
-def score_words(name: str) -> str:
-    """The name of a score or an operation.
-
-    Example:
-        >>> score_words("block_toeplitz"), score_words("multi_scale")
-        ('block Toeplitz', 'multi-scale')
-    """
-    return {"multi_scale": "multi-scale"}.get(name, name.replace("_", " ").replace("toeplitz", "Toeplitz"))
-
-
 def orbit(order: int) -> list[str]:
     """The filters of an orbit; of a long one, the first, the second and the last.
 
