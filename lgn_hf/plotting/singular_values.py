@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ def singular_value_plot(matrices: Tensor, labels: Sequence[str] | None = None) -
     legend = {}
     for label, colour in zip(kinds, PALETTE, strict=False):
         lines = values[[other == label for other in labels]]
-        each = {"lw": 0.8, "alpha": 0.3} if len(lines) > 1 else {"lw": 2.0}
+        each: dict[str, Any] = {"lw": 0.8, "alpha": 0.3} if len(lines) > 1 else {"lw": 2.0}
         for line in lines:
             ax.plot(index, line, color=colour, **each)
         if len(lines) > 1:
