@@ -17,6 +17,8 @@ libraries = time.perf_counter()
 import lgn_hf
 
 ready = time.perf_counter()
+from typing import Any
+
 import torch
 
 from lgn_training.benchmark.textbook import TextbookLGN
@@ -31,8 +33,8 @@ def memory(field: str, device: torch.device) -> float:
 
 
 def main(name: str, channels: int, side: int, device: torch.device) -> None:
-    config = lgn_hf.LGNConfig(num_channels=channels, image_size=side, num_labels=10)
-    ours = lgn_hf.LGNForImageClassification(config).train()
+    fields: dict[str, Any] = {"num_channels": channels, "image_size": side, "num_labels": 10}
+    ours = lgn_hf.LGNForImageClassification(lgn_hf.LGNConfig(**fields)).train()
     network = (TextbookLGN(ours) if name == "textbook" else ours).to(device)  # pyright: ignore[reportArgumentType]
     images = torch.randn(128, channels, side, side, device=device)
     labels = torch.randint(10, (128,), device=device)
