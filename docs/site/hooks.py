@@ -57,7 +57,9 @@ def _fields(name: str) -> str:
     rows = ["| field | default | meaning |", "|---|---|---|"]
     for field in dataclasses.fields(kind):
         if "help" in field.metadata:
-            default = field.default_factory() if field.default is dataclasses.MISSING else field.default
+            default = field.default
+            if field.default_factory is not dataclasses.MISSING:
+                default = field.default_factory()
             text = field.metadata["help"].replace("|", "\\|")
             rows.append(f"| `{field.name}` | `{default}` | {text} |")
     return "\n".join(rows)
