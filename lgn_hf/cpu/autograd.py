@@ -31,7 +31,7 @@ class Unfolding(torch.autograd.Function):
     """The codes of all layers, or the last one, and the statistics of batch normalisation that they used."""
 
     @staticmethod
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(
         ctx: Any,
         images: Tensor,
         filters: Tensor,

@@ -40,7 +40,7 @@ class _NuclearNorm(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(actions: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(actions: Tensor) -> tuple[Tensor, Tensor]:
         polar = polar_factor(actions)
         return (actions * polar).sum((-2, -1)), polar
 

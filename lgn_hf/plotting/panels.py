@@ -62,7 +62,7 @@ def add_colour_key(figure: Figure, note: str = "each image: ± its largest entry
     start = max(MARGIN + 0.35, (width - length) / 2 + 0.35)
     ax = axes_at(figure, start, 0.24, bar, 0.1)
     scale = figure.colorbar(ScalarMappable(Normalize(-1, 1), SIGNED), cax=ax, orientation="horizontal")
-    scale.outline.set_edgecolor(RULE)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+    scale.outline.set_edgecolor(RULE)
     ax.set_xticks([])
     style = {"va": "center", **text_style(QUIET)}
     text_at(figure, start - 0.06, 0.29, MINUS + "max", ha="right", **style)

@@ -208,7 +208,7 @@ def start_or_continue(
     if checkpoint:
         load_model(checkpoint, network)
         logger.info("continuing from %s", checkpoint)
-    network.to(accelerator.device)  # pyright: ignore[reportArgumentType]
+    network.to(accelerator.device)
     raw_optimizer = make_optimizer(network, args)
     model, optimizer = accelerator.prepare(network, raw_optimizer)
     if checkpoint:
