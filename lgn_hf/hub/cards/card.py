@@ -24,7 +24,7 @@ from .escaping import Code, escaped
 from .facts import ActionFacts, CardFacts
 from .figures import ACTIONS, EXAMPLES, FILTERS, shown_figures
 from .metadata import card_metadata
-from .tasks import TASK_TEXTS
+from .tasks import task_text
 from .words import square
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME = "README.md", "recipe.yaml", "baseline_results.json"
@@ -72,7 +72,7 @@ def _contents(folder: Path, facts: CardFacts, name: str, repository: str) -> dic
     """What fills the template."""
     results, actions = facts.results, facts.actions
     address = json.dumps(repository, ensure_ascii=False)
-    with_package, without_package = TASK_TEXTS[results.task.name].programs(address)
+    with_package, without_package = task_text(results.task).programs(address)
     comparison = _comparison(folder, results)
     contents = {
         "name": name,
@@ -89,7 +89,7 @@ def _contents(folder: Path, facts: CardFacts, name: str, repository: str) -> dic
         "training": sentences.training(facts),
         "circumstances": tables.circumstances(facts),
         "command": Code(_command(name, facts)),
-        "task_words": TASK_TEXTS[results.task.name].words,
+        "task_words": task_text(results.task).words,
         "comparison": comparison.rows if comparison else [],
         "limitations": limitations.limitations(facts),
     }

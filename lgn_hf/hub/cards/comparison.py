@@ -9,7 +9,7 @@ from ...runs.recipe import compared_fields
 from ...runs.results import RunResults
 from .escaping import NOTHING, Markdown, joined, markdown
 from .facts import standard_error
-from .tasks import TASK_TEXTS
+from .tasks import task_text
 from .words import listing, percent
 
 # Only the table has these: a difference of the data is said in the sentence below it.
@@ -38,7 +38,7 @@ def compare(results: RunResults, baseline: RunResults, name: str) -> Comparison:
             f"{name} is of {baseline.task.name} with group_order {baseline.recipe.group_order}: "
             f"must be of {results.task.name} with group_order 1"
         )
-    text = TASK_TEXTS[results.task.name]
+    text = task_text(results.task)
     shown = shown_facts(results)
     here, there = ({DATA: run.data.fingerprint, **shown_facts(run), **other_facts(run)} for run in (results, baseline))
     differing = [fact for fact in here if fact in there and here[fact] != there[fact]]
@@ -75,7 +75,7 @@ def other_facts(results: RunResults) -> dict[str, Any]:
 
 def difference(results: RunResults, baseline: RunResults) -> Markdown:
     """How much better or worse the model is."""
-    text = TASK_TEXTS[results.task.name]
+    text = task_text(results.task)
     share = results.test(text.metric)
     points = 100 * (share - baseline.test(text.metric))
     words = f"{abs(points):.2f} percentage points {'higher' if points > 0 else 'lower'}" if points else "the same"

@@ -6,7 +6,7 @@ from ...plotting import number_text
 from ...runs.results import RunResults
 from .escaping import NOTHING, Markdown, markdown
 from .facts import NEARLY_SAME, NEARLY_SINGULAR, ActionFacts, CardFacts, Span, gap
-from .tasks import TASK_TEXTS
+from .tasks import task_text
 from .words import elements, orbit, plural, some_actions, square
 
 PAPER_EPOCHS = 100
@@ -183,7 +183,7 @@ def whitening(results: RunResults) -> Markdown:
 
 def validation_gap(results: RunResults) -> Markdown:
     """Whether validation and test images give very different losses."""
-    text = TASK_TEXTS[results.task.name]
+    text = task_text(results.task)
     found = gap(results, text.loss)
     if found is None:
         return NOTHING

@@ -10,7 +10,7 @@ from ...runs.results import RunResults
 from ...runs.task import TASKS
 from .escaping import NOTHING, Markdown, joined, markdown
 from .facts import ActionFacts, CardFacts
-from .tasks import TASK_TEXTS
+from .tasks import task_text
 from .words import duration, has, listing, orbit, plural, share_text, some_actions, square
 
 FAR = Markdown(f"more than {MIN_Z:g} standard deviations above that of random matrices (z > {MIN_Z:g})")
@@ -21,7 +21,7 @@ FAR = Markdown(f"more than {MIN_Z:g} standard deviations above that of random ma
 def introduction(facts: CardFacts) -> Markdown:
     """What the network does, and how its filters come about."""
     config = facts.config
-    does = markdown("{} images of {}", TASK_TEXTS[facts.results.task.name].verb, dataset_link(facts))
+    does = markdown("{} images of {}", task_text(facts.results.task).verb, dataset_link(facts))
     layers = plural(config.num_layers, "layer")
     if facts.actions is None:
         return markdown(
@@ -74,7 +74,7 @@ def result(facts: CardFacts) -> Markdown:
     results = facts.results
     text = markdown(
         "{result}, with {parameters}, after {epochs} of training (seed {seed}).",
-        result=TASK_TEXTS[results.task.name].result(results),
+        result=task_text(results.task).result(results),
         parameters=plural(results.parameters, "parameter"),
         epochs=plural(results.epochs, "epoch"),
         seed=results.seed,

@@ -1,4 +1,7 @@
-"""What a card says about each task of `lgn_hf.runs.task`: one record per task."""
+"""What a card says about each task of `lgn_hf.runs.task`.
+
+A task has a record in TASK_TEXTS if its card has words of its own. The card of another task has plain ones.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 
 from ...plotting import number_text
 from ...runs.results import RunResults
+from ...runs.task import Task
 from .escaping import Code, Markdown, markdown
 from .words import percent
 
@@ -111,3 +115,38 @@ inputs = processor(Image.open("image.png"), return_tensors="pt")
 print(model(**inputs).reconstruction.shape)""",
     ),
 }
+
+
+def task_text(task: Task) -> TaskText:
+    """What a card says about a task."""
+    return TASK_TEXTS.get(task.name) or _plain_text(task)
+
+
+def _plain_text(task: Task) -> TaskText:
+    metric, auto_class = task.metrics[0], task.model_class._auto_class
+
+    def result(results: RunResults) -> Markdown:
+        value, count = number_text(results.test(metric.name)), results.data.test
+        return markdown("**Its {} on {:,} test images is {}**", metric.words, count, value)
+
+    def program(first: str, option: str) -> str:
+        return f"""\
+{first}from PIL import Image
+from transformers import AutoImageProcessor, {auto_class}
+
+name = {{address}}
+processor = AutoImageProcessor.from_pretrained(name{option})
+model = {auto_class}.from_pretrained(name{option})
+print(model(**processor(Image.open("image.png"), return_tensors="pt")).keys())"""
+
+    return TaskText(
+        verb=f"performs {task.name} on",
+        metric=metric.name,
+        words=metric.words,
+        has_standard_error=False,
+        loss=task.selection.name,
+        loss_words=task.selection.words,
+        result=result,
+        use=program("import lgn_hf  # registers the network with the Auto classes of transformers\n", ""),
+        use_without_package=program("", ", trust_remote_code=True"),
+    )

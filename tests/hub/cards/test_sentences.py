@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from lgn_hf import LGNConfig
 from lgn_hf.hub.cards import limitations, sentences
 from lgn_hf.hub.cards.facts import ActionFacts, CardFacts, Span, gap
-from lgn_hf.hub.cards.tasks import TASK_TEXTS
+from lgn_hf.hub.cards.tasks import TASK_TEXTS, task_text
 from lgn_hf.model.group_actions import ACTION_KINDS
 from lgn_hf.runs.results import RunResults
 from lgn_hf.runs.task import TASKS
@@ -102,7 +103,22 @@ def test_a_card_has_words_for_every_task(task):
     metrics = {f"test_{metric.name}": 0.25 for metric in TASKS[task].metrics}
     results = results_with(recipe__task=task, **metrics)
     assert "25.00 %" in TASK_TEXTS[task].result(results)
-    for program in TASK_TEXTS[task].programs('"user/name"'):
+    check_programs(TASK_TEXTS[task])
+
+
+def test_a_task_without_words_of_its_own_has_plain_ones():
+    task = replace(TASKS["classification"], name="segmentation")
+    text = task_text(task)
+    assert text.verb == "performs segmentation on"
+    assert (
+        text.result(results_with(test_accuracy=0.25, data__test=1000))
+        == "**Its accuracy on 1,000 test images is 0.25**"
+    )
+    check_programs(text)
+
+
+def check_programs(text):
+    for program in text.programs('"user/name"'):
         assert '"user/name"' in program
         compile(program, "card", "exec")
 
