@@ -143,7 +143,7 @@ def _load_model(folder: Path, results: dict[str, Any], recipe: dict[str, Any]) -
                     f"{getattr(config, field)!r} and {fields[field]!r}"
                 )
     try:
-        model = task.model_class.from_pretrained(folder)
+        model: Any = task.model_class.from_pretrained(folder)
     except RuntimeError as error:
         reason = one_line_without_tokens(error)
         raise ValueError(f"{folder}: {WEIGHTS_NAME} does not belong to {CONFIG_NAME}: {reason}") from None
