@@ -30,7 +30,8 @@ def main(folder: str, where: str, output: str) -> None:
     from safetensors.torch import save_file
 
     config = transformers.AutoConfig.from_pretrained(folder, **options)
-    auto = next(name for name, value in config.auto_map.items() if value.endswith("." + config.architectures[0]))
+    (architecture,) = config.architectures or [None]
+    auto = next(name for name, value in config.auto_map.items() if value.endswith(f".{architecture}"))
     model = getattr(transformers, auto).from_pretrained(folder, **options).eval()
     processor = transformers.AutoImageProcessor.from_pretrained(folder, **options)
 
