@@ -21,7 +21,7 @@ def main(folder: str, where: str, output: str) -> None:
 
         options = {}
     else:
-        sys.modules["lgn_hf"] = None  # pyright: ignore[reportArgumentType]  (to import it is a ModuleNotFoundError)
+        sys.modules["lgn_hf"] = None  # type: ignore[assignment]  (to import it is a ModuleNotFoundError)
         options = {"trust_remote_code": True}
 
     import torch
@@ -30,9 +30,8 @@ def main(folder: str, where: str, output: str) -> None:
     from safetensors.torch import save_file
 
     config = transformers.AutoConfig.from_pretrained(folder, **options)
-    auto = next(
-        name for name, value in config.auto_map.items() if value.endswith("." + (config.architectures or [""])[0])
-    )
+    (architecture,) = config.architectures or [None]
+    auto = next(name for name, value in config.auto_map.items() if value.endswith(f".{architecture}"))
     model = getattr(transformers, auto).from_pretrained(folder, **options).eval()
     processor = transformers.AutoImageProcessor.from_pretrained(folder, **options)
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -240,5 +241,6 @@ def test_the_modules_that_travel_are_those_that_remote_code_needs(published):
 
 def test_they_are_what_transformers_copies_beside_a_model_that_it_saves(published, tmp_path):
     for kind in (LGNForImageClassification, LGNImageProcessor):
-        kind.from_pretrained(published).save_pretrained(tmp_path)
+        loaded: Any = kind.from_pretrained(published)
+        loaded.save_pretrained(tmp_path)
     assert {path.name for path in tmp_path.glob("*.py")} == {*folders.MODULES}

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +30,8 @@ def results_of(folder: Path) -> dict:
 
 
 def load(folder: Path) -> LGNPreTrainedModel:
-    return TASKS[results_of(folder)["recipe"]["task"]].model_class.from_pretrained(folder).eval()
+    model: Any = TASKS[results_of(folder)["recipe"]["task"]].model_class.from_pretrained(folder)
+    return model.eval()
 
 
 @of_every_folder
