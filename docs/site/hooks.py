@@ -17,7 +17,8 @@ MOUNTED = (
     "training/measured",
     "training/recipes",
     "training/zoo.yaml",
-    "training/lgn_training/textbook.py",
+    "training/lgn_training/benchmark/textbook.py",
+    "training/lgn_training/experiments/measured",
 )
 SUFFIXES = (".md", ".png", ".json", ".csv", ".yaml", ".py")
 ROOT_LINK = re.compile(r"""(\]\(|src=")\.\./""")

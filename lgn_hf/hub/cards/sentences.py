@@ -115,30 +115,26 @@ def finding_of_many(actions: ActionFacts) -> Markdown:
         if not above:
             return markdown("{} None of them has a score {}.", nothing, FAR)
         return markdown(
-            "{} {} {} a score {}, but no such score is large enough to call an action a rotation, a convolution or any "
-            "other known operation.",
+            "{} {} of them {} a score {}, but no such score is large enough to call an action a rotation, a convolution or "
+            "any other known operation.",
             nothing,
-            some_actions(above, count),
+            "All" if above == count else above,
             has(above),
             FAR,
         )
     names = [markdown("{} × {}", label, n) if n > 1 else label for label, n in actions.labels]  # noqa: RUF001
     found = markdown(
-        "**{} of the {} actions {} a recognised structure** ({}): at least one score that is both large and {}.",
-        labelled,
-        count,
+        "**{} {} a recognised structure** ({}): at least one score that is both large and {}.",
+        some_actions(labelled, count),
         has(labelled),
         joined(", ", names),
         FAR,
     )
     rest = count - labelled
     others = markdown("The other {} {} none.", "one" if rest == 1 else rest, has(rest)) if rest else NOTHING
-    small = markdown(
-        "Counting small scores as well, {} {} at least one that far above chance.",
-        some_actions(above, count).lower(),
-        has(above),
-    )
-    return joined(" ", [found, others, small])
+    all_above = some_actions(above, count).lower()
+    small = markdown("Counting small scores as well, {} {} at least one that far above chance.", all_above, has(above))
+    return joined(" ", [found, others, small if above > labelled else NOTHING])
 
 
 def group_by_construction(facts: CardFacts, actions: ActionFacts) -> Markdown:

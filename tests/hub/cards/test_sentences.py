@@ -162,7 +162,7 @@ def test_the_result_of_a_reconstruction():
         ),
         (
             {"above": 1},
-            "**None of the 20 actions has a recognised structure.** 1 of the 20 actions has a score more than 5 standard "
+            "**None of the 20 actions has a recognised structure.** 1 of them has a score more than 5 standard "
             "deviations above that of random matrices (z > 5), but no such score is large enough to call an action a "
             "rotation, a convolution or any other known operation.",
         ),
@@ -173,9 +173,13 @@ def test_the_result_of_a_reconstruction():
             "17 have none. Counting small scores as well, all 20 actions have at least one that far above chance.",
         ),
         (
-            {"labels": [("orthogonal", 19)], "above": 19},
-            "The other one has none. Counting small scores as well, 19 of the 20 actions have at least one that far above "
-            "chance.",
+            {"labels": [("orthogonal", 19)], "above": 20},
+            "The other one has none. Counting small scores as well, all 20 actions have at least one that far above chance.",
+        ),
+        (
+            {"labels": [("orthogonal", 20)], "above": 20},
+            "**All 20 actions have a recognised structure** (orthogonal \N{MULTIPLICATION SIGN} 20): at least one score that "
+            "is both large and more than 5 standard deviations above that of random matrices (z > 5).",
         ),
     ],
 )
