@@ -42,9 +42,11 @@ def actions_dataset(sources: Sequence[TrainedModel]) -> Dataset:
         ValueError: there is no model, or two have the same name.
 
     Example:
-        >>> rows = actions_dataset([open_trained_model("runs/lgn-mnist"), open_trained_model("user/lgn-cifar10")])
-        >>> rows.filter(lambda row: (row["label"] or "").startswith("rotation") and row["nearest_z"] > 5).num_rows
-        6
+        >>> from lgn_hf.runs.trained_model import open_trained_model
+        >>> names = ["model_cards/lgn-mnist", "model_cards/lgn-cifar10"]
+        >>> rows = actions_dataset([open_trained_model(name) for name in names])
+        >>> rows.num_rows, sum(label is not None for label in rows["label"])
+        (80, 4)
     """
     names = [source.name for source in sources]
     if not names or len(set(names)) < len(names):

@@ -40,8 +40,11 @@ def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike) -> 
         ValueError: there is no model, or the page would be too large for a browser.
 
     Example:
-        >>> build_atlas([open_trained_model("runs/lgn-mnist"), open_trained_model("user/lgn-cifar10")], "atlas")
-        PosixPath('atlas')
+        >>> from tempfile import mkdtemp
+        >>> from lgn_hf.runs.trained_model import open_trained_model
+        >>> folder = build_atlas([open_trained_model("model_cards/lgn-mnist")], mkdtemp())
+        >>> sorted(path.name for path in folder.iterdir())
+        ['README.md', 'index.html']
     """
     if not sources:
         raise ValueError("an atlas shows at least one model: none was given")

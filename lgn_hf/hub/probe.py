@@ -9,19 +9,18 @@ This is a program and not a module: it must not import from the package.
 import os
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:] = [
-    place for place in sys.path if os.path.abspath(place) != HERE
-]  # else `import build` would find our build.py
-
 
 def main(folder: str, where: str, output: str) -> None:
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [
+        place for place in sys.path if os.path.abspath(place) != here
+    ]  # or `import build` finds our build.py
     if where == "with":
         import lgn_hf  # noqa: F401
 
         options = {}
     else:
-        sys.modules["lgn_hf"] = None  # type: ignore[assignment]  (to import it is a ModuleNotFoundError)
+        sys.modules["lgn_hf"] = None  # pyright: ignore[reportArgumentType]  (to import it is a ModuleNotFoundError)
         options = {"trust_remote_code": True}
 
     import torch
@@ -45,8 +44,7 @@ def main(folder: str, where: str, output: str) -> None:
     answers = {"pixels of an image": inputs["an image"]["pixel_values"]}
     with torch.no_grad():
         for name, given in inputs.items():
-            outputs = model(**given)
-            answers[name] = outputs["logits" if "logits" in outputs else "reconstruction"].contiguous()
+            answers[name] = next(value for key, value in model(**given).items() if "loss" not in key).contiguous()
     for name, answer in answers.items():
         if not answer.isfinite().all():
             sys.exit(f"{name}: the answer is not finite")

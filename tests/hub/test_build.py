@@ -19,6 +19,7 @@ from lgn_hf.hub.build import build
 from lgn_hf.hub.folder import contents, is_built, is_model_folder, is_repository, own_modules
 from tests.conftest import NOTE, ROOT, read_folder
 from tests.conftest import PUBLISHED_AS as NAME
+from tests.model.test_remote_modules import WHY
 from tests.support.damage import change_json, damage
 
 
@@ -219,24 +220,14 @@ def test_a_repository_is_a_model_folder_and_the_modules_of_the_package(published
         assert (made / name).read_bytes() == (ROOT / "lgn_hf" / "model" / name).read_bytes()
 
 
-MODULES = {
-    "configuration_lgn.py": "AutoConfig names it",
-    "convolutions.py": "unfolding and group actions apply filters with it",
-    "filters.py": "group actions rotate and normalise filters with it",
-    "group_actions.py": "the network makes its filters with it",
-    "image_processing_lgn.py": "AutoImageProcessor names it",
-    "modeling_lgn.py": "AutoModel and its sisters name it",
-    "regularizers.py": "the network's loss has it",
-    "unfolding.py": "the network computes its codes with it",
-    "whitening.py": "the image processor whitens with it",
-}
+MODULES = {f"{name}.py" for name in WHY}
 
 
 def test_the_modules_that_travel_are_those_that_remote_code_needs(published):
-    """All files of `lgn_hf/model/` and no others, each for a reason."""
-    assert {*folders.MODULES} == MODULES.keys()
-    assert own_modules(published) == MODULES.keys()
-    assert {path for path in contents(published) if path.endswith(".py")} == MODULES.keys()
+    """Each has its reason in `WHY`."""
+    assert {*folders.MODULES} == MODULES
+    assert own_modules(published) == MODULES
+    assert {path for path in contents(published) if path.endswith(".py")} == MODULES
 
 
 def test_they_are_what_transformers_copies_beside_a_model_that_it_saves(published, tmp_path):
