@@ -168,6 +168,7 @@ class TestErrors:
         ("package", "arguments"),
         [("matplotlib", ["card", "x"]), ("datasets", ["actions", "MODEL", "--push", "a/b"])],
     )
+    @pytest.mark.slow
     def test_of_a_missing_package_name_what_installs_it(self, models, package, arguments):
         script = "import sys; from lgn_hf import cli; sys.modules[sys.argv.pop(1)] = None; cli.main()"
         arguments = [str(models / "classifier") if word == "MODEL" else word for word in arguments]
@@ -245,6 +246,7 @@ def test_card(lgn, monkeypatch):
 
 class TestActions:
     @pytest.mark.parametrize("option", ["--output_dir", "--output-dir"])
+    @pytest.mark.slow
     def test_are_extracted(self, lgn, models, tmp_path, option):
         result = lgn("actions", models / "classifier", models / "decoder", option, tmp_path / "out", "--top", 3)
         assert result.code == 0, result.error

@@ -23,6 +23,7 @@ def test_importing_the_package_imports_neither_torch_nor_transformers():
     run_python(f"import sys, lgn_hf; found = {heavy} & set(sys.modules); sys.exit(', '.join(sorted(found)) or 0)")
 
 
+@pytest.mark.slow
 def test_a_name_is_imported_on_first_use():
     run_python("import sys, lgn_hf; lgn_hf.load_actions; assert 'torch' in sys.modules")
     assert set(lgn_hf.__all__) <= set(dir(lgn_hf))
@@ -42,6 +43,7 @@ def test_type_checkers_see_the_same_names_from_the_same_modules():
 
 
 @pytest.mark.parametrize("first", ["import lgn_hf; import transformers", "import transformers; import lgn_hf"])
+@pytest.mark.slow
 def test_the_auto_classes_know_the_models_whatever_is_imported_first(first):
     run_python(f"""
 {first}

@@ -99,6 +99,7 @@ def run(*arguments: object) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_the_commands_read_an_old_file(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert "rotation by 90 degrees" in run("actions", OLD, "--output-dir", tmp_path)

@@ -32,6 +32,7 @@ def warnings(monkeypatch):
     return said
 
 
+@pytest.mark.slow
 def test_it_is_built_once(tmp_path):
     assert library() is not None
     (built,) = (tmp_path / "cache" / "lgn_hf").iterdir()
@@ -76,6 +77,7 @@ def test_it_can_be_turned_off(monkeypatch, warnings):
     assert warnings == []
 
 
+@pytest.mark.slow
 def test_processes_that_build_at_once(tmp_path):
     program = "from lgn_hf.cpu.compilation import library; assert library() is not None"
     environment = {**os.environ, "HF_HOME": str(tmp_path / "shared")}

@@ -243,6 +243,7 @@ def test_cumulative_running_statistics():
         torch.testing.assert_close(inputs.norms.get_buffer(name), buffer)
 
 
+@pytest.mark.slow
 def test_gradients_can_be_differentiated_again():
     inputs = make_inputs(channels=1, image=(4, 4), filters=2, layers=3, batch=2, filter=(2, 2))
     tensors = list(leaves(inputs).values())

@@ -248,6 +248,7 @@ def check_read(hub, repo_id: str, sources: list[TrainedModel]) -> None:
 
 
 class TestHub:
+    @pytest.mark.slow
     def test_publishes_in_one_commit_and_none_where_nothing_differs(self, hub_here, sources, tmp_path):
         hub = hub_here
         url = push_actions_dataset(sources, tmp_path, "tester/actions")
@@ -258,6 +259,7 @@ class TestHub:
         assert {CARD_NAME, DATA_NAME} <= hub.files("tester/actions", "dataset").keys()
         check_read(hub, "tester/actions", sources)
 
+    @pytest.mark.slow
     def test_gives_the_same_matrices_when_datasets_pushed_them(self, hub, sources, tmp_path):
         path = build_actions_dataset(sources, tmp_path) / DATA_NAME
         pushed = hub.run(["-c", PUSH, str(path), "tester/pushed"])

@@ -401,6 +401,7 @@ def test_the_orbit_that_is_shown_is_the_orbit(visitor, name):
     assert_equal(visitor.orbit(len(powers)), expected)
 
 
+@pytest.mark.slow
 def test_a_model_without_basis_filters_acts_on_the_identity_matrix(visitor):
     visitor.visit("#a=0.1.0@bare")
     assert_equal(visitor.orbit(4), BY_NAME["bare"][0, 1, 0].orbit(torch.eye(2), range(4)))
@@ -595,6 +596,7 @@ def test_a_row_of_the_table_is_looked_at_and_compared(visitor):
 # Comparing, links and history
 
 
+@pytest.mark.slow
 def test_two_actions_act_side_by_side_each_on_its_own_filter_or_both_on_one(visitor):
     page = visitor.page
     visitor.visit("#a=0.0.0@colour")

@@ -162,6 +162,7 @@ def test_a_build_that_is_interrupted_as_it_takes_its_place_leaves_what_was_there
 
 
 @pytest.mark.parametrize("target", ["folder", "other"])
+@pytest.mark.slow
 def test_after_a_build_that_was_killed_as_it_took_its_place_the_next_puts_back_what_was_there(
     folder, tmp_path, target
 ):
@@ -211,6 +212,7 @@ def test_a_model_folder_holds_what_a_repository_holds_but_no_python(published, t
     assert not is_model_folder(published)
 
 
+@pytest.mark.slow
 def test_a_repository_is_a_model_folder_and_the_modules_of_the_package(published, tmp_path):
     folder = build(published, tmp_path / "folder", repo_id=NAME, modules=False)
     made = build(folder, tmp_path / "made", repo_id=NAME)

@@ -68,6 +68,7 @@ def test_what_cannot_be_shown_is_refused_before_anything_is_written(images, mess
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_classifier_s_card_shows_what_it_predicts(trained_run, photographs, tmp_path):
     folder = build(trained_run, tmp_path / "folder", repo_id=NAME, examples=photographs)
     figures = {"figures/predictions.png", "figures/codes.png"}
@@ -123,6 +124,7 @@ def test_without_examples_there_is_no_picture(published):
     assert draw_examples(None, LGNImageProcessor(), []) == {}
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_built_again_keeps_its_own(trained_run, photographs, tmp_path):
     folder = build(trained_run, tmp_path / "folder", repo_id=NAME, examples=photographs)
     before = read_folder(folder)
@@ -149,6 +151,7 @@ def test_a_colour_image_is_shown_in_colour():
     assert texts_of(figure) == ["x", "y"]
 
 
+@pytest.mark.slow
 def test_the_command_takes_them(trained_run, photographs, tmp_path):
     from click.testing import CliRunner
 

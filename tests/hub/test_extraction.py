@@ -30,6 +30,7 @@ def read_table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_the_files_are_the_actions_their_table_and_figures(planted, tmp_path):
     paths = extract(planted, tmp_path / "planted")
     assert {path.name for path in paths} >= {"actions.safetensors", "actions.json", "actions.csv", "gallery.png"}
@@ -39,6 +40,7 @@ def test_the_files_are_the_actions_their_table_and_figures(planted, tmp_path):
     assert [row["label"] or None for row in found] == [row["label"] for row in expected]
 
 
+@pytest.mark.slow
 def test_scores_that_only_some_actions_have_are_empty_cells(tmp_path):
     actions = make_model("learned").actions()
     actions._records = copy.deepcopy(actions.diagnose())

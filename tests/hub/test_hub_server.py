@@ -458,6 +458,7 @@ class TestFaults:
         assert commit(published, files={"a": b"a"}) == made[0]
         assert hub.commits(MODEL) == made
 
+    @pytest.mark.slow
     def test_leave_time_to_kill_between_upload_and_commit(self, api: HfApi, hub: Hub):
         api.create_repo(MODEL)
         upload = "from huggingface_hub import HfApi; HfApi().upload_file(path_or_fileobj=bytes(9999), "

@@ -29,6 +29,7 @@ def here(tmp_path, monkeypatch) -> Path:
     return tmp_path / "here"
 
 
+@pytest.mark.slow
 def test_a_run_is_built_in_a_folder_of_its_own_and_keeps_its_files(trained_run, tmp_path):
     run = Path(shutil.copytree(trained_run, tmp_path / "run"))
     before = read_folder(run)
@@ -39,6 +40,7 @@ def test_a_run_is_built_in_a_folder_of_its_own_and_keeps_its_files(trained_run, 
     assert {path: content for path, content in read_folder(run).items() if not path.startswith("hub/")} == before
 
 
+@pytest.mark.slow
 def test_a_model_folder_is_built_elsewhere_and_keeps_its_files(model_folder, here, tmp_path):
     before = read_folder(model_folder)
     for target, expected in ((None, here / "build" / "other"), (tmp_path / "made", tmp_path / "made")):
@@ -60,6 +62,7 @@ def test_what_today_s_code_built_for_this_name_is_taken_as_it_is(folder, monkeyp
 
 
 @pytest.mark.parametrize("why", ["another name", "another target", "an option", "other code", "older modules"])
+@pytest.mark.slow
 def test_all_else_is_built_anew(folder, here, tmp_path, why):
     name = OTHER if why == "another name" else NAME
     target = tmp_path / "made" if why == "another target" else None

@@ -53,6 +53,7 @@ def test_a_module_that_needs_the_package_is_refused(folder):
         validate(folder)
 
 
+@pytest.mark.slow
 def test_the_probe_finds_no_module_of_this_room_by_its_bare_name():
     """Python puts a program's folder on its path, where `build.py` would hide a package named `build`."""
     script = f"import runpy, sys; runpy.run_path({str(PROBE)!r}); import check"

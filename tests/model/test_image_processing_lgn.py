@@ -486,6 +486,7 @@ class TestAuto:
         scores = {answer["label"]: answer["score"] for answer in classify(str(folder / "digit.png"))}
         torch.testing.assert_close(torch.tensor([scores[f"LABEL_{i}"] for i in range(3)]), expected)
 
+    @pytest.mark.slow
     def test_without_the_package(self, repository, tmp_path):
         folder, expected = repository
         code = """if True:

@@ -280,6 +280,7 @@ def test_auto_classes_build_and_load_their_model(auto, expected, tmp_path):
     assert type(auto.from_pretrained(tmp_path)) is expected
 
 
+@pytest.mark.slow
 def test_the_package_can_be_imported_again_before_transformers_is(tmp_path):
     """As notebooks do, which reload what has changed."""
     script = """

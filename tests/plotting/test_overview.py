@@ -33,6 +33,7 @@ def test_the_gallery_has_all_actions_and_the_orbits_one_per_structure(actions):
     assert len(images(figures["orbits"])) == len(STRUCTURES) * 2 * actions.order
 
 
+@pytest.mark.slow
 def test_a_smaller_gallery_shows_what_is_furthest_above_chance(actions):
     assert len(images(action_figures(actions, 2)["gallery"])) == 2
 
@@ -52,6 +53,7 @@ def test_the_summary_has_one_median_per_structure(actions):
     assert all(isinstance(row[f"{name.replace('_', ' ')} z"], float) for name in STRUCTURES)
 
 
+@pytest.mark.slow
 def test_a_score_that_the_records_lack_is_left_out(actions):
     actions = with_scores(actions, lambda scores: scores.pop("toeplitz"))
     assert len(images(action_figures(actions)["effects"])) > 0

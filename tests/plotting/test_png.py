@@ -34,6 +34,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["figure.png"]
 
 
+@pytest.mark.slow
 def test_neither_pyplot_nor_transformers_is_imported():
     code = "import sys, lgn_hf.plotting; sys.exit('matplotlib.pyplot' in sys.modules or 'transformers' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -64,6 +64,7 @@ def test_a_wrong_value_is_named(fields, message):
         RunArguments(**fields)
 
 
+@pytest.mark.slow
 def test_a_recipe_is_read_without_accelerate():
     code = "import sys; sys.modules['accelerate'] = None; import lgn_hf.runs.recipe, lgn_hf.runs.task"
     subprocess.run([sys.executable, "-c", code], check=True)

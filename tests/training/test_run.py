@@ -198,6 +198,7 @@ def test_a_killed_run_resumes_to_the_same_weights(trained, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 def test_a_signal_ends_a_run_which_resumes_to_the_same_weights(trained, tmp_path, number, monkeypatch):
     """It comes while the first checkpoint is saved, within the first epoch."""
     arguments = [*TINY, "--save_steps", "2", "--output_dir", str(tmp_path / "stopped")]
@@ -251,6 +252,7 @@ def test_resuming_a_complete_run_shows_its_table(trained):
     assert (trained / "all_results.json").read_text() == before
 
 
+@pytest.mark.slow
 def test_two_processes_follow_one(tmp_path):
     """Half the batch each, without BatchNorm; float32 sums in another order are all that differs."""
     arguments = [*TINY, "--batch_norm", "false", "--max_steps", "6", "--train_val_split", "0"]
@@ -367,6 +369,7 @@ def test_real_images(mnist, tmp_path):
     assert results["data"]["test"] == 300
 
 
+@pytest.mark.slow
 def test_the_trained_model_is_tested_on_further_data_sets_too(tmp_path):
     """With the preprocessing that was fitted on the training images, in full precision, the same after a resumption."""
     folder, source = tmp_path / "run", "rotated:digits"

@@ -133,6 +133,7 @@ def add_baseline(folder: Path, free: Path, **fields: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_a_card_of_every_kind_is_complete(published, kind):
     folder = published(kind)
     path = write_card(folder, f"user/lgn-{kind}")

@@ -18,6 +18,7 @@ def figures_of(output: Path, *argv: str) -> dict:
     return json.loads(output.read_text())
 
 
+@pytest.mark.slow
 def test_the_program_prints_its_tables_and_writes_its_figures(tmp_path, capsys):
     figures = figures_of(tmp_path / "figures.json", "--parts", "steps", "--batch_sizes", "4")
     printed = capsys.readouterr().out

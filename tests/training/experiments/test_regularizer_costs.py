@@ -1,8 +1,11 @@
 """Every regularizer is timed and trained."""
 
+import pytest
+
 from tests.training.experiments.quick_runs import run
 
 
+@pytest.mark.slow
 def test_regularizers_quickly(tmp_path):
     rows = run(tmp_path, "regularizers")["rows"]
     assert [row["regularizer"] for row in rows] == ["untrained", "none", "inverse", "nuclear", "logdet"]

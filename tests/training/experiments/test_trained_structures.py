@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.training.experiments.quick_runs import folder_of_model, run
 
 
+@pytest.mark.slow
 def test_structures_of_several_models(tmp_path):
     folders = [
         folder_of_model(tmp_path / name, num_layers=1, group_order=2, filter_size=3) for name in ("a", "b", "c")
