@@ -10,11 +10,14 @@ import os
 import sys
 
 
-def main(folder: str, where: str, output: str) -> None:
+def forget_own_folder() -> None:
+    """Python puts the folder of a program on its path. Ours would hide a package that has the name of a file here."""
     here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [
-        place for place in sys.path if os.path.abspath(place) != here
-    ]  # or `import build` finds our build.py
+    sys.path[:] = [place for place in sys.path if os.path.abspath(place) != here]
+
+
+def main(folder: str, where: str, output: str) -> None:
+    forget_own_folder()
     if where == "with":
         import lgn_hf  # noqa: F401
 

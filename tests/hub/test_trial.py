@@ -56,6 +56,6 @@ def test_a_module_that_needs_the_package_is_refused(folder):
 @pytest.mark.slow
 def test_the_probe_finds_no_module_of_this_room_by_its_bare_name():
     """Python puts a program's folder on its path, where `build.py` would hide a package named `build`."""
-    script = f"import runpy, sys; runpy.run_path({str(PROBE)!r}); import check"
+    script = f"import runpy, sys; runpy.run_path({str(PROBE)!r})['forget_own_folder'](); import check"
     done = subprocess.run([sys.executable, "-c", script], cwd=PROBE.parent, capture_output=True, text=True)
     assert "No module named 'check'" in done.stderr
