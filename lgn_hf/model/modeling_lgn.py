@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -112,6 +112,18 @@ class LGNModel(LGNPreTrainedModel):
     def inverses(self) -> Tensor:
         """The pseudo-inverses of the generators in float64: (L', K', C', d, d)."""
         return torch.linalg.pinv(self.action.generators(self.basis.double()))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True):
+        """Convert parameters, as `to` does, also to `torch.channels_last`, which torch refuses for five dimensions.
+
+        `to` hands every tensor of four or five dimensions to the conversion. Those of five are no images: they keep
+        their layout, and change dtype and device as vectors.
+        """
+
+        def convert(tensor: Tensor) -> Tensor:
+            return fn(tensor.flatten()).view(tensor.shape) if tensor.dim() == 5 else fn(tensor)
+
+        return super()._apply(convert, recurse)
 
     @property
     def wide_basis(self) -> Tensor:
