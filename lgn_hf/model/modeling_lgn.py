@@ -15,9 +15,10 @@ from transformers.modeling_outputs import BaseModelOutputWithNoAttention
 from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from .configuration_lgn import LGNConfig
-from .convolutions import synthesis
+from .convolutions import is_eager, is_onnx_export, synthesis
 from .filters import random_unit_norm
 from .group_actions import action_kind
+from .pooling import pooling_matrix
 from .pretrained_lgn import LGNPreTrainedModel
 from .regularizers import REGULARIZERS
 from .unfolding import encode, fista_momentum
@@ -170,7 +171,8 @@ class LGNModel(LGNPreTrainedModel):
     def current_filters(self) -> Tensor:
         """The filter bank as the layers read it: (L, K*p, C, n, m).
 
-        It is built anew if it needs gradients, otherwise only if a parameter has changed since the last call.
+        It is built anew if it needs gradients or is traced, otherwise only if a parameter has changed since the last
+        call.
         """
 
         def build() -> Tensor:
@@ -179,7 +181,7 @@ class LGNModel(LGNPreTrainedModel):
         parameters = [self.basis, *self.action.parameters()]
         wants_gradient = torch.is_grad_enabled() and any(p.requires_grad for p in parameters)
         # On an accelerator, comparing parameters costs more than building filters.
-        if wants_gradient or torch.compiler.is_compiling() or self.basis.device.type != "cpu":
+        if wants_gradient or not is_eager() or self.basis.device.type != "cpu":
             return build()
         if self._bank is None or not _have_same_values(self._bank[0], parameters):
             with torch.inference_mode(False), torch.no_grad():  # a later call may need the gradient of its images
@@ -264,7 +266,7 @@ class LGNForImageClassification(LGNPreTrainedModel):
     def _pool(self, codes: Tensor) -> Tensor:
         """Pool codes, (B, F, H, W) to (B, F * pool_size^2), and keep the matrix for the next call."""
         key = (codes.shape[-2:], codes.dtype, codes.device)
-        if torch.compiler.is_compiling():
+        if not is_eager():
             matrix = pooling_matrix(codes.shape[-2:], self.config.pool_size, codes)
         else:
             if self._pooling is None or self._pooling[0] != key:
@@ -272,17 +274,6 @@ class LGNForImageClassification(LGNPreTrainedModel):
                     self._pooling = (key, pooling_matrix(codes.shape[-2:], self.config.pool_size, codes))
             matrix = self._pooling[1]
         return (codes.flatten(2) @ matrix).flatten(1)
-
-
-def pooling_matrix(shape: Sequence[int], size: int, like: Tensor) -> Tensor:
-    """Adaptive average pooling of flat H x W codes to size x size, as one matrix (H*W, size*size).
-
-    The product with it is several times faster on CPUs than `F.adaptive_avg_pool2d`.
-    """
-    rows, columns = (
-        F.adaptive_avg_pool1d(torch.eye(side, dtype=like.dtype, device=like.device)[None], size)[0] for side in shape
-    )
-    return torch.kron(rows, columns)
 
 
 class LGNForImageReconstruction(LGNPreTrainedModel):
@@ -330,6 +321,8 @@ class LGNForImageReconstruction(LGNPreTrainedModel):
         code = outputs.last_hidden_state
         dictionary = self.dictionary if self.dictionary is not None else self.filter_bank()[-1].flatten(0, 1)
         reconstruction = synthesis(code, dictionary.to(code.dtype), self.config.padding)
+        if is_onnx_export():  # losses are for training
+            return LGNImageReconstructionOutput(reconstruction=reconstruction, hidden_states=outputs.hidden_states)
         task_loss = F.mse_loss(reconstruction, pixel_values.to(reconstruction.dtype))
         regularization_loss = self.regularization_loss()
         loss = task_loss + regularization_loss if self.training else task_loss

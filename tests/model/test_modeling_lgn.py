@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lgn_hf.model.modeling_lgn import pooling_matrix
+from lgn_hf.model.pooling import pooling_matrix
 from lgn_hf.model.unfolding import fista_momentum
 from tests.support import reference
 from tests.support.networks import (
