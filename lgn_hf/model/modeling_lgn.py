@@ -87,6 +87,7 @@ class LGNModel(LGNPreTrainedModel):
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(config.num_filters) for _ in range(config.num_layers - 1 if config.batch_norm else 0)
         )
+        self.gradient_checkpointing = False  # transformers sets it, and `_gradient_checkpointing_func`
         self._bank: tuple[list[Tensor], Tensor] | None = None  # (parameters, the filter bank built from them)
         self.auxiliary_inverses = None
         if REGULARIZERS[config.regularizer or "none"].trains_inverses and not self.action.is_fixed:
@@ -163,10 +164,19 @@ class LGNModel(LGNPreTrainedModel):
             config.step_size,
             config.padding,
             all_codes=bool(all_codes),
+            checkpoint=self._gradient_checkpointing_func if self.recomputes_layers else None,
         )
         return BaseModelOutputWithNoAttention(
             last_hidden_state=codes[-1], hidden_states=tuple(codes) if all_codes else None
         )
+
+    @property
+    def recomputes_layers(self) -> bool:
+        """Whether layers keep their codes alone and compute the rest again for the gradient.
+
+        Compiled graphs decide for themselves what to compute again.
+        """
+        return self.gradient_checkpointing and self.training and is_eager()
 
     def current_filters(self) -> Tensor:
         """The filter bank as the layers read it: (L, K*p, C, n, m).

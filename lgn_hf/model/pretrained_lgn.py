@@ -61,6 +61,7 @@ class LGNPreTrainedModel(PreTrainedModel):
     config_class = LGNConfig
     base_model_prefix = "lgn"
     main_input_name = "pixel_values"
+    supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # or `Trainer` would leave the mean over accumulated batches to the loss
     input_modalities = ("image",)  # pyright: ignore[reportAssignmentType]  (as in transformers' own models)
     # Exports leave the auxiliary matrices of the inverse regularizer out; loading computes them from the actions.
