@@ -18,6 +18,7 @@ from .configuration_lgn import LGNConfig
 from .convolutions import is_eager, is_onnx_export, synthesis
 from .filters import random_unit_norm
 from .group_actions import action_kind
+from .labels import LossSettings, infer_problem_type, prepare_labels
 from .pooling import pooling_matrix
 from .pretrained_lgn import LGNPreTrainedModel
 from .regularizers import REGULARIZERS
@@ -254,14 +255,15 @@ class LGNForImageClassification(LGNPreTrainedModel):
 
         Args:
             pixel_values: (B, C, H, W), floating.
-            labels: (B,), class indices; or as `config.problem_type` says.
+            labels: (B,), class indices; (B, num_labels), several labels at once; or numbers, if `num_labels` is 1.
+                `config.problem_type` decides where it is set.
             output_hidden_states: also return the codes z_1..z_L.
 
         Returns:
             `logits`, (B, num_labels); with labels also `loss` and its parts.
 
         Raises:
-            ValueError: `pixel_values` has another shape or an integer type.
+            ValueError: `pixel_values` has another shape or an integer type, or labels do not fit.
         """
         outputs = self.lgn(pixel_values, output_hidden_states=output_hidden_states, return_dict=True)
         logits = self.classifier(self._pool(outputs.last_hidden_state))
@@ -269,9 +271,19 @@ class LGNForImageClassification(LGNPreTrainedModel):
         if self.training or labels is not None:
             regularization_loss = self.regularization_loss()
         if labels is not None:
-            task_loss = self.loss_function(labels, logits, self.config)
+            task_loss = self._task_loss(labels, logits)
             loss = task_loss + regularization_loss if self.training else task_loss
         return LGNImageClassifierOutput(loss, logits, task_loss, regularization_loss, outputs.hidden_states)
+
+    def _task_loss(self, labels: Tensor, logits: Tensor) -> Tensor:
+        num_labels = logits.shape[-1]
+        problem_type = self.config.problem_type or infer_problem_type(labels, num_labels)
+        labels = prepare_labels(labels, logits, problem_type)
+        if self.training and self.config.problem_type is None and is_eager():
+            # Pipelines read it. Another model may have the same configuration, for other labels.
+            self.config = self.lgn.config = copy.copy(self.config)
+            self.config.problem_type = problem_type  # pyright: ignore[reportAttributeAccessIssue]
+        return self.loss_function(labels, logits, LossSettings(num_labels, problem_type))
 
     def _pool(self, codes: Tensor) -> Tensor:
         """Pool codes, (B, F, H, W) to (B, F * pool_size^2), and keep the matrix for the next call."""

@@ -8,7 +8,9 @@ import torch
 from lgn_hf.model.unfolding import BACKENDS
 from tests.support.networks import NETWORKS, make_images, make_labels, make_used_model
 
-pytestmark = pytest.mark.filterwarnings("ignore:.gradient_checkpointing_:FutureWarning")  # its name until transformers 6
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.gradient_checkpointing_:FutureWarning"
+)  # its name until transformers 6
 EXACT = {"rtol": 0, "atol": 1e-12}
 
 
