@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import initialization as init
-from transformers.modeling_outputs import BaseModelOutputWithNoAttention
+from transformers.backbone_utils import BackboneMixin
+from transformers.modeling_outputs import BackboneOutput, BaseModelOutputWithNoAttention
 from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from .configuration_lgn import LGNConfig
@@ -353,7 +354,47 @@ class LGNForImageReconstruction(LGNPreTrainedModel):
         )
 
 
+class LGNBackbone(BackboneMixin, LGNModel):
+    """An LGN whose codes feed the detection and segmentation heads of transformers.
+
+    Example:
+        >>> config = LGNConfig(out_features=["layer2", "layer4"])
+        >>> [tuple(code.shape) for code in LGNBackbone(config)(torch.zeros(1, 1, 28, 28)).feature_maps]
+        [(1, 20, 25, 25), (1, 20, 25, 25)]
+    """
+
+    _auto_class = "AutoBackbone"
+    has_attentions = False
+
+    def __init__(self, config: LGNConfig):
+        super().__init__(config)
+        self.num_features = [config.num_filters] * config.num_layers
+
+    @can_return_tuple
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, pixel_values: Tensor, output_hidden_states: bool | None = None, **kwargs
+    ) -> BackboneOutput:
+        """Encode images.
+
+        Args:
+            pixel_values: (B, C, H, W), floating.
+            output_hidden_states: also return the codes z_1..z_L as `hidden_states`.
+
+        Returns:
+            `feature_maps`, the codes of the layers in `config.out_features`: (B, K*p, H', W') each.
+
+        Raises:
+            ValueError: `pixel_values` has another shape or an integer type.
+        """
+        codes = LGNModel.forward(self, pixel_values, output_hidden_states=True, return_dict=True).hidden_states
+        asked = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        return BackboneOutput(
+            feature_maps=tuple(codes[index] for index in self.out_indices), hidden_states=codes if asked else None
+        )
+
+
 __all__ = [
+    "LGNBackbone",
     "LGNForImageClassification",
     "LGNForImageReconstruction",
     "LGNImageClassifierOutput",

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 AUTO_MAP = {
     "AutoConfig": "configuration_lgn.LGNConfig",
     "AutoModel": "modeling_lgn.LGNModel",
+    "AutoBackbone": "modeling_lgn.LGNBackbone",
     "AutoModelForImageClassification": "modeling_lgn.LGNForImageClassification",
     "AutoModelForImageToImage": "modeling_lgn.LGNForImageReconstruction",
-    "AutoImageProcessor": "image_processing_lgn.LGNImageProcessor",  # its own file leaves it out, see there
+    "AutoImageProcessor": "image_processing_lgn.LGNImageProcessor",
 }
 
 ALIGNMENT = 64  # bytes; torch's own allocations start at multiples of it
