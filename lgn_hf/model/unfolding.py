@@ -9,8 +9,11 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers.utils import logging
 
-from .convolutions import analysis, synthesis
+from .convolutions import analysis, is_eager, synthesis
+
+logger = logging.get_logger(__name__)
 
 
 def fista_momentum(num_layers: int) -> list[float]:
@@ -68,6 +71,11 @@ def encode(
     for backend in BACKENDS.values():
         if backend.suits(images, filters, norms, padding):
             return backend.unfold(*arguments, all_codes=all_codes)
+    if images.device.type == "cpu" and images.dtype.itemsize == 2 and is_eager():
+        logger.warning_once(
+            f"Layers in {images.dtype} take several times as long as in float32 on a CPU without matrix units: "
+            "model.float() is faster there."
+        )
     return unfold(*arguments, checkpoint=checkpoint)
 
 
