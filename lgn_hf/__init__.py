@@ -13,13 +13,20 @@ if TYPE_CHECKING:
     from .actions import Action, Actions, load_actions
     from .model.configuration_lgn import LGNConfig
     from .model.image_processing_lgn import LGNImageProcessor
-    from .model.modeling_lgn import LGNForImageClassification, LGNForImageReconstruction, LGNModel, LGNPreTrainedModel
+    from .model.modeling_lgn import (
+        LGNBackbone,
+        LGNForImageClassification,
+        LGNForImageReconstruction,
+        LGNModel,
+        LGNPreTrainedModel,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Action",
     "Actions",
+    "LGNBackbone",
     "LGNConfig",
     "LGNForImageClassification",
     "LGNForImageReconstruction",
@@ -33,6 +40,7 @@ __all__ = [
 _MODULES = {
     "Action": "actions",
     "Actions": "actions",
+    "LGNBackbone": "model.modeling_lgn",
     "LGNConfig": "model.configuration_lgn",
     "LGNForImageClassification": "model.modeling_lgn",
     "LGNForImageReconstruction": "model.modeling_lgn",

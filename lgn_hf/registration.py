@@ -25,8 +25,9 @@ def _register_config(auto: ModuleType) -> None:
 @when_imported("transformers.models.auto.modeling_auto")
 def _register_models(auto: ModuleType) -> None:
     from .model.configuration_lgn import LGNConfig
-    from .model.modeling_lgn import LGNForImageClassification, LGNForImageReconstruction, LGNModel
+    from .model.modeling_lgn import LGNBackbone, LGNForImageClassification, LGNForImageReconstruction, LGNModel
 
+    auto.AutoBackbone.register(LGNConfig, LGNBackbone, exist_ok=True)
     auto.AutoModel.register(LGNConfig, LGNModel, exist_ok=True)
     auto.AutoModelForImageClassification.register(LGNConfig, LGNForImageClassification, exist_ok=True)
     auto.AutoModelForImageToImage.register(LGNConfig, LGNForImageReconstruction, exist_ok=True)

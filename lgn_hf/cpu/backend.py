@@ -9,21 +9,33 @@ from torch import Tensor, nn
 
 from ..model.convolutions import is_eager
 from .autograd import Recipe, Unfolding
-from .compilation import is_mixed, library
+from .compilation import library
+
+
+WIDE = {
+    torch.float64: torch.float64,
+    torch.float32: torch.float32,
+    # Without matrix units a processor takes ten times as long for these as for float32.
+    torch.bfloat16: torch.float32,
+    torch.float16: torch.float32,
+}
 
 
 def suits(images: Tensor, filters: Tensor, norms: Sequence[nn.Module], padding: int) -> bool:
-    """Whether the compiled layers can do the work of `unfold`, and do it faster."""
+    """Whether the compiled layers can do the work of `unfold`, and do it faster.
+
+    Networks in 16 bits, and networks under autocast on processors without matrix units, are computed in float32.
+    """
     batch, _, height, width = images.shape
     rows, columns = (side + 2 * padding - filters.shape[-1] + 1 for side in (height, width))
     return (
         images.device.type == filters.device.type == "cpu"
         and images.dtype == filters.dtype
-        and images.dtype in (torch.float32, torch.float64)
+        and images.dtype in WIDE
         and batch * rows * columns > 1
         and 3 * columns > width + 2 * padding  # torch does dense networks, two matrix products per layer
         and all(_is_plain(norm, images) for norm in norms)
-        and (not torch.is_autocast_enabled("cpu") or is_mixed(images.dtype))
+        and (not torch.is_autocast_enabled("cpu") or images.dtype != torch.float64)
         and is_eager()
         and library() is not None
     )
@@ -53,8 +65,12 @@ def unfold_on_cpu(
     all_codes: bool = True,
 ) -> list[Tensor]:
     """What `lgn_hf.model.unfolding.unfold` returns, or its last code alone."""
+    dtype, wide = images.dtype, WIDE[images.dtype]
+    images, filters, thresholds = images.to(wide), filters.to(wide), thresholds.to(wide)
     weights, biases, means, variances = (
-        torch.stack([getattr(norm, name) for norm in norms]) if norms else images.new_empty(0, thresholds.shape[1])
+        torch.stack([getattr(norm, name).to(wide) for norm in norms])
+        if norms
+        else images.new_empty(0, thresholds.shape[1])
         for name in ("weight", "bias", "running_mean", "running_var")
     )
     recipe = Recipe(
@@ -68,13 +84,13 @@ def unfold_on_cpu(
         and any(tensor.requires_grad for tensor in (images, filters, thresholds, weights, biases)),
     )
     means, variances, *codes = Unfolding.apply(
-        images, filters, thresholds.to(images.dtype), weights, biases, means.detach(), variances.detach(), recipe
+        images, filters, thresholds, weights, biases, means.detach(), variances.detach(), recipe
     )
     count = codes[-1].numel() // codes[-1].shape[1]
     for norm, mean, variance in zip(norms, means, variances, strict=True):
         if norm.training:
             _update_running_statistics(norm, mean, variance * (count / (count - 1)))
-    return codes
+    return [code.to(dtype) for code in codes]
 
 
 @torch.no_grad()
@@ -84,5 +100,5 @@ def _update_running_statistics(norm: nn.BatchNorm2d, mean: Tensor, variance: Ten
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
     share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-    norm.running_mean.lerp_(mean, share)
-    norm.running_var.lerp_(variance, share)
+    norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), share)
+    norm.running_var.lerp_(variance.to(norm.running_var.dtype), share)

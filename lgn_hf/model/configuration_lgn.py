@@ -6,6 +6,7 @@ from dataclasses import field, fields
 from typing import Any
 
 from transformers import PreTrainedConfig
+from transformers.backbone_utils import BackboneConfigMixin
 
 from .group_actions import ACTION_KINDS, action_kind
 from .regularizers import REGULARIZERS
@@ -47,7 +48,7 @@ def _default_weights() -> str:
     return ", ".join(f"{r.default_weight:g} for {name}" for name, r in REGULARIZERS.items())
 
 
-class LGNConfig(PreTrainedConfig):
+class LGNConfig(BackboneConfigMixin, PreTrainedConfig):
     """Configuration of an unfolded sparse-coding network whose filters are orbits of linear group actions.
 
     Every layer holds K = `num_groups` groups of p = `group_order` filters. The filters of a group are the orbit
@@ -60,6 +61,9 @@ class LGNConfig(PreTrainedConfig):
     - `action="rotation"` gives the R_90 and R_60 networks;
     - `group_order=1` is the unconstrained baseline;
     - `filter_size=image_size` with `padding=0` and `pool_size=1` gives the dense variants.
+
+    A backbone (`LGNBackbone`) returns the codes of the layers that `out_features` names, from "layer1" to "layerL", or
+    `out_indices` counts from 0; by default the last.
 
     Raises:
         ValueError: a field has a wrong value; the message names the field, the value and what is allowed.
@@ -110,6 +114,7 @@ class LGNConfig(PreTrainedConfig):
     )
 
     def __post_init__(self, **kwargs):
+        out_features, out_indices = kwargs.pop("out_features", None), kwargs.pop("out_indices", None)
         self._set_aliases(kwargs)
         self._check_names(kwargs)
         num_labels = self._checked_num_labels(kwargs)
@@ -124,6 +129,7 @@ class LGNConfig(PreTrainedConfig):
         self._check_geometry()
         kind.check(self.group_order, self.filter_size, self.rotation_angle)
         self._check_memory(num_labels)
+        self.set_output_features_output_indices(out_features, out_indices)
         super().__post_init__(**kwargs)
 
     @classmethod
@@ -141,6 +147,13 @@ class LGNConfig(PreTrainedConfig):
                 f"{pretrained_model_name_or_path}: config.json is not the configuration of an LGN "
                 f"({type(error).__name__}: {error!s:.200})"
             ) from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in transformers. What a backbone returns is left out unless it differs from the default."""
+        fields = super().to_dict()
+        if fields["out_features"] == self.stage_names[-1:]:
+            del fields["out_features"], fields["out_indices"]
+        return fields
 
     @classmethod
     def own_fields(cls) -> list[str]:
@@ -249,6 +262,11 @@ class LGNConfig(PreTrainedConfig):
     def code_size(self) -> int:
         """Height and width of a code, pixels."""
         return self.image_size + 2 * self.padding - self.filter_size + 1
+
+    @property
+    def stage_names(self) -> list[str]:
+        """The layers, as a backbone names them."""
+        return [f"layer{i + 1}" for i in range(self.num_layers)]
 
     @property
     def num_distinct_layers(self) -> int:

@@ -55,6 +55,11 @@ def is_eager() -> bool:
     )
 
 
+def is_onnx_export() -> bool:
+    """Whether the operations become an ONNX graph, which is for inference and lacks linear algebra."""
+    return not is_eager() and torch.onnx.is_in_onnx_export()
+
+
 def _is_fast(images: Tensor, filters: Tensor, padding: int) -> bool:
     return (
         images.device.type == "cpu"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import initialization as init
 
-from .convolutions import is_eager
+from .convolutions import is_eager, is_onnx_export
 from .filters import random_unit_norm, rotation_matrix, unit_norm
 
 SPARSE_FROM = 256  # d from which rotations, with four numbers in a row, are multiplied as sparse matrices
@@ -105,7 +105,7 @@ class GroupAction(nn.Module):
 
     def orbit(self, vectors: Tensor) -> Tensor:
         """The orbits of vectorised filters (eq. 9): (L, K, C, d) to (L, K, C, p, d)."""
-        transposed = self.generators(vectors).flatten(0, 2).mT
+        transposed = self.generators(vectors).flatten(0, 2).transpose(1, 2)
         # One batched product per power. Filters that share an action are the rows of one matrix.
         images = [vectors.reshape(len(transposed), -1, self.dim)]
         for _ in range(self.order - 1):
@@ -276,7 +276,7 @@ class LeftAction(GroupAction):
         return blocks.reshape(*self.batch_shape, self.dim, self.dim)
 
     def orbit(self, vectors: Tensor) -> Tensor:
-        transposed = self.weight.to(vectors.dtype).flatten(0, 2).mT
+        transposed = self.weight.to(vectors.dtype).flatten(0, 2).transpose(1, 2)
         images = [vectors.reshape(len(transposed), -1, self.size)]  # the columns of all filters of an action
         for _ in range(self.order - 1):
             images.append(torch.bmm(images[-1], transposed))
@@ -335,16 +335,33 @@ class CyclicAction(GroupAction):
         return basis.unsqueeze(-3) @ rows.unflatten(-2, (self.order, self.dim))
 
     def orbit(self, vectors: Tensor) -> Tensor:
-        basis = self.weight.to(vectors.dtype).flatten(0, 2)
-        rows = vectors.reshape(len(basis), -1, self.dim)  # filters that share an action are the rows of one matrix
-        coordinates = torch.linalg.solve(basis.mT, rows, left=False)
+        transposed = self.weight.to(vectors.dtype).flatten(0, 2).transpose(1, 2)
+        rows = vectors.reshape(len(transposed), -1, self.dim)  # filters that share an action are rows of one matrix
+        if is_onnx_export():
+            coordinates = torch.bmm(rows, _inverse_by_products(transposed))
+        else:
+            coordinates = torch.linalg.solve(transposed, rows, left=False)
         powers = coordinates.index_select(-1, self.permutations(vectors.device).flatten())  # (., rows, p * d)
-        images = torch.bmm(powers.view(len(basis), -1, self.dim), basis.mT)
+        images = torch.bmm(powers.view(len(transposed), -1, self.dim), transposed)
         return images.view(*vectors.shape[:-1], self.order, self.dim)
 
     def reset_parameters(self) -> None:
         noise = random_unit_norm(self.weight)
         init.copy_(self.weight, torch.eye(self.dim, dtype=noise.dtype, device=noise.device) + noise)
+
+
+def _inverse_by_products(matrices: Tensor, steps: int = 40) -> Tensor:
+    """The inverses of matrices (N, d, d) for ONNX, which has no linear solver: Newton's iteration X <- X (2 I - A X).
+
+    It converges for every regular matrix from X = A^T / (|A|_1 |A|_inf). 40 steps are enough for condition numbers up
+    to 10^4. ONNX runtimes compute them once, since they depend on nothing but parameters.
+    """
+    size = matrices.abs()
+    scale = size.sum(1, keepdim=True).amax(2, keepdim=True) * size.sum(2, keepdim=True).amax(1, keepdim=True)
+    inverses = matrices.transpose(1, 2) / scale
+    for _ in range(steps):
+        inverses = 2 * inverses - torch.bmm(torch.bmm(inverses, matrices), inverses)
+    return inverses
 
 
 # What `action` in the configuration can name.

@@ -21,6 +21,7 @@ from .image_conversion import MODES, flatten, to_pil, to_pixels
 from .whitening import WHITENINGS, Whitening
 
 WHITENING_NAME = "whitening.safetensors"
+AUTO_MAP = {"AutoImageProcessor": ["image_processing_lgn.LGNImageProcessor", None]}
 LARGEST_IMAGE = 4096  # pixels on a side, as in the configuration
 
 
@@ -276,13 +277,13 @@ class LGNImageProcessor(BaseImageProcessor):
     # Files
 
     def to_dict(self) -> dict[str, Any]:
-        """What preprocessor_config.json holds.
+        """What preprocessor_config.json holds: the fields, and the class for `AutoImageProcessor`.
 
-        It leaves the class out. AutoImageProcessor finds the class in config.json (`auto_map`) instead. If this
-        file named it, the pipelines of transformers would also take it for a video processor, and ask whether to
-        run its code.
+        The class is in a list, one entry per backend. As a string, the pipelines of transformers would also take it for a
+        video processor, and ask whether to run its code.
         """
-        return {name: getattr(self, name) for name in self.valid_kwargs.__annotations__}
+        fields = {name: getattr(self, name) for name in self.valid_kwargs.__annotations__}
+        return {**fields, "image_processor_type": "LGNImageProcessor", "auto_map": AUTO_MAP}
 
     def save_pretrained(  # type: ignore[override]
         self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,13 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import initialization as init
-from transformers.modeling_outputs import BaseModelOutputWithNoAttention
+from transformers.backbone_utils import BackboneMixin
+from transformers.modeling_outputs import BackboneOutput, BaseModelOutputWithNoAttention
 from transformers.utils.generic import ModelOutput, can_return_tuple
 
 from .configuration_lgn import LGNConfig
-from .convolutions import synthesis
+from .convolutions import is_eager, is_onnx_export, synthesis
 from .filters import random_unit_norm
 from .group_actions import action_kind
+from .labels import LossSettings, infer_problem_type, prepare_labels
+from .pooling import pooling_matrix
 from .pretrained_lgn import LGNPreTrainedModel
 from .regularizers import REGULARIZERS
 from .unfolding import encode, fista_momentum
@@ -86,6 +89,7 @@ class LGNModel(LGNPreTrainedModel):
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(config.num_filters) for _ in range(config.num_layers - 1 if config.batch_norm else 0)
         )
+        self.gradient_checkpointing = False  # transformers sets it, and `_gradient_checkpointing_func`
         self._bank: tuple[list[Tensor], Tensor] | None = None  # (parameters, the filter bank built from them)
         self.auxiliary_inverses = None
         if REGULARIZERS[config.regularizer or "none"].trains_inverses and not self.action.is_fixed:
@@ -112,6 +116,18 @@ class LGNModel(LGNPreTrainedModel):
     def inverses(self) -> Tensor:
         """The pseudo-inverses of the generators in float64: (L', K', C', d, d)."""
         return torch.linalg.pinv(self.action.generators(self.basis.double()))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True):
+        """Convert parameters, as `to` does, also to `torch.channels_last`, which torch refuses for five dimensions.
+
+        `to` hands every tensor of four or five dimensions to the conversion. Those of five are no images: they keep
+        their layout, and change dtype and device as vectors.
+        """
+
+        def convert(tensor: Tensor) -> Tensor:
+            return fn(tensor.flatten()).view(tensor.shape) if tensor.dim() == 5 else fn(tensor)
+
+        return super()._apply(convert, recurse)
 
     @property
     def wide_basis(self) -> Tensor:
@@ -150,15 +166,25 @@ class LGNModel(LGNPreTrainedModel):
             config.step_size,
             config.padding,
             all_codes=bool(all_codes),
+            checkpoint=self._gradient_checkpointing_func if self.recomputes_layers else None,
         )
         return BaseModelOutputWithNoAttention(
             last_hidden_state=codes[-1], hidden_states=tuple(codes) if all_codes else None
         )
 
+    @property
+    def recomputes_layers(self) -> bool:
+        """Whether layers keep their codes alone and compute the rest again for the gradient.
+
+        Compiled graphs decide for themselves what to compute again.
+        """
+        return self.gradient_checkpointing and self.training and is_eager()
+
     def current_filters(self) -> Tensor:
         """The filter bank as the layers read it: (L, K*p, C, n, m).
 
-        It is built anew if it needs gradients, otherwise only if a parameter has changed since the last call.
+        It is built anew if it needs gradients or is traced, otherwise only if a parameter has changed since the last
+        call.
         """
 
         def build() -> Tensor:
@@ -167,7 +193,7 @@ class LGNModel(LGNPreTrainedModel):
         parameters = [self.basis, *self.action.parameters()]
         wants_gradient = torch.is_grad_enabled() and any(p.requires_grad for p in parameters)
         # On an accelerator, comparing parameters costs more than building filters.
-        if wants_gradient or torch.compiler.is_compiling() or self.basis.device.type != "cpu":
+        if wants_gradient or not is_eager() or self.basis.device.type != "cpu":
             return build()
         if self._bank is None or not _have_same_values(self._bank[0], parameters):
             with torch.inference_mode(False), torch.no_grad():  # a later call may need the gradient of its images
@@ -230,14 +256,15 @@ class LGNForImageClassification(LGNPreTrainedModel):
 
         Args:
             pixel_values: (B, C, H, W), floating.
-            labels: (B,), class indices; or as `config.problem_type` says.
+            labels: (B,), class indices; (B, num_labels), several labels at once; or numbers, if `num_labels` is 1.
+                `config.problem_type` decides where it is set.
             output_hidden_states: also return the codes z_1..z_L.
 
         Returns:
             `logits`, (B, num_labels); with labels also `loss` and its parts.
 
         Raises:
-            ValueError: `pixel_values` has another shape or an integer type.
+            ValueError: `pixel_values` has another shape or an integer type, or labels do not fit.
         """
         outputs = self.lgn(pixel_values, output_hidden_states=output_hidden_states, return_dict=True)
         logits = self.classifier(self._pool(outputs.last_hidden_state))
@@ -245,14 +272,24 @@ class LGNForImageClassification(LGNPreTrainedModel):
         if self.training or labels is not None:
             regularization_loss = self.regularization_loss()
         if labels is not None:
-            task_loss = self.loss_function(labels, logits, self.config)
+            task_loss = self._task_loss(labels, logits)
             loss = task_loss + regularization_loss if self.training else task_loss
         return LGNImageClassifierOutput(loss, logits, task_loss, regularization_loss, outputs.hidden_states)
+
+    def _task_loss(self, labels: Tensor, logits: Tensor) -> Tensor:
+        num_labels = logits.shape[-1]
+        problem_type = self.config.problem_type or infer_problem_type(labels, num_labels)
+        labels = prepare_labels(labels, logits, problem_type)
+        if self.training and self.config.problem_type is None and is_eager():
+            # Pipelines read it. Another model may have the same configuration, for other labels.
+            self.config = self.lgn.config = copy.copy(self.config)
+            self.config.problem_type = problem_type  # pyright: ignore[reportAttributeAccessIssue]
+        return self.loss_function(labels, logits, LossSettings(num_labels, problem_type))
 
     def _pool(self, codes: Tensor) -> Tensor:
         """Pool codes, (B, F, H, W) to (B, F * pool_size^2), and keep the matrix for the next call."""
         key = (codes.shape[-2:], codes.dtype, codes.device)
-        if torch.compiler.is_compiling():
+        if not is_eager():
             matrix = pooling_matrix(codes.shape[-2:], self.config.pool_size, codes)
         else:
             if self._pooling is None or self._pooling[0] != key:
@@ -260,17 +297,6 @@ class LGNForImageClassification(LGNPreTrainedModel):
                     self._pooling = (key, pooling_matrix(codes.shape[-2:], self.config.pool_size, codes))
             matrix = self._pooling[1]
         return (codes.flatten(2) @ matrix).flatten(1)
-
-
-def pooling_matrix(shape: Sequence[int], size: int, like: Tensor) -> Tensor:
-    """Adaptive average pooling of flat H x W codes to size x size, as one matrix (H*W, size*size).
-
-    The product with it is several times faster on CPUs than `F.adaptive_avg_pool2d`.
-    """
-    rows, columns = (
-        F.adaptive_avg_pool1d(torch.eye(side, dtype=like.dtype, device=like.device)[None], size)[0] for side in shape
-    )
-    return torch.kron(rows, columns)
 
 
 class LGNForImageReconstruction(LGNPreTrainedModel):
@@ -318,6 +344,8 @@ class LGNForImageReconstruction(LGNPreTrainedModel):
         code = outputs.last_hidden_state
         dictionary = self.dictionary if self.dictionary is not None else self.filter_bank()[-1].flatten(0, 1)
         reconstruction = synthesis(code, dictionary.to(code.dtype), self.config.padding)
+        if is_onnx_export():  # losses are for training
+            return LGNImageReconstructionOutput(reconstruction=reconstruction, hidden_states=outputs.hidden_states)
         task_loss = F.mse_loss(reconstruction, pixel_values.to(reconstruction.dtype))
         regularization_loss = self.regularization_loss()
         loss = task_loss + regularization_loss if self.training else task_loss
@@ -326,7 +354,47 @@ class LGNForImageReconstruction(LGNPreTrainedModel):
         )
 
 
+class LGNBackbone(BackboneMixin, LGNModel):
+    """An LGN whose codes feed the detection and segmentation heads of transformers.
+
+    Example:
+        >>> config = LGNConfig(out_features=["layer2", "layer4"])
+        >>> [tuple(code.shape) for code in LGNBackbone(config)(torch.zeros(1, 1, 28, 28)).feature_maps]
+        [(1, 20, 25, 25), (1, 20, 25, 25)]
+    """
+
+    _auto_class = "AutoBackbone"
+    has_attentions = False
+
+    def __init__(self, config: LGNConfig):
+        super().__init__(config)
+        self.num_features = [config.num_filters] * config.num_layers
+
+    @can_return_tuple
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, pixel_values: Tensor, output_hidden_states: bool | None = None, **kwargs
+    ) -> BackboneOutput:
+        """Encode images.
+
+        Args:
+            pixel_values: (B, C, H, W), floating.
+            output_hidden_states: also return the codes z_1..z_L as `hidden_states`.
+
+        Returns:
+            `feature_maps`, the codes of the layers in `config.out_features`: (B, K*p, H', W') each.
+
+        Raises:
+            ValueError: `pixel_values` has another shape or an integer type.
+        """
+        codes = LGNModel.forward(self, pixel_values, output_hidden_states=True, return_dict=True).hidden_states
+        asked = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        return BackboneOutput(
+            feature_maps=tuple(codes[index] for index in self.out_indices), hidden_states=codes if asked else None
+        )
+
+
 __all__ = [
+    "LGNBackbone",
     "LGNForImageClassification",
     "LGNForImageReconstruction",
     "LGNImageClassifierOutput",

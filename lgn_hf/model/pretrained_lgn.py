@@ -31,10 +31,13 @@ if TYPE_CHECKING:
 AUTO_MAP = {
     "AutoConfig": "configuration_lgn.LGNConfig",
     "AutoModel": "modeling_lgn.LGNModel",
+    "AutoBackbone": "modeling_lgn.LGNBackbone",
     "AutoModelForImageClassification": "modeling_lgn.LGNForImageClassification",
     "AutoModelForImageToImage": "modeling_lgn.LGNForImageReconstruction",
-    "AutoImageProcessor": "image_processing_lgn.LGNImageProcessor",  # its own file leaves it out, see there
+    "AutoImageProcessor": "image_processing_lgn.LGNImageProcessor",
 }
+
+ALIGNMENT = 64  # bytes; torch's own allocations start at multiples of it
 
 
 def without_autocast(method: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
@@ -59,6 +62,7 @@ class LGNPreTrainedModel(PreTrainedModel):
     config_class = LGNConfig
     base_model_prefix = "lgn"
     main_input_name = "pixel_values"
+    supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # or `Trainer` would leave the mean over accumulated batches to the loss
     input_modalities = ("image",)  # pyright: ignore[reportAssignmentType]  (as in transformers' own models)
     # Exports leave the auxiliary matrices of the inverse regularizer out; loading computes them from the actions.
@@ -107,6 +111,7 @@ class LGNPreTrainedModel(PreTrainedModel):
         model, info = loaded
         model._check_keys(place, info, can_draw_head=bool(kwargs.get("ignore_mismatched_sizes")))
         model._check_tensors(place, kwargs.get("device_map"))
+        model._align_tensors()
         return (model, info) if output_loading_info else model
 
     def _check_keys(self, place: Any, info: dict[str, Any], can_draw_head: bool) -> None:
@@ -140,6 +145,16 @@ class LGNPreTrainedModel(PreTrainedModel):
         broken = [key for key, tensor in tensors.items() if not tensor.isfinite().all()]
         if broken:
             raise OSError(f"{place} has weights of NaN or infinity: " + ", ".join(broken))
+
+    @torch.no_grad()
+    def _align_tensors(self) -> None:
+        """Move tensors that the file put at odd places in memory.
+
+        Products of these round differently, so a copy of the model would give other bits than the model itself.
+        """
+        for tensor in self.state_dict(keep_vars=True).values():
+            if tensor.data_ptr() % ALIGNMENT:
+                tensor.data = tensor.clone(memory_format=torch.preserve_format)
 
     def save_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, save_directory, *, state_dict: dict[str, Tensor] | None = None, **kwargs

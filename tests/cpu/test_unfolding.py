@@ -296,20 +296,44 @@ def test_where_it_steps_aside():
     inputs = make_inputs()
     images, filters, norms = inputs.images, inputs.filters, inputs.norms
     assert suits(images, filters, norms, 1)
-    assert not suits(images.bfloat16(), filters.bfloat16(), norms, 1)
+    assert not suits(images.bfloat16(), filters.bfloat16(), norms, 1)  # the norms are float64
     assert not suits(images.float(), filters.float(), norms, 1)  # the norms are float64
     assert not suits(images.to("meta"), filters, norms, 1)
     assert not suits(images[:0], filters, norms, 1)
     assert not suits(images, torch.zeros(3, 6, 3, 9, 9).double(), norms, 0)  # dense
     with torch.autocast("cpu", torch.bfloat16):
         assert not suits(images, filters, norms, 1)  # float64
-    with torch.autocast("cpu", torch.float16):
-        assert not suits(images.float(), filters.float(), norms.float(), 1)
-    norms.double()
     for other in (nn.SyncBatchNorm(6), nn.Identity(), nn.BatchNorm2d(6, affine=False)):
         assert not suits(images, filters, [norms[0], other.double()], 1)
     norms[0].register_forward_hook(lambda *_: None)
     assert not suits(images, filters, norms, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("training", [True, False])
+def test_sixteen_bits_are_computed_in_float32(dtype, training):
+    """Only what goes in, comes out and is kept is rounded."""
+    inputs = make_inputs()
+    for name in ("images", "filters", "thresholds"):
+        setattr(inputs, name, getattr(inputs, name).to(dtype))
+    inputs.norms.to(dtype)
+    assert suits(inputs.images, inputs.filters, inputs.norms, inputs.padding)
+    exact = run(unfold, inputs, dtype=torch.float64, training=training)
+    found = run(unfold_on_cpu, inputs, dtype=dtype, training=training)
+    assert all(tensor.dtype == dtype for name, tensor in found.items() if name[0] in "zd")
+    errors = error({name: tensor.double() for name, tensor in found.items()}, exact)
+    assert max(errors.values()) < 4 * torch.finfo(dtype).eps, errors
+
+
+@pytest.mark.skipif(bool(library() and library().has_mixed()), reason="this processor has matrix units (AMX)")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_without_matrix_units_computes_in_float32(dtype):
+    inputs = make_inputs()
+    expected = run(unfold_on_cpu, inputs, dtype=torch.float32)
+    with torch.autocast("cpu", dtype):
+        assert suits(inputs.images.float(), inputs.filters.float(), copy.deepcopy(inputs.norms).float(), 1)
+        found = run(unfold_on_cpu, inputs, dtype=torch.float32)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def test_functional_transforms_go_through_torch():

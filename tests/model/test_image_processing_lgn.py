@@ -350,8 +350,9 @@ class TestFiles:
     def test_json_is_small_and_plain(self, processor, tmp_path):
         processor.save_pretrained(tmp_path)
         text = (tmp_path / "preprocessor_config.json").read_text()
-        assert sorted(json.loads(text)) == ["image_mean", "image_std", "num_channels", "size", "whitening"]
-        assert len(text) < 500
+        fields = ["image_mean", "image_std", "num_channels", "size", "whitening"]
+        assert sorted(json.loads(text)) == sorted([*fields, "auto_map", "image_processor_type"])
+        assert len(text) < 700
         assert repr(processor) == f"LGNImageProcessor {text}"
 
     def test_load_from_the_json_file_itself(self, processor, tmp_path):
@@ -512,3 +513,33 @@ class TestAuto:
         modules = ("image_processing_lgn.py", "image_conversion.py", "whitening.py")
         for name in ("preprocessor_config.json", "whitening.safetensors", *modules):
             assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+    def test_alone_with_the_package(self, tmp_path, monkeypatch):
+        """Without a model beside it."""
+        make_processor(1, "patch").save_pretrained(tmp_path)
+        monkeypatch.setattr("builtins.input", lambda *args: pytest.fail(f"the user was asked: {args}"))
+        for trust in (None, False, True):
+            assert type(AutoImageProcessor.from_pretrained(tmp_path, trust_remote_code=trust)) is LGNImageProcessor
+
+    def test_alone_without_the_package(self, tmp_path):
+        processor = make_processor(1, "patch")
+        processor.save_pretrained(tmp_path / "alone")
+        images = sample_images(1, 3)
+        torch.save(images, tmp_path / "images.pt")
+        code = """if True:
+            import sys
+            sys.modules["lgn_hf"] = None  # even where it is installed
+            import torch
+            from transformers import AutoImageProcessor
+            processor = AutoImageProcessor.from_pretrained(sys.argv[1] + "/alone", trust_remote_code=True)
+            torch.save(processor.pixel_values(torch.load(sys.argv[1] + "/images.pt")), sys.argv[1] + "/values.pt")
+        """
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", code, tmp_path],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, done.stderr
+        assert torch.equal(torch.load(tmp_path / "values.pt"), processor.pixel_values(images))

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from lgn_hf.model.modeling_lgn import pooling_matrix
+from lgn_hf.model import unfolding
+from lgn_hf.model.pooling import pooling_matrix
 from lgn_hf.model.unfolding import fista_momentum
 from tests.support import reference
 from tests.support.networks import (
@@ -489,3 +490,16 @@ def test_a_classifier_takes_images_of_any_size():
         codes = model.lgn(torch.randn(2, 1, side, side, dtype=torch.float64)).last_hidden_state
         expected = torch.nn.functional.adaptive_avg_pool2d(codes, 2).flatten(1)
         torch.testing.assert_close(model._pool(codes), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sixteen_bits_through_torch_on_a_cpu_are_said_to_be_slow(dtype, monkeypatch):
+    said = []
+    monkeypatch.setattr(unfolding, "BACKENDS", {})
+    monkeypatch.setattr(unfolding.logger, "warning_once", said.append)
+    model = make_used_model("learned").eval()
+    images = make_images(model.config)
+    model(images)
+    assert not said
+    model.to(dtype)(images)
+    assert [str(dtype) in line and "model.float()" in line for line in said] == [True]
