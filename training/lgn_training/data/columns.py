@@ -53,7 +53,11 @@ def check_columns(dataset: str, parts: Sequence[Rows], image_column: str, label_
                 found = part.table.column_names
                 raise DataError(f"split '{part.split}' of '{dataset}' has no column '{column}': found {found}")
         if label_column and part.table.features[label_column] != parts[0].table.features[label_column]:
-            raise DataError(f"the splits of '{dataset}' define the classes of column '{label_column}' differently")
+            first, other = (getattr(p.table.features[label_column], "names", "no names") for p in (parts[0], part))
+            raise DataError(
+                f"the splits of '{dataset}' define the classes of column '{label_column}' differently: "
+                f"'{parts[0].split}' has {first!s:.80}, '{part.split}' has {other!s:.80}"
+            )
 
 
 def read_labels(parts: Sequence[Rows], column: str | None) -> tuple[list[str] | None, Sequence[Tensor | None]]:

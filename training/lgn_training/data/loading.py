@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lgn_hf.runs.dataset_name import kind_and_place
+from lgn_training.data.class_names import match_labels
 from lgn_training.data.columns import check_columns, find_image_column, find_label_column, read_labels
 from lgn_training.data.decoding import decode
 from lgn_training.data.image_sets import Data, DataError, ImageSet
 from lgn_training.data.seeds import seeded_generator
 from lgn_training.data.splits import division_of, open_splits
+
+logger = logging.getLogger("lgn_hf.training")
 
 
 def load_data(
@@ -102,11 +107,8 @@ def load_tests(sources: Sequence[str], trained_on: Data, **options: Any) -> dict
     for source in sources:
         _refuse_training_images(source, trained_on.source)
         other = load_data(source, train_val_split=0, max_train_samples=1, **options)  # the least that it loads
-        if other.label_names != trained_on.label_names:
-            raise DataError(
-                f"'{source}' has the classes {other.label_names!s:.80}, and '{trained_on.source}' "
-                f"{trained_on.label_names!s:.80}: a network can be tested only on the classes that it is trained on"
-            )
+        if trained_on.label_names is not None:
+            other = with_classes(other, trained_on.label_names, f"'{trained_on.source}'")
         shape, own_shape = (" x ".join(map(str, data.test.images.shape[1:])) for data in (other, trained_on))
         if shape != own_shape:
             raise DataError(
@@ -115,6 +117,28 @@ def load_tests(sources: Sequence[str], trained_on: Data, **options: Any) -> dict
             )
         tests[source] = other.test
     return tests
+
+
+def with_classes(data: Data, names: Sequence[str], owner: str) -> Data:
+    """The same data with labels that number `names`, the classes of `owner`: a model, or what it is trained on.
+
+    Raises:
+        DataError: the data have other classes.
+    """
+    if data.label_names == list(names):
+        return data
+    parts = [
+        replace(part, labels=match_labels(part.labels, data.label_names, names))
+        for part in (data.train, data.validation, data.test)
+        if data.label_names is not None and part.labels is not None
+    ]
+    if not parts or any(part.labels is None for part in parts):
+        raise DataError(
+            f"'{data.source}' has the classes {data.label_names!s:.80}, and {owner} {list(names)!s:.80}: "
+            "a network can be tested only on the classes that it is trained on"
+        )
+    logger.warning("'%s' orders the classes differently than %s: their labels are matched by name", data.source, owner)
+    return Data(*parts, label_names=list(names), source=data.source)
 
 
 def _refuse_training_images(source: str, trained_on: str) -> None:

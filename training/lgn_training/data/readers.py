@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 import datasets.config
@@ -21,12 +22,11 @@ from PIL import Image
 
 from lgn_hf.runs.dataset_name import DATASET_KINDS
 from lgn_hf.texts import one_line
+from lgn_training.data.class_names import Tables, files_of_builder, files_on_disk, follow_files, number_alike
 from lgn_training.data.image_sets import DataError
 
 TEST_FRACTION = 0.2  # of a data set without a test split
 HUB_TIMEOUT = 10  # seconds
-
-Tables = dict[str, Dataset]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_tables(name: str, config_name: str | None, data_seed: int) -> Tables:
         cause = error.__cause__ or error
         raise DataError(f"cannot read data set '{name}': {type(cause).__name__}: {one_line(cause, None)}") from error
     tables = loaded if isinstance(loaded, dict) else {"train": loaded}
-    return {str(split): table for split, table in tables.items()}
+    return number_alike(name, {str(split): table for split, table in tables.items()})
 
 
 def alternatives() -> str:
@@ -82,10 +82,20 @@ def read_path(name: str, config_name: str | None, data_seed: int):
     """
     path = Path(name).expanduser()
     if path.is_file():
-        return datasets.load_dataset("parquet", data_files=str(path))
+        return load(name, "parquet", data_files=str(path))
     if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
-        return datasets.load_from_disk(str(path))
-    return datasets.load_dataset(str(path.resolve()), config_name)
+        loaded = datasets.load_from_disk(str(path))
+        tables = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
+        return follow_files(name, tables, files_on_disk(path))
+    return load(name, str(path.resolve()), config_name)
+
+
+def load(name: str, *arguments: Any, **options: Any) -> Tables:
+    """What `datasets.load_dataset` loads, with labels that mean what their files say."""
+    builder = datasets.load_dataset_builder(*arguments, **options)
+    builder.download_and_prepare()
+    tables: Any = builder.as_dataset()
+    return follow_files(name, {str(split): table for split, table in tables.items()}, files_of_builder(builder))
 
 
 def read_digits(name: str, config_name: str | None, data_seed: int) -> Tables:
@@ -115,7 +125,7 @@ def read_hub(name: str, config_name: str | None, data_seed: int):
     except Exception:  # whatever keeps the Hub from answering
         datasets.config.HF_HUB_OFFLINE = True
     try:
-        return datasets.load_dataset(name, config_name)
+        return load(name, name, config_name)
     except DatasetNotFoundError as error:
         raise DataError(f"there is no local path '{name}', and on the Hub: {error} Else {alternatives()}") from error
     except ConnectionError as error:
