@@ -138,6 +138,34 @@ class TestCards:
         assert loaded.test.labels.tolist() == [1 - value % 2 for value in values(loaded.test)]
 
 
+PUBLISH = """
+from huggingface_hub import HfApi
+HfApi().create_repo("tester/pets", repo_type="dataset")
+HfApi().upload_folder(repo_id="tester/pets", repo_type="dataset", folder_path={folder!r})
+"""
+
+READ = """
+import json
+from lgn_training.data import load_data
+loaded = load_data("tester/pets", seed=0, progress=False)
+print(json.dumps([loaded.test.images[:, 0, 0, 0].tolist(), loaded.test.labels.tolist()]))
+"""
+
+
+@pytest.mark.slow
+def test_data_sets_of_the_hub(hub, tmp_path):
+    """Also from the cache, when the Hub does not answer."""
+    folder = save_parquet(tmp_path / "set", train=named(TRAIN, CLASSES), test=named(TEST, BACKWARDS))
+    done = hub.run(["-c", PUBLISH.format(folder=folder)])
+    assert done.returncode == 0, done.stderr
+    for setting in ("", "import os; os.environ['HF_HUB_OFFLINE'] = '1'"):
+        done = hub.run(["-c", setting + READ])
+        assert done.returncode == 0, done.stderr
+        pictures, labels = json.loads(done.stdout)
+        assert labels == [value % 2 for value in pictures], setting
+        assert "matched by name" in done.stderr
+
+
 class TestOtherDataSets:
     def test_a_further_test_is_matched_by_name(self, parquet, tmp_path, caplog):
         other = save_parquet(tmp_path / "other", train=named(TRAIN, BACKWARDS), test=named(TEST, BACKWARDS))
@@ -151,7 +179,9 @@ class TestOtherDataSets:
         assert data.test.labels.tolist() == [1 - value % 2 for value in values(data.test)]
 
     def test_a_model_of_other_classes(self, parquet):
-        with pytest.raises(DataError, match=r"has the classes \['cat', 'dog'\], and models/cow \['cat', 'cow'\]: a net"):
+        with pytest.raises(
+            DataError, match=r"has the classes \['cat', 'dog'\], and models/cow \['cat', 'cow'\]: a net"
+        ):
             with_classes(load(parquet), ["cat", "cow"], "models/cow")
 
 
@@ -162,7 +192,9 @@ def test_labels_that_cannot_be_matched():
 
 
 def test_hidden_labels_stay_hidden(tmp_path):
-    hidden = make_table(TEST).remove_columns("label").add_column("label", [-1] * 10, feature=ClassLabel(names=BACKWARDS))
+    hidden = (
+        make_table(TEST).remove_columns("label").add_column("label", [-1] * 10, feature=ClassLabel(names=BACKWARDS))
+    )
     source = save_parquet(tmp_path / "set", train=named(TRAIN, CLASSES), test=hidden)
     with pytest.raises(DataError, match=r"split 'test' has rows without a label \(-1\)"):
         load(source)

@@ -146,7 +146,9 @@ def _follow_files(
         parts.append(_renumber(rows, file.class_names.get(column, wanted), wanted))
         start += file.num_rows
     logger.warning(
-        "the files of '%s' order the classes of column '%s' differently: their labels are matched by name", dataset, column
+        "the files of '%s' order the classes of column '%s' differently: their labels are matched by name",
+        dataset,
+        column,
     )
     return _replace(table, column, pa.concat_arrays(parts), ClassLabel(names=wanted))
 
