@@ -117,6 +117,25 @@ class RunArguments:
     max_test_samples: int | None = _option(
         None, "test on at most this many images (a seeded choice)", not_compared=DATA_SAY_IT
     )
+    resize_mode: str = _option(
+        "squash",
+        "how images that are not square become square: squash (both sides are resized), crop (the middle) or pad (with "
+        "black); crop and pad also work without image_size, on images of one size",
+        allowed=one_of("squash", "crop", "pad"),
+        not_compared=DATA_SAY_IT,
+    )
+    max_pixel_value: float | None = _option(
+        None,
+        "value that becomes 255 in images of more than 8 bits, such as 4095 for a camera of 12 bits; default: 65535 for "
+        "16 bits, 255 for other whole numbers, 1 for floating-point numbers",
+        allowed=Allowed("greater than 0", lambda value: value is None or value > 0),
+        not_compared=DATA_SAY_IT,
+    )
+    skip_unreadable: bool = _option(
+        False,
+        "leave out images that are missing or damaged, and name them, instead of stopping",
+        not_compared=DATA_SAY_IT,
+    )
     whitening: str = _option(
         "none",
         "none, zca (over all pixels, as in the papers) or patch (a small ZCA convolution)",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lgn_hf.model.image_conversion import RESIZE_MODES
 from lgn_hf.runs.dataset_name import kind_and_place
 from lgn_training.data.class_names import match_labels
 from lgn_training.data.columns import check_columns, find_image_column, find_label_column, read_labels
-from lgn_training.data.decoding import decode
+from lgn_training.data.decoding import Decoding, decode
 from lgn_training.data.image_sets import Data, DataError, ImageSet
 from lgn_training.data.seeds import seeded_generator
 from lgn_training.data.splits import division_of, open_splits
@@ -24,8 +26,6 @@ def load_data(
     *,
     seed: int,
     train_val_split: float | None = None,
-    image_size: int | None = None,
-    num_channels: int | None = None,
     image_column: str | None = None,
     label_column: str | None = None,
     config_name: str | None = None,
@@ -33,7 +33,7 @@ def load_data(
     max_train_samples: int | None = None,
     max_test_samples: int | None = None,
     data_seed: int = 0,
-    progress: bool = True,
+    **decoding: Any,
 ) -> Data:
     """Load a data set and decode its images into memory.
 
@@ -48,8 +48,6 @@ def load_data(
         seed: seed of the run.
         train_val_split: fraction of the training images to validate on; 0 for none. The default is the data set's own
             validation split if it also has a test split, else a sixth for rot-MNIST and a tenth for others.
-        image_size: side that images are resized to (bilinear). Without it, they must be square and of one size.
-        num_channels: 1 or 3; by default 1 if every image is grey, else 3.
         image_column: by default the only column of images, or the one named `image` or `img`.
         label_column: by default the only column of class labels, or the one named `label`, `labels` or `fine_label`.
         config_name: configuration of a data set that has several.
@@ -57,7 +55,7 @@ def load_data(
         max_train_samples: training images to keep, at random, before the validation images are taken from them.
         max_test_samples: test images to keep, at random; it limits the data set's own validation split too.
         data_seed: seed of the data set.
-        progress: show the progress of a long decoding.
+        decoding: the fields of `Decoding`, such as `image_size` and `num_channels`.
 
     Returns:
         `Data` with images of (N, C, H, W), uint8.
@@ -65,7 +63,8 @@ def load_data(
     Raises:
         DataError: the data set cannot be found, reached or read, or lacks what was asked for.
     """
-    _check_options(train_val_split, image_size, num_channels, max_train_samples, max_test_samples)
+    how = Decoding(**decoding)
+    _check_options(train_val_split, how, max_train_samples, max_test_samples)
     splits = open_splits(dataset, config_name, data_seed)
     train = splits["train"].limit(max_train_samples, seed)
     test = splits["test"].limit(max_test_samples, data_seed)
@@ -80,11 +79,14 @@ def load_data(
     if needs_labels:
         label_column = find_label_column(dataset, train.table, label_column)
     check_columns(dataset, parts, image_column, label_column)
-    if not (len(train) and len(test)):
-        raise DataError(f"data set '{dataset}' leaves {len(train)} images to train on and {len(test)} to test on")
+    _check_sizes(dataset, train, test)
     label_names, labels = read_labels(parts, label_column)
-    images = decode(parts, image_column, image_size, num_channels, progress)
-    return Data(*map(ImageSet, images, labels), label_names=label_names, source=dataset)
+    sets = [
+        ImageSet(images, None if label is None else label[positions])
+        for (images, positions), label in zip(decode(parts, image_column, how), labels, strict=True)
+    ]
+    _check_sizes(dataset, sets[0], sets[-1])
+    return Data(*sets, label_names=label_names, source=dataset)
 
 
 def load_test_images(dataset: str, **options: Any) -> ImageSet:
@@ -156,13 +158,24 @@ def _refuse_training_images(source: str, trained_on: str) -> None:
         )
 
 
-def _check_options(train_val_split, image_size, num_channels, max_train_samples, max_test_samples):
+def _check_sizes(dataset: str, train: Sized, test: Sized) -> None:
+    if not (len(train) and len(test)):
+        raise DataError(f"data set '{dataset}' leaves {len(train)} images to train on and {len(test)} to test on")
+
+
+def _check_options(
+    train_val_split: float | None, how: Decoding, max_train_samples: int | None, max_test_samples: int | None
+) -> None:
     if train_val_split is not None and not 0 <= train_val_split < 1:
         raise DataError(f"train_val_split must be a fraction, 0 <= train_val_split < 1, not {train_val_split}")
-    if num_channels not in (None, 1, 3):
-        raise DataError(f"num_channels must be 1 (grey) or 3 (RGB), not {num_channels}")
+    if how.num_channels not in (None, 1, 3):
+        raise DataError(f"num_channels must be 1 (grey) or 3 (RGB), not {how.num_channels}")
+    if how.resize_mode not in RESIZE_MODES:
+        raise DataError(f"resize_mode must be one of {', '.join(RESIZE_MODES)}, not {how.resize_mode!r}")
+    if how.max_pixel_value is not None and not 0 < how.max_pixel_value < math.inf:
+        raise DataError(f"max_pixel_value must be greater than 0, not {how.max_pixel_value}")
     positive = {
-        "image_size": image_size,
+        "image_size": how.image_size,
         "max_train_samples": max_train_samples,
         "max_test_samples": max_test_samples,
     }
