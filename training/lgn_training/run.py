@@ -26,7 +26,7 @@ from lgn_hf.files import write_whole
 from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe, RunArguments, parse_arguments
-from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests
+from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests, warn_of_unseen_classes
 from lgn_training.data.batches import TrainingBatches, device_pixels, total_steps
 from lgn_training.engine.accelerator import make_accelerator
 from lgn_training.engine.checkpoint import Progress, list_checkpoints, load_model, load_optimizer, load_progress
@@ -147,6 +147,7 @@ def load_everything(recipe: Recipe, accelerator: Accelerator) -> tuple[Data, dic
         data = load_data(
             args.dataset, train_val_split=args.train_val_split, max_train_samples=args.max_train_samples, **options
         )
+        warn_of_unseen_classes(data)
         further_tests = load_tests(args.also_test_on or [], data, **options)
         return data, further_tests, network_config(recipe.network, data, args.task)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -32,10 +34,25 @@ def find_label_column(dataset: str, table: Dataset, given: str | None) -> str:
     if len(columns) == 1:
         return columns[0]
     problem = f"several label columns: {columns}" if columns else f"no label column: found {table.column_names}"
+    if not columns and table.column_names == ["image"] and table.info.builder_name == "imagefolder":
+        problem = f"no classes: {_folders(table)}"
     raise DataError(
         f"data set '{dataset}' has {problem}; name one with `--label_column`; "
         "reconstruction (`--task reconstruction`) needs none"
     )
+
+
+def _folders(table: Dataset) -> str:
+    """Why `datasets` finds no classes in a folder of images."""
+    cells: Any = table.cast_column("image", datasets.Image(decode=False)).with_format("arrow")[:]["image"]
+    paths = [Path(cell["path"]) for cell in cells.to_pylist()]
+    folders = sorted({path.parent.name for path in paths})
+    if len(folders) > 1:
+        return (
+            f"its {len(paths)} images are in {len(folders)} folders at different depths ({', '.join(folders)!s:.80}), and a "
+            "class is a folder of images, all at one depth"
+        )
+    return f"all of its {len(paths)} images are in a folder '{folders[0]}', and each class needs a folder of its own"
 
 
 def _candidates(table: Dataset, feature_type: type, names: Sequence[str]) -> list[str]:

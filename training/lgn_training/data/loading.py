@@ -20,6 +20,8 @@ from lgn_training.data.splits import division_of, open_splits
 
 logger = logging.getLogger("lgn_hf.training")
 
+MOST_NAMED = 5  # classes in a message
+
 
 def load_data(
     dataset: str,
@@ -141,6 +143,24 @@ def with_classes(data: Data, names: Sequence[str], owner: str) -> Data:
         )
     logger.warning("'%s' orders the classes differently than %s: their labels are matched by name", data.source, owner)
     return Data(*parts, label_names=list(names), source=data.source)
+
+
+def warn_of_unseen_classes(data: Data) -> None:
+    """Say which classes are tested on, and never trained on."""
+    if data.label_names is None or data.train.labels is None or data.test.labels is None:
+        return
+    unseen = sorted({*data.test.labels.tolist()} - {*data.train.labels.tolist()})
+    if unseen:
+        names = [data.label_names[label] for label in unseen]
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        logger.warning(
+            "'%s' has test images, and no training images, of %d of its %d classes: %s%s",
+            data.source,
+            len(names),
+            len(data.label_names),
+            ", ".join(names[:MOST_NAMED]),
+            more,
+        )
 
 
 def _refuse_training_images(source: str, trained_on: str) -> None:

@@ -99,6 +99,9 @@ def load(name: str, *arguments: Any, **options: Any) -> Tables:
     builder.download_and_prepare()
     tables: Any = builder.as_dataset()
     tables = {str(split): table for split, table in tables.items()}
+    if builder.name == "imagefolder" and "drop_labels" not in options and any(map(_lacks_labels, tables.values())):
+        # `datasets` leaves out the labels of a first split with a single class, whatever the others have.
+        return load(name, *arguments, **options, drop_labels=False)
     if builder.name == "cache":  # offline, `datasets` takes what it has once prepared, without a look at the files
         try:
             snapshot = snapshot_download(name, repo_type="dataset", revision=builder.hash, local_files_only=True)
@@ -107,6 +110,10 @@ def load(name: str, *arguments: Any, **options: Any) -> Tables:
             logger.warning("'%s' comes from the cache: whether its files order the classes alike is not checked", name)
             return tables
     return follow_files(name, tables, files_of_builder(builder))
+
+
+def _lacks_labels(table: Dataset) -> bool:
+    return "label" in table.column_names and table.data.column("label").null_count > 0
 
 
 def read_digits(name: str, config_name: str | None, data_seed: int) -> Tables:
