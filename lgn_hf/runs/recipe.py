@@ -82,8 +82,8 @@ class RunArguments:
 
     dataset: str = _option(
         "digits",
-        "Hub id (ylecun/mnist, uoft-cs/cifar10, ...), parquet folder, image folder, save_to_disk folder, digits (inside "
-        "scikit-learn, no download), rot-mnist:SOURCE (its images pooled, rotated and split as in the benchmark) or "
+        "Hub id (ylecun/mnist, uoft-cs/cifar10, ...), parquet folder, image folder, save_to_disk folder, CSV file or "
+        "JSON lines with paths of images and labels, digits (inside scikit-learn, no download), rot-mnist:SOURCE (its images pooled, rotated and split as in the benchmark) or "
         "rotated:SOURCE (its images, each rotated by an angle of its own)",
         not_compared=DATA_SAY_IT,
     )

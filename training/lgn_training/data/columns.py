@@ -35,7 +35,7 @@ def find_label_column(dataset: str, table: Dataset, given: str | None) -> str:
         return columns[0]
     problem = f"several label columns: {columns}" if columns else f"no label column: found {table.column_names}"
     if not columns and table.column_names == ["image"] and table.info.builder_name == "imagefolder":
-        problem = f"no classes: {_folders(table)}"
+        problem = f"no classes: {_folders(table)}; or give a file with paths and labels, `--dataset FILE.csv`"
     raise DataError(
         f"data set '{dataset}' has {problem}; name one with `--label_column`; "
         "reconstruction (`--task reconstruction`) needs none"

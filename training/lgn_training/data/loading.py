@@ -44,8 +44,9 @@ def load_data(
     and which test images are kept. So runs with different seeds are tested on the same images.
 
     Args:
-        dataset: a local folder (parquet files, class folders of images, or `save_to_disk`), a parquet file, `digits`
-            (scikit-learn's 8 x 8 digits) or a Hub id; a local path wins. The prefix `rotated:` rotates each image by an
+        dataset: a local folder (parquet files, class folders of images, `save_to_disk`, or tables of paths such as
+            train.csv), a parquet file, a table of paths and labels (CSV or JSON lines), `digits` (scikit-learn's 8 x 8
+            digits) or a Hub id; a local path wins. The prefix `rotated:` rotates each image by an
             angle of its own. `rot-mnist:` also pools all images and divides them as the rot-MNIST benchmark does.
         seed: seed of the run.
         train_val_split: fraction of the training images to validate on; 0 for none. The default is the data set's own

@@ -25,9 +25,11 @@ from lgn_hf.runs.dataset_name import DATASET_KINDS
 from lgn_hf.texts import one_line
 from lgn_training.data.class_names import Tables, files_of_builder, files_on_disk, follow_files, number_alike
 from lgn_training.data.image_sets import DataError
+from lgn_training.data.path_tables import TABLE_KINDS, divide_by_column, tables_of_folder, with_images
 
 logger = logging.getLogger("lgn_hf.training")
 
+FILE_KINDS = {".parquet": "parquet", ".arrow": "arrow"}  # and what `datasets` calls them
 TEST_FRACTION = 0.2  # of a data set without a test split
 HUB_TIMEOUT = 10  # seconds
 
@@ -79,18 +81,39 @@ def exists_locally(name: str) -> bool:
 
 
 def read_path(name: str, config_name: str | None, data_seed: int):
-    """A parquet file, a `save_to_disk` folder, or a folder of parquet files or images.
+    """A file, a `save_to_disk` folder, or a folder of files, of tables for its splits, or of images.
 
     `datasets` locks its cache, so that several processes may read at once.
     """
     path = Path(name).expanduser()
     if path.is_file():
-        return load(name, "parquet", data_files=str(path))
+        return read_file(name, path)
     if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
         loaded = datasets.load_from_disk(str(path))
         tables = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
         return follow_files(name, tables, files_on_disk(path))
+    tables = tables_of_folder(path)
+    if tables:
+        return {split: read_table(name, file) for split, file in tables.items()}
     return load(name, str(path.resolve()), config_name)
+
+
+def read_file(name: str, path: Path) -> Tables:
+    """A file of rows, or a table of paths and labels, which may name the split of each row."""
+    kind = path.suffix.lower()
+    if kind in TABLE_KINDS:
+        return divide_by_column(read_table(name, path))
+    if kind not in FILE_KINDS:
+        kinds = ", ".join([*FILE_KINDS, *TABLE_KINDS])
+        raise DataError(f"'{name}' is not a file that can be read: the kinds are {kinds}, and folders")
+    return load(name, FILE_KINDS[kind], data_files=str(path.resolve()))
+
+
+def read_table(name: str, path: Path) -> Dataset:
+    """A table of paths, which are relative to its folder, and labels."""
+    kind, options = TABLE_KINDS[path.suffix.lower()]
+    (table,) = load(name, kind, data_files=str(path.resolve()), **options).values()
+    return with_images(name, table, path.resolve().parent)
 
 
 def load(name: str, *arguments: Any, **options: Any) -> Tables:
@@ -154,7 +177,11 @@ def read_hub(name: str, config_name: str | None, data_seed: int):
 
 
 READERS = (
-    Reader("a local folder (parquet files, class folders of images, or save_to_disk)", exists_locally, read_path),
+    Reader(
+        "a local folder (parquet files, class folders of images, or save_to_disk), a local file (CSV, JSON lines, parquet)",
+        exists_locally,
+        read_path,
+    ),
     Reader("'digits'", lambda name: name == "digits", read_digits),
     Reader(None, lambda name: True, read_hub),
 )
