@@ -225,6 +225,11 @@ class RunArguments:
     label_smoothing_factor: float = _option(
         0.0, "share of the target that all classes get alike", allowed=SHARE, compared_as="label smoothing"
     )
+    class_weight: str = _option(
+        "none",
+        "none, or balanced: classes with few training images weigh as much in the loss as those with many",
+        allowed=one_of("none", "balanced"),
+    )
     early_stopping_patience: int = _option(
         0,
         "stop after this many epochs without a better validation metric; 0: never",
@@ -289,6 +294,8 @@ class RunArguments:
                 raise ValueError(f"{field.name}={value!r}: must be {allowed.words}")
         if self.bf16 and self.fp16:
             raise ValueError("bf16 and fp16 exclude each other: choose one")
+        if self.class_weight != "none" and not TASKS[self.task].needs_labels:
+            raise ValueError(f"class_weight={self.class_weight!r} needs labels: task is {self.task}")
         if self.early_stopping_patience and self.train_val_split == 0:
             raise ValueError("early_stopping_patience needs a validation split: train_val_split is 0")
 

@@ -244,6 +244,7 @@ def make_batches(
         device=accelerator.device,
         random_crop=args.random_crop,
         random_flip=args.random_flip,
+        balance_classes=args.class_weight == "balanced",
     )
 
 
