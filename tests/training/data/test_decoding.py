@@ -54,12 +54,13 @@ class TestDecoding:
         image = load(self.save(tmp_path, *[picture] * 5), image_size=4).train.images[0, 0]
         assert np.array_equal(image, picture.resize((4, 4), Image.Resampling.BILINEAR))
 
-    def test_a_photograph_is_turned_upright(self, tmp_path):
+    @pytest.mark.parametrize("kind", ["png", "tif", "webp"])
+    def test_a_photograph_is_turned_upright(self, kind, tmp_path):
         picture = Image.fromarray(np.arange(36, dtype=np.uint8).reshape(6, 6))
         for index in range(5):
             exif = Image.Exif()
             exif[0x0112] = 6  # orientation: turn 90 degrees clockwise to see it upright
-            picture.save(tmp_path / f"{index}.png", exif=exif)
+            picture.save(tmp_path / f"{index}.{kind}", exif=exif, **({"lossless": True} if kind == "webp" else {}))
         image = load(tmp_path, needs_labels=False).train.images[0, 0]
         assert np.array_equal(image, np.rot90(np.asarray(picture), -1))
 

@@ -99,6 +99,12 @@ def test_absolute_paths_are_taken_as_they_are(folder, tmp_path):
     assert_right(load(write(tmp_path / "all.csv", records)).train)
 
 
+def test_a_spreadsheet_may_separate_by_semicolons_and_write_paths_as_on_windows(folder):
+    path = write(folder / "all.csv", [row | {"image": row["image"].replace("/", "\\")} for row in rows(TRAIN)])
+    path.write_text("\ufeff" + path.read_text().replace(",", ";"))
+    assert_right(load(path).train)
+
+
 def test_a_missing_image_is_named_or_skipped(folder):
     path = write(folder / "all.csv", rows([99, *TRAIN]))
     with pytest.raises(

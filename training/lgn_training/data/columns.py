@@ -34,18 +34,22 @@ def find_label_column(dataset: str, table: Dataset, given: str | None) -> str:
     if len(columns) == 1:
         return columns[0]
     problem = f"several label columns: {columns}" if columns else f"no label column: found {table.column_names}"
-    if not columns and table.column_names == ["image"] and table.info.builder_name == "imagefolder":
-        problem = f"no classes: {_folders(table)}; or give a file with paths and labels, `--dataset FILE.csv`"
+    if not columns and table.column_names == ["image"] and (paths := _paths(table)):
+        problem = f"no classes: {_folders(paths)}; or give a file with paths and labels, `--dataset FILE.csv`"
     raise DataError(
         f"data set '{dataset}' has {problem}; name one with `--label_column`; "
         "reconstruction (`--task reconstruction`) needs none"
     )
 
 
-def _folders(table: Dataset) -> str:
-    """Why `datasets` finds no classes in a folder of images."""
-    cells: Any = table.cast_column("image", datasets.Image(decode=False)).with_format("arrow")[:]["image"]
-    paths = [Path(cell["path"]) for cell in cells.to_pylist()]
+def _paths(table: Dataset) -> list[Path]:
+    """The paths of images that are files of their own."""
+    cells: Any = table.cast_column("image", datasets.Image(decode=False))["image"]
+    return [Path(cell["path"]) for cell in cells if cell and cell["bytes"] is None]
+
+
+def _folders(paths: Sequence[Path]) -> str:
+    """Why the folders of images are not classes."""
     folders = sorted({path.parent.name for path in paths})
     if len(folders) > 1:
         return (
@@ -83,6 +87,10 @@ def read_labels(parts: Sequence[Rows], column: str | None) -> tuple[list[str] | 
         return None, [None] * len(parts)
     feature = parts[0].table.features[column]
     values = [np.asarray(part.table.with_format("numpy", columns=[column])[column][:]) for part in parts]
+    for part in parts:
+        missing = sum(label is None for label in part.table[column])
+        if missing:
+            raise DataError(f"split '{part.split}' has {missing} rows without a label in column '{column}'")
     if any(value.ndim > 1 or value.dtype.kind not in "biuU" for value in values):
         raise DataError(f"label column '{column}' ({feature}) must hold one integer or string in every row")
     if isinstance(feature, ClassLabel):

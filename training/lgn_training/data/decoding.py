@@ -167,14 +167,13 @@ def _read_image(cell: Any, place: str, how: Decoding) -> Image.Image:
             raise DataError(f"{place} {error}") from error
     content = cell["bytes"]
     try:
-        image = Image.open(cell["path"] if content is None else BytesIO(content))
-        image.load()
+        with Image.open(cell["path"] if content is None else BytesIO(content)) as image:
+            return ImageOps.exif_transpose(image)
     except Exception as error:  # Pillow's decoders raise many kinds
         what = cell["path"] if content is None else f"{len(content)} bytes"
         raise UnreadableImage(
             f"{place} is not a readable image ({what}): {type(error).__name__}: {one_line(error, None)}"
         ) from error
-    return ImageOps.exif_transpose(image) if "exif" in image.info else image
 
 
 def _to_array(image: Image.Image, place: str, how: Decoding) -> np.ndarray:

@@ -34,6 +34,17 @@ def tables_of_folder(folder: Path) -> dict[str, Path]:
     return tables if "train" in tables else {}
 
 
+def options_of(path: Path) -> dict[str, Any]:
+    """How the loader of `datasets` is to read a table. A CSV file may be separated by semicolons, as some spreadsheets do it."""
+    options = TABLE_KINDS[path.suffix.lower()][1]
+    if path.suffix.lower() == ".csv":
+        with open(path, encoding="utf-8", errors="replace") as file:
+            header = file.readline()
+        if ";" in header and "," not in header:
+            return {**options, "sep": ";"}
+    return options
+
+
 def with_images(name: str, table: Dataset, folder: Path) -> Dataset:
     """The table with its paths, which are relative to `folder`, as a column of images.
 
@@ -46,10 +57,16 @@ def with_images(name: str, table: Dataset, folder: Path) -> Dataset:
             f"no column of '{name}' holds the paths of images, relative to {folder}: found {table.column_names!s:.80}"
         )
     for column in columns:
-        paths = [None if path is None else str(folder / path) for path in table[column]]
+        paths = [None if path is None else str(_find(folder, path)) for path in table[column]]
         table = table.remove_columns(column).add_column(column, paths, feature=Value("string"))
         table = table.cast_column(column, datasets.Image())
     return table
+
+
+def _find(folder: Path, path: str) -> Path:
+    """The file that a path means, which may be written as on Windows."""
+    found = folder / path
+    return found if found.exists() else folder / path.replace("\\", "/")
 
 
 def _path_columns(table: Dataset, folder: Path) -> Iterator[str]:
@@ -58,7 +75,7 @@ def _path_columns(table: Dataset, folder: Path) -> Iterator[str]:
         if isinstance(feature, Value) and feature.dtype in ("string", "large_string"):
             first = next((path for path in table[column] if path), "")
             looks_like_one = column in PATH_COLUMNS and Path(first).suffix
-            if first and (looks_like_one or (folder / first).is_file()):
+            if first and (looks_like_one or _find(folder, first).is_file()):
                 yield column
 
 

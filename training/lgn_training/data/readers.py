@@ -6,7 +6,7 @@ The first reader that accepts a name reads it, so that a local path wins over `d
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from PIL import Image
 from lgn_hf.runs.dataset_name import DATASET_KINDS
 from lgn_hf.texts import one_line
 from lgn_training.data.class_names import Tables, files_of_builder, files_on_disk, follow_files, number_alike
+from lgn_training.data.image_folders import METADATA, divide_by_folder, find_images, find_splits, read_classes
 from lgn_training.data.image_sets import DataError
-from lgn_training.data.path_tables import TABLE_KINDS, divide_by_column, tables_of_folder, with_images
+from lgn_training.data.path_tables import TABLE_KINDS, divide_by_column, options_of, tables_of_folder, with_images
 
 logger = logging.getLogger("lgn_hf.training")
 
@@ -95,7 +96,24 @@ def read_path(name: str, config_name: str | None, data_seed: int):
     tables = tables_of_folder(path)
     if tables:
         return {split: read_table(name, file) for split, file in tables.items()}
+    images = [] if config_name else find_images(path.resolve())
+    if images:
+        return read_images(name, path.resolve(), images)
     return load(name, str(path.resolve()), config_name)
+
+
+def read_images(name: str, folder: Path, images: Sequence[Path]) -> Tables:
+    """A folder of images. The labels come from its metadata files, or from its class folders if it has none."""
+    files = [file for kind in METADATA for file in sorted(folder.rglob(kind))]
+    if not files:
+        return read_classes(folder, find_splits(folder, images))
+    parts: dict[str, list[Dataset]] = {}
+    for file in files:
+        table = read_table(name, file).rename_columns({"file_name": "image"})
+        place = file.parent.relative_to(folder).parts
+        for split, rows in divide_by_folder(table, file.parent, place).items():
+            parts.setdefault(split, []).append(rows)
+    return {split: datasets.concatenate_datasets(tables) for split, tables in parts.items()}
 
 
 def read_file(name: str, path: Path) -> Tables:
@@ -111,8 +129,8 @@ def read_file(name: str, path: Path) -> Tables:
 
 def read_table(name: str, path: Path) -> Dataset:
     """A table of paths, which are relative to its folder, and labels."""
-    kind, options = TABLE_KINDS[path.suffix.lower()]
-    (table,) = load(name, kind, data_files=str(path.resolve()), **options).values()
+    kind, _ = TABLE_KINDS[path.suffix.lower()]
+    (table,) = load(name, kind, data_files=str(path.resolve()), **options_of(path)).values()
     return with_images(name, table, path.resolve().parent)
 
 
