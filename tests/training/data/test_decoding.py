@@ -79,6 +79,12 @@ class TestDecoding:
         with pytest.raises(DataError, match=r"row 7 of split 'train' is not a readable image \(10 bytes\): Unid"):
             load(save_disk(tmp_path / "set", table))
 
+    def test_a_column_of_bytes(self, tmp_path):
+        features = Features(image=Value("binary"), label=Value("int64"))
+        table = Dataset.from_dict({"image": [png(grey(v)) for v in range(10)], "label": [0, 1] * 5}, features=features)
+        loaded = load(save_disk(tmp_path / "set", table), train_val_split=0)
+        assert loaded.train.images.shape == (8, 1, 6, 6)
+
     def test_a_missing_image_is_named(self, tmp_path):
         with pytest.raises(DataError, match="row 3 of split 'train' has no image"):
             load(self.save(tmp_path, grey(0), grey(1), grey(2), None, grey(4)))

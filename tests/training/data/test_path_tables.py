@@ -72,6 +72,11 @@ def test_a_folder_may_have_a_table_for_each_split(folder):
     assert_right(loaded.test)
 
 
+def test_a_table_of_something_else_is_left_alone(folder):
+    write(folder / "pictures" / "train.csv", [{"epoch": 1, "loss": 0.5}])
+    assert_right(load(folder / "pictures").train)
+
+
 def test_columns_may_have_other_names(folder):
     records = [{"where": row["image"], "species": row["label"]} for row in rows(TRAIN)]
     path = write(folder / "all.csv", records)

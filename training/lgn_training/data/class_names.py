@@ -144,7 +144,7 @@ def _follow_files(
     for file in files:
         rows = labels.slice(start, file.num_rows)
         parts.append(_renumber(rows, file.class_names.get(column, wanted), wanted))
-        start += file.num_rows
+        start += len(rows)
     logger.warning(
         "the files of '%s' order the classes of column '%s' differently: their labels are matched by name",
         dataset,
@@ -192,7 +192,7 @@ def _column(table: Dataset, column: str) -> pa.Array:
 def _renumber(labels: pa.Array, names: Names, wanted: Names) -> pa.Array:
     """The numbers in `wanted` of labels that are numbers in `names`; -1, for no label, stays."""
     numbers = pa.array([-1, *(wanted.index(name) for name in names)], pa.int64())
-    return numbers.take(pc.add(labels.cast(pa.int64()), 1))
+    return numbers.take(pc.call_function("add", [labels.cast(pa.int64()), pa.scalar(1)]))
 
 
 def _replace(table: Dataset, column: str, labels: pa.Array, feature: ClassLabel) -> Dataset:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import torch
 from datasets import ClassLabel, Dataset
 from torch import Tensor
@@ -44,19 +46,21 @@ def find_label_column(dataset: str, table: Dataset, given: str | None) -> str:
 
 def _paths(table: Dataset) -> list[Path]:
     """The paths of images that are files of their own."""
-    cells: Any = table.cast_column("image", datasets.Image(decode=False))["image"]
+    cells: Any = table.cast_column("image", datasets.Image(decode=False))["image"][:]
     return [Path(cell["path"]) for cell in cells if cell and cell["bytes"] is None]
 
 
 def _folders(paths: Sequence[Path]) -> str:
     """Why the folders of images are not classes."""
-    folders = sorted({path.parent.name for path in paths})
-    if len(folders) > 1:
+    depths = Counter(len(path.parts) for path in paths)
+    if len(depths) > 1:
+        (rare, count) = depths.most_common()[-1]
+        odd = next(path for path in paths if len(path.parts) == rare)
         return (
-            f"its {len(paths)} images are in {len(folders)} folders at different depths ({', '.join(folders)!s:.80}), and a "
-            "class is a folder of images, all at one depth"
+            f"a class is a folder of images, all at one depth, and {count} of the {len(paths)} images are at another depth than "
+            f"most, such as {odd.parent.name}/{odd.name}"
         )
-    return f"all of its {len(paths)} images are in a folder '{folders[0]}', and each class needs a folder of its own"
+    return f"all of its {len(paths)} images are in a folder '{paths[0].parent.name}', and each class needs a folder of its own"
 
 
 def _candidates(table: Dataset, feature_type: type, names: Sequence[str]) -> list[str]:
@@ -88,7 +92,7 @@ def read_labels(parts: Sequence[Rows], column: str | None) -> tuple[list[str] | 
     feature = parts[0].table.features[column]
     values = [np.asarray(part.table.with_format("numpy", columns=[column])[column][:]) for part in parts]
     for part in parts:
-        missing = sum(label is None for label in part.table[column])
+        missing = cast(pa.Table, part.table.select_columns(column).with_format("arrow")[:])[column].null_count
         if missing:
             raise DataError(f"split '{part.split}' has {missing} rows without a label in column '{column}'")
     if any(value.ndim > 1 or value.dtype.kind not in "biuU" for value in values):

@@ -132,7 +132,7 @@ def divide_by_folder(table: Dataset, folder: Path, place: Sequence[str]) -> Tabl
     own = next(filter(None, map(split_of, place)), None)
     if own:
         return {own: table}
-    cells: Any = table.cast_column("image", datasets.Image(decode=False))["image"]
+    cells: Any = table.cast_column("image", datasets.Image(decode=False))["image"][:]
     tops = [Path(os.path.relpath(cell["path"], folder)).parts[0] if cell else "" for cell in cells]
     splits = [split_of(top) for top in tops]
     if None in splits or "train" not in splits:

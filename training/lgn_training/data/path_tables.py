@@ -57,7 +57,7 @@ def with_images(name: str, table: Dataset, folder: Path) -> Dataset:
             f"no column of '{name}' holds the paths of images, relative to {folder}: found {table.column_names!s:.80}"
         )
     for column in columns:
-        paths = [None if path is None else str(_find(folder, path)) for path in table[column]]
+        paths = [None if path is None else str(_find(folder, path)) for path in table[column][:]]
         table = table.remove_columns(column).add_column(column, paths, feature=Value("string"))
         table = table.cast_column(column, datasets.Image())
     return table
@@ -73,7 +73,7 @@ def _path_columns(table: Dataset, folder: Path) -> Iterator[str]:
     """The columns whose first text is the path of a file, or has the name of an image."""
     for column, feature in table.features.items():
         if isinstance(feature, Value) and feature.dtype in ("string", "large_string"):
-            first = next((path for path in table[column] if path), "")
+            first = next((path for path in table[column][:100] if path), "")
             looks_like_one = column in PATH_COLUMNS and Path(first).suffix
             if first and (looks_like_one or _find(folder, first).is_file()):
                 yield column
@@ -83,7 +83,7 @@ def divide_by_column(table: Dataset) -> Tables:
     """The splits that a column `split` names; without one, all is `train`."""
     if SPLIT_COLUMN not in table.column_names:
         return {"train": table}
-    values = [SPLIT_NAMES.get(str(value).lower()) for value in table[SPLIT_COLUMN]]
+    values = [SPLIT_NAMES.get(str(value).lower()) for value in table[SPLIT_COLUMN][:]]
     if None in values:
         unknown = table[SPLIT_COLUMN][values.index(None)]
         raise DataError(f"column '{SPLIT_COLUMN}' holds {unknown!r}: allowed are {', '.join(SPLIT_NAMES)}")

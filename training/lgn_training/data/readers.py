@@ -91,12 +91,17 @@ def read_path(name: str, config_name: str | None, data_seed: int):
         return read_file(name, path)
     if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
         loaded = datasets.load_from_disk(str(path))
-        tables = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
+        tables = loaded if isinstance(loaded, DatasetDict) else {"train": loaded}
+        tables = {str(split): table for split, table in tables.items()}
         return follow_files(name, tables, files_on_disk(path))
-    tables = tables_of_folder(path)
-    if tables:
-        return {split: read_table(name, file) for split, file in tables.items()}
     images = [] if config_name else find_images(path.resolve())
+    tables = tables_of_folder(path)
+    try:
+        if tables:
+            return {split: read_table(name, file) for split, file in tables.items()}
+    except DataError:  # they may be about something else than the images beside them
+        if not images:
+            raise
     if images:
         return read_images(name, path.resolve(), images)
     return load(name, str(path.resolve()), config_name)
