@@ -17,7 +17,7 @@ from transformers.image_processing_base import BatchFeature
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils.hub import cached_file
 
-from .image_conversion import MODES, flatten, to_pil, to_pixels
+from .image_conversion import MODES, RESIZE_MODES, flatten, to_pil, to_pixels
 from .whitening import WHITENINGS, Whitening
 
 WHITENING_NAME = "whitening.safetensors"
@@ -33,6 +33,8 @@ class LGNImageProcessorKwargs(TypedDict, total=False):
     image_mean: list[float]
     image_std: list[float]
     whitening: str
+    resize_mode: str
+    max_pixel_value: float | None
 
 
 class LGNImageProcessor(BaseImageProcessor):
@@ -56,6 +58,10 @@ class LGNImageProcessor(BaseImageProcessor):
         image_mean: mean of each channel, of images in [0, 1]; default 0.5.
         image_std: standard deviation of each channel, of images in [0, 1]; default 0.5.
         whitening: "none", "zca" (the papers', tied to pixel positions) or "patch" (a convolution).
+        resize_mode: what becomes of images that are not square: "squash" (both sides are resized), "crop" (the middle is
+            kept) or "pad" (black is added).
+        max_pixel_value: the value that becomes 255 in images of more than 8 bits, such as 4095 for a camera of 12 bits. By
+            default 65535 for uint16, 255 for other integers, and 1 for floating-point numbers.
         size: image_size as transformers writes it, {"height": image_size, "width": image_size}; overrides image_size.
         fitted: a fitted whitening, instead of calling `fit`.
 
@@ -79,6 +85,8 @@ class LGNImageProcessor(BaseImageProcessor):
         image_mean: list[float] | None = None,
         image_std: list[float] | None = None,
         whitening: str = "none",
+        resize_mode: str = "squash",
+        max_pixel_value: float | None = None,
         *,
         size: dict[str, int] | int | None = None,
         fitted: Whitening | None = None,
@@ -95,6 +103,13 @@ class LGNImageProcessor(BaseImageProcessor):
         if whitening not in ("none", *WHITENINGS):
             raise ValueError(f"whitening={whitening!r}: must be one of none, {', '.join(WHITENINGS)}")
         self.whitening = whitening
+        if resize_mode not in RESIZE_MODES:
+            raise ValueError(f"resize_mode={resize_mode!r}: must be one of {', '.join(RESIZE_MODES)}")
+        self.resize_mode = resize_mode
+        is_number = type(max_pixel_value) in (int, float)
+        if max_pixel_value is not None and not (is_number and 0 < max_pixel_value < float("inf")):
+            raise ValueError(f"max_pixel_value={max_pixel_value!r}: must be greater than 0")
+        self.max_pixel_value = max_pixel_value
         self._fitted = fitted
         if fitted is not None:
             self._check_fitted(fitted)
@@ -228,7 +243,7 @@ class LGNImageProcessor(BaseImageProcessor):
         Args:
             images: PIL images, paths or URLs, and numpy arrays or tensors (H, W), (H, W, C), (C, H, W), or batches
                 (N, H, W, C), (N, C, H, W), with C = 1, 3 or 4. Integers are 0..255 (uint16: 0..65535), floating-point
-                numbers 0..1.
+                numbers 0..1, unless max_pixel_value says otherwise.
             return_tensors: "pt", "np", or None for a list of arrays.
             input_data_format: "channels_first" or "channels_last", if the shape leaves it open.
             size: another height and width than image_size; `zca` whitening is tied to image_size and refuses it.
@@ -255,7 +270,16 @@ class LGNImageProcessor(BaseImageProcessor):
             converted = []
             for index, image in enumerate(flat):
                 try:
-                    converted.append(to_pixels(image, self.num_channels, self.image_size, input_data_format))
+                    converted.append(
+                        to_pixels(
+                            image,
+                            self.num_channels,
+                            self.image_size,
+                            input_data_format,
+                            resize_mode=self.resize_mode,
+                            max_pixel_value=self.max_pixel_value,
+                        )
+                    )
                 except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                     # Pillow raises a SyntaxError for a broken PNG
                     raise ValueError(f"image {index}: {error}") from error
@@ -280,9 +304,12 @@ class LGNImageProcessor(BaseImageProcessor):
         """What preprocessor_config.json holds: the fields, and the class for `AutoImageProcessor`.
 
         The class is in a list, one entry per backend. As a string, the pipelines of transformers would also take it for a
-        video processor, and ask whether to run its code.
+        video processor, and ask whether to run its code. `resize_mode` and `max_pixel_value` are left out if they have
+        their defaults.
         """
-        fields = {name: getattr(self, name) for name in self.valid_kwargs.__annotations__}
+        values = {name: getattr(self, name) for name in self.valid_kwargs.__annotations__}
+        optional = {"resize_mode": "squash", "max_pixel_value": None}
+        fields = {name: value for name, value in values.items() if name not in optional or value != optional[name]}
         return {**fields, "image_processor_type": "LGNImageProcessor", "auto_map": AUTO_MAP}
 
     def save_pretrained(  # type: ignore[override]

@@ -82,8 +82,8 @@ class RunArguments:
 
     dataset: str = _option(
         "digits",
-        "Hub id (ylecun/mnist, uoft-cs/cifar10, ...), parquet folder, image folder, save_to_disk folder, digits (inside "
-        "scikit-learn, no download), rot-mnist:SOURCE (its images pooled, rotated and split as in the benchmark) or "
+        "Hub id (ylecun/mnist, uoft-cs/cifar10, ...), parquet folder, image folder, save_to_disk folder, CSV file or "
+        "JSON lines with paths of images and labels, digits (inside scikit-learn, no download), rot-mnist:SOURCE (its images pooled, rotated and split as in the benchmark) or "
         "rotated:SOURCE (its images, each rotated by an angle of its own)",
         not_compared=DATA_SAY_IT,
     )
@@ -116,6 +116,25 @@ class RunArguments:
     )
     max_test_samples: int | None = _option(
         None, "test on at most this many images (a seeded choice)", not_compared=DATA_SAY_IT
+    )
+    resize_mode: str = _option(
+        "squash",
+        "how images that are not square become square: squash (both sides are resized), crop (the middle) or pad (with "
+        "black); crop and pad also work without image_size, on images of one size",
+        allowed=one_of("squash", "crop", "pad"),
+        not_compared=DATA_SAY_IT,
+    )
+    max_pixel_value: float | None = _option(
+        None,
+        "value that becomes 255 in images of more than 8 bits, such as 4095 for a camera of 12 bits; default: 65535 for "
+        "16 bits, 255 for other whole numbers, 1 for floating-point numbers",
+        allowed=Allowed("greater than 0", lambda value: value is None or value > 0),
+        not_compared=DATA_SAY_IT,
+    )
+    skip_unreadable: bool = _option(
+        False,
+        "leave out images that are missing or damaged, and name them, instead of stopping",
+        not_compared=DATA_SAY_IT,
     )
     whitening: str = _option(
         "none",
@@ -206,6 +225,11 @@ class RunArguments:
     label_smoothing_factor: float = _option(
         0.0, "share of the target that all classes get alike", allowed=SHARE, compared_as="label smoothing"
     )
+    class_weight: str = _option(
+        "none",
+        "none, or balanced: classes with few training images weigh as much in the loss as those with many",
+        allowed=one_of("none", "balanced"),
+    )
     early_stopping_patience: int = _option(
         0,
         "stop after this many epochs without a better validation metric; 0: never",
@@ -270,6 +294,8 @@ class RunArguments:
                 raise ValueError(f"{field.name}={value!r}: must be {allowed.words}")
         if self.bf16 and self.fp16:
             raise ValueError("bf16 and fp16 exclude each other: choose one")
+        if self.class_weight != "none" and not TASKS[self.task].needs_labels:
+            raise ValueError(f"class_weight={self.class_weight!r} needs labels: task is {self.task}")
         if self.early_stopping_patience and self.train_val_split == 0:
             raise ValueError("early_stopping_patience needs a validation split: train_val_split is 0")
 

@@ -19,6 +19,7 @@ from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor
 from lgn_hf.model import image_processing_lgn
 from tests.support.samples import sample_images
 
+BILINEAR = Image.Resampling.BILINEAR
 GREY = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (12, 12, 3), dtype=np.uint8)
 WHITENINGS = ["none", "zca", "patch"]
@@ -189,6 +190,44 @@ class TestAnotherSize:
     def test_must_fit(self, size, message):
         with pytest.raises(ValueError, match=message):
             make_processor(1, "zca")(Image.new("L", (11, 11)), size=size)
+
+
+class TestOptions:
+    """How oblong images become square, and how more than 8 bits are scaled."""
+
+    def test_oblong_images_are_squashed_cropped_or_padded(self):
+        picture = Image.fromarray(np.tile(GREY, (1, 2)))  # 24 wide, 12 high
+        fitted = {mode: pixels(LGNImageProcessor(12, resize_mode=mode), picture) for mode in ("squash", "crop", "pad")}
+        assert torch.equal(fitted["crop"], pixels(LGNImageProcessor(12), picture.crop((6, 0, 18, 12))))
+        assert torch.equal(fitted["squash"], pixels(LGNImageProcessor(12), picture.resize((12, 12), BILINEAR)))
+        assert (fitted["pad"][..., :3, :] == fitted["pad"].min()).all()
+        assert torch.equal(
+            fitted["pad"][..., 3:9, :],
+            pixels(LGNImageProcessor(12), picture.resize((12, 6), BILINEAR).crop((0, -3, 12, 9)))[..., 3:9, :],
+        )
+
+    @pytest.mark.parametrize("image", [GREY.astype(np.int64) * 16, GREY * np.uint16(16), GREY * 16.0])
+    def test_the_greatest_value_may_be_given(self, image):
+        processor = LGNImageProcessor(12, max_pixel_value=255 * 16)
+        assert torch.equal(pixels(processor, image), pixels(processor, GREY))
+        assert torch.equal(pixels(processor, Image.fromarray(image.astype(np.int32))), pixels(processor, GREY))
+
+    def test_they_are_saved(self, tmp_path):
+        LGNImageProcessor(12, resize_mode="pad", max_pixel_value=4095).save_pretrained(tmp_path)
+        loaded = LGNImageProcessor.from_pretrained(tmp_path)
+        assert (loaded.resize_mode, loaded.max_pixel_value) == ("pad", 4095)
+
+    @pytest.mark.parametrize(
+        ("option", "message"),
+        [
+            ({"resize_mode": "zoom"}, "resize_mode='zoom': must be one of squash, crop, pad"),
+            ({"max_pixel_value": 0}, "max_pixel_value=0: must be greater than 0"),
+            ({"max_pixel_value": "255"}, "max_pixel_value='255': must be greater than 0"),
+        ],
+    )
+    def test_wrong_values(self, option, message):
+        with pytest.raises(ValueError, match=message):
+            LGNImageProcessor(12, **option)
 
 
 class TestBadInput:

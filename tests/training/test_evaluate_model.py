@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from datasets import ClassLabel
 from lgn_training import evaluate_model
 from lgn_training.data import fingerprint, load_data
+from lgn_training.data.readers import read_tables
 from PIL import Image
 
 from lgn_hf import LGNConfig, LGNForImageReconstruction, LGNImageProcessor, LGNModel
@@ -51,6 +53,17 @@ def test_a_run_and_what_is_published_of_it_have_the_run_s_accuracy(trained_run, 
         assert {"machine", "versions", "commit", "date"} <= result.keys()
         assert (result["model"], result["dataset"], result["split"]) == (str(model), "digits", "test")
         assert f"accuracy │ {result['accuracy']:.4f}" in done.stdout
+
+
+def test_data_that_number_the_classes_differently_are_matched_by_name(trained_run, tmp_path):
+    measured = json.loads((trained_run / "all_results.json").read_text())
+    names = [str(digit) for digit in reversed(range(10))]
+    for split, table in read_tables("digits", None, 0).items():
+        labels = [9 - label for label in table["label"]]
+        table = table.remove_columns("label").add_column("label", labels, feature=ClassLabel(names=names))
+        table.to_parquet(str(tmp_path / "set" / f"{split}.parquet"))
+    run(trained_run, "--dataset", tmp_path / "set", "--output", tmp_path / "result.json")
+    assert json.loads((tmp_path / "result.json").read_text())["accuracy"] == measured["test_accuracy"]
 
 
 def test_training_images(trained_run, tmp_path):

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -410,6 +411,7 @@ def test_reconstruction(tmp_path):
         ["--random_crop", "1", "--random_flip", "--label_smoothing_factor", "0.1", "--whitening", "patch"],
         ["--action", "cyclic", "--tied", "--weight_decay", "0.01", "--lr_scheduler_type", "cosine"],
         ["--action", "rotation", "--whitening", "zca", "--warmup_ratio", "0.3", "--early_stopping_patience", "4"],
+        ["--skip_unreadable", "--resize_mode", "pad", "--class_weight", "balanced"],
     ],
     ids=lambda options: options[0].lstrip("-") + "-" + options[-1].lstrip("-"),
 )
@@ -418,6 +420,26 @@ def test_options_train(options, tmp_path):
     results = json.loads((tmp_path / "run" / "all_results.json").read_text())
     assert results["test_accuracy"] > 0.2
     assert results["history"][-1]["train_loss"] < results["history"][0]["train_loss"]
+
+
+def test_a_photograph_is_read_in_prediction_as_in_training(tmp_path):
+    """Uneven classes of oblong pictures, a camera of 12 bits, a damaged file."""
+    for name, count, level in (("dark", 40, 500), ("bright", 8, 4000)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(count):
+            Image.fromarray(np.full((8, 12), level + i, np.uint16)).save(tmp_path / "set" / name / f"{i}.png")
+    (tmp_path / "set" / "dark" / "0.png").write_bytes(b"no picture")
+    options = ["--resize_mode", "crop", "--max_pixel_value", "4095", "--skip_unreadable", "--class_weight", "balanced"]
+    done = run(*TINY, "--dataset", str(tmp_path / "set"), *options, "--output_dir", str(tmp_path / "run"))
+    assert "1 of 48 images are skipped" in done.stderr
+    assert json.loads((tmp_path / "run" / "all_results.json").read_text())["test_accuracy"] == 1
+    processor = LGNImageProcessor.from_pretrained(tmp_path / "run")
+    assert (processor.resize_mode, processor.max_pixel_value, processor.image_size) == ("crop", 4095, 8)
+    run(*TINY, "--dataset", str(tmp_path / "set"), *options[:-2], "--output_dir", str(tmp_path / "unbalanced"))
+    balanced, unbalanced = (
+        json.loads((tmp_path / name / "all_results.json").read_text())["history"] for name in ("run", "unbalanced")
+    )
+    assert balanced[0]["train_loss"] != pytest.approx(unbalanced[0]["train_loss"], rel=1e-3)
 
 
 def bad(tmp_path, *options: str) -> str:
@@ -436,6 +458,10 @@ def bad(tmp_path, *options: str) -> str:
         (["--filter_size", "20"], "filter_size=20: must be at most image_size + 2*padding = 10"),
         (["--action", "rotation", "--rotation_angle", "60"], "group_order=4 does not match rotation_angle=60.0"),
         (["--num_channels", "2"], "num_channels"),
+        (
+            ["--task", "reconstruction", "--class_weight", "balanced"],
+            "class_weight='balanced' needs labels: task is rec",
+        ),
         (["--dataset", "/no/such/folder"], "/no/such/folder"),
         (["--dataset", "ylecun/mnist"], "digits"),
         (["--also_test_on", "rotated:/no/such/folder"], "/no/such/folder"),

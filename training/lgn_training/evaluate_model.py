@@ -12,11 +12,11 @@ from accelerate import Accelerator
 from rich.console import Console
 from rich.table import Table
 
-from lgn_hf import LGNConfig
+from lgn_hf import LGNConfig, LGNImageProcessor
 from lgn_hf.files import write_whole
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Parser, RunArguments
-from lgn_training.data import ImageSet, fingerprint, load_data
+from lgn_training.data import ImageSet, fingerprint, load_data, with_classes
 from lgn_training.data.batches import device_pixels
 from lgn_training.engine.accelerator import make_accelerator
 from lgn_training.engine.evaluation import evaluate_split
@@ -48,6 +48,7 @@ def parse(argv: list[str]) -> Namespace:
     parser.add_argument("--split", choices=("test", "train"), default="test", help="which of its images")
     parser.add_argument("--image_size", type=int, help="resize images to this side; default: keep their size")
     parser.add_argument("--num_channels", type=int, help="1 (grey) or 3 (RGB); default: as the images are")
+    parser.add_argument("--skip_unreadable", action="store_true", help="leave out images that are missing or damaged")
     parser.add_argument("--image_column", help="column of the images; default: the only one that fits")
     parser.add_argument("--label_column", help="column of the labels; default: the only one that fits")
     parser.add_argument("--dataset_config_name", help="configuration of a data set that has several")
@@ -68,7 +69,9 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
         OSError: the model cannot be found or read, or the result cannot be written.
     """
     task, network, processor = jointly(accelerator, partial(load_trained, args.model))
-    images = jointly(accelerator, partial(load_images, args, network.config, task, accelerator.is_main_process))
+    images = jointly(
+        accelerator, partial(load_images, args, network.config, processor, task, accelerator.is_main_process)
+    )
     to_pixels = partial(device_pixels, processor, accelerator.device)
     network.to(accelerator.device)
     metrics = evaluate_split(accelerator, network, images, to_pixels, task=task, batch_size=args.batch_size)
@@ -86,8 +89,10 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
         write_whole(args.output, json.dumps(results, indent=2) + "\n")
 
 
-def load_images(args: Namespace, config: LGNConfig, task: str, shows_progress: bool) -> ImageSet:
-    """The images to test on.
+def load_images(
+    args: Namespace, config: LGNConfig, processor: LGNImageProcessor, task: str, shows_progress: bool
+) -> ImageSet:
+    """The images to test on, converted as `processor` does it.
 
     Raises:
         ValueError: they have another shape than the model takes, or other classes.
@@ -106,8 +111,13 @@ def load_images(args: Namespace, config: LGNConfig, task: str, shows_progress: b
         # One image of the other split, as `load_data` needs some.
         max_train_samples=None if args.split == "train" else 1,
         max_test_samples=None if args.split == "test" else 1,
+        resize_mode=processor.resize_mode,
+        max_pixel_value=processor.max_pixel_value,
+        skip_unreadable=args.skip_unreadable,
         progress=shows_progress,
     )
+    if needs_labels:
+        data = with_classes(data, [name for _, name in sorted((config.id2label or {}).items())], args.model)
     images: ImageSet = getattr(data, args.split)
     shape, expected = images.images.shape[1:], (config.num_channels, config.image_size, config.image_size)
     if shape != expected:
@@ -115,9 +125,6 @@ def load_images(args: Namespace, config: LGNConfig, task: str, shows_progress: b
             f"'{args.dataset}' has images of {_text(shape)} (channels, height, width), and {args.model} takes "
             f"{_text(expected)}: read them as it does with `--num_channels {expected[0]} --image_size {expected[1]}`"
         )
-    names = [name for _, name in sorted((config.id2label or {}).items())]
-    if needs_labels and data.label_names != names:
-        raise ValueError(f"'{args.dataset}' has the classes {data.label_names!s:.80}, and {args.model} {names!s:.80}")
     return images
 
 

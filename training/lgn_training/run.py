@@ -26,7 +26,7 @@ from lgn_hf.files import write_whole
 from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe, RunArguments, parse_arguments
-from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests
+from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests, warn_of_unseen_classes
 from lgn_training.data.batches import TrainingBatches, device_pixels, total_steps
 from lgn_training.engine.accelerator import make_accelerator
 from lgn_training.engine.checkpoint import Progress, list_checkpoints, load_model, load_optimizer, load_progress
@@ -79,7 +79,7 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
     data, further_tests, config = load_everything(recipe, accelerator)
     network = make_network(recipe, config)
     save_recipe(recipe, folder, accelerator)
-    processor = share_processor(accelerator, folder, network.config, data, recipe.run.whitening)
+    processor = share_processor(accelerator, folder, network.config, data, recipe.run)
     to_pixels = partial(device_pixels, processor, accelerator.device)
     training = start_or_continue(recipe.run, folder, network, accelerator)
     batches = make_batches(recipe.run, data, to_pixels, accelerator)
@@ -137,6 +137,9 @@ def load_everything(recipe: Recipe, accelerator: Accelerator) -> tuple[Data, dic
         "config_name": args.dataset_config_name,
         "needs_labels": TASKS[args.task].needs_labels,
         "max_test_samples": args.max_test_samples,
+        "resize_mode": args.resize_mode,
+        "max_pixel_value": args.max_pixel_value,
+        "skip_unreadable": args.skip_unreadable,
         "progress": accelerator.is_main_process and not args.disable_tqdm,
     }
 
@@ -144,6 +147,7 @@ def load_everything(recipe: Recipe, accelerator: Accelerator) -> tuple[Data, dic
         data = load_data(
             args.dataset, train_val_split=args.train_val_split, max_train_samples=args.max_train_samples, **options
         )
+        warn_of_unseen_classes(data)
         further_tests = load_tests(args.also_test_on or [], data, **options)
         return data, further_tests, network_config(recipe.network, data, args.task)
 
@@ -175,10 +179,16 @@ def save_recipe(recipe: Recipe, folder: Path, accelerator: Accelerator) -> None:
 
 
 def share_processor(
-    accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, whitening: str
+    accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, args: RunArguments
 ) -> LGNImageProcessor:
     """The image processor: fitted once on the training images, saved with the run, and sent to every process."""
-    processor = LGNImageProcessor(image_size=config.image_size, num_channels=config.num_channels, whitening=whitening)
+    processor = LGNImageProcessor(
+        image_size=config.image_size,
+        num_channels=config.num_channels,
+        whitening=args.whitening,
+        resize_mode=args.resize_mode,
+        max_pixel_value=args.max_pixel_value,
+    )
     if accelerator.is_main_process:
         if (folder / PROCESSOR_FILE).exists():
             processor = LGNImageProcessor.from_pretrained(folder)
@@ -234,6 +244,7 @@ def make_batches(
         device=accelerator.device,
         random_crop=args.random_crop,
         random_flip=args.random_flip,
+        balance_classes=args.class_weight == "balanced",
     )
 
 

@@ -6,10 +6,13 @@ from lgn_training.data import ImageSet
 from lgn_training.data.batches import TrainingBatches, total_steps
 
 
-def make(num_images=100, rank=0, world_size=1, batch_size=16, accumulation_steps=1, **options) -> TrainingBatches:
-    """Images whose every pixel is their number."""
+def make(
+    num_images=100, rank=0, world_size=1, batch_size=16, accumulation_steps=1, image_set=None, **options
+) -> TrainingBatches:
+    """Images whose every pixel is their number, unless others are given."""
     numbers = torch.arange(num_images, dtype=torch.uint8)
-    images = ImageSet(numbers[:, None, None, None].expand(num_images, 1, 4, 4).contiguous(), numbers.long())
+    pixels = numbers[:, None, None, None].expand(num_images, 1, 4, 4).contiguous()
+    images = image_set or ImageSet(pixels, numbers.long())
     return TrainingBatches(
         images,
         lambda x: x.float(),
@@ -80,6 +83,16 @@ def test_augmentation_repeats_and_differs_between_epochs():
     first, again, other = (next(iter(batches.epoch(e)))[0].pixel_values for e in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_balanced_classes_have_the_same_weight():
+    labels = torch.tensor([0] * 50 + [1] * 8 + [3] * 2)
+    images = ImageSet(torch.zeros(60, 1, 4, 4, dtype=torch.uint8), labels)
+    batches = make(image_set=images, balance_classes=True)
+    parts = [part for batch in batches.epoch(0) for part in batch]
+    seen, weights = (torch.cat(values) for values in zip(*((p.labels, p.image_weights) for p in parts), strict=True))
+    assert [weights[seen == label].sum().item() for label in (0, 1, 3)] == pytest.approx([20, 20, 20])
+    assert all(part.image_weights is None for batch in make().epoch(0) for part in batch)
 
 
 def test_total_steps():

@@ -4,9 +4,20 @@ import datasets
 import pytest
 import torch
 from datasets import ClassLabel, Dataset, DatasetDict, Features
-from lgn_training.data import DataError
+from lgn_training.data import DataError, warn_of_unseen_classes
 
-from tests.training.data.data_sets import CLASSES, TEST, TRAIN, grey, load, make_table, save_disk, values
+from tests.training.data.data_sets import (
+    CLASSES,
+    TEST,
+    TRAIN,
+    grey,
+    load,
+    make_table,
+    save_disk,
+    save_image_splits,
+    save_images,
+    values,
+)
 
 
 class TestColumns:
@@ -80,10 +91,15 @@ class TestColumns:
         assert loaded.label_names == names
         assert loaded.test.labels.tolist() == [1 - value % 2 for value in values(loaded.test)]
 
-    @pytest.mark.parametrize("labels", [[0.5] * 20, [[0, 1]] * 20, [None, "a"] * 10])
+    @pytest.mark.parametrize("labels", [[0.5] * 20, [[0, 1]] * 20])
     def test_labels_that_are_no_classes(self, tmp_path, labels):
         table = make_table().remove_columns("label").add_column("label", labels)
         with pytest.raises(DataError, match=r"label column 'label' .* must hold one integer or string in every row"):
+            load(save_disk(tmp_path / "set", table))
+
+    def test_missing_labels_are_counted(self, tmp_path):
+        table = make_table().remove_columns("label").add_column("label", [None, "a"] * 10)
+        with pytest.raises(DataError, match="split 'train' has 10 rows without a label in column 'label'"):
             load(save_disk(tmp_path / "set", table))
 
     def test_hidden_test_labels(self, tmp_path):
@@ -93,7 +109,7 @@ class TestColumns:
             load(save_disk(tmp_path / "set", tables))
 
     def test_splits_that_disagree(self, tmp_path):
-        other = make_table(TEST).cast_column("label", ClassLabel(names=CLASSES[::-1]))
+        other = make_table(TEST).cast_column("label", ClassLabel(names=["cat", "cow"]))
         source = save_disk(tmp_path / "a", DatasetDict(train=make_table(TRAIN), test=other))
         with pytest.raises(DataError, match="define the classes of column 'label' differently"):
             load(source)
@@ -102,3 +118,42 @@ class TestColumns:
         with pytest.raises(DataError, match=r"split 'test' of .* has no column 'label': found \['image'\]"):
             load(source)
         assert load(source, needs_labels=False).test.labels is None
+
+
+class TestFoldersWithoutClasses:
+    def test_a_single_class(self, tmp_path):
+        save_images(tmp_path / "set", range(0, 20, 2))
+        with pytest.raises(
+            DataError, match=r"has no classes: all of its 10 images are in a folder 'cat', and each class"
+        ):
+            load(tmp_path / "set")
+        save_image_splits(tmp_path / "splits", range(0, 20, 2), range(20, 30, 2))
+        with pytest.raises(DataError, match=r"has no classes: all of its \d+ images are in a folder 'cat'"):
+            load(tmp_path / "splits")
+
+    def test_no_class_folders(self, tmp_path):
+        for value in range(5):
+            grey(value).save(tmp_path / f"{value}.png")
+        with pytest.raises(DataError, match=f"all of its 5 images are in a folder '{tmp_path.name}'"):
+            load(tmp_path)
+
+    def test_folders_at_different_depths(self, tmp_path):
+        save_images(tmp_path / "set", range(10))
+        grey(3).save(tmp_path / "set" / "cover.png")
+        with pytest.raises(
+            DataError, match=r"and 1 of the 11 images are at another depth than most, such as set/cover.png"
+        ):
+            load(tmp_path / "set")
+
+
+class TestUnseenClasses:
+    def test_classes_without_training_images_are_named(self, tmp_path, caplog):
+        save_image_splits(tmp_path / "set", range(0, 20, 2), range(20, 30))
+        loaded = load(tmp_path / "set")
+        assert (set(loaded.train.labels.tolist()), set(loaded.test.labels.tolist())) == ({0}, {0, 1})
+        warn_of_unseen_classes(loaded)
+        assert "has test images, and no training images, of 1 of its 2 classes: dog" in caplog.text
+
+    def test_otherwise_nothing_is_said(self, parquet, caplog):
+        warn_of_unseen_classes(load(parquet))
+        assert not caplog.text

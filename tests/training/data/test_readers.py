@@ -113,7 +113,7 @@ class TestMissingSources:
         def not_found(*_):
             raise datasets.exceptions.DatasetNotFoundError("Dataset 'a/b' doesn't exist on the Hub.")
 
-        monkeypatch.setattr(datasets, "load_dataset", not_found)
+        monkeypatch.setattr(datasets, "load_dataset_builder", not_found)
         monkeypatch.setattr(readers, "get_session", Mock())
         with pytest.raises(DataError, match=r"no local path 'a/b', and on the Hub: .*doesn't exist.*a local folder"):
             load("a/b")

@@ -6,7 +6,7 @@ splits, or those of `rot-mnist:` and `rotated:`), searched for its columns (`col
 """
 
 from lgn_training.data.image_sets import Data, DataError, ImageSet, fingerprint
-from lgn_training.data.loading import load_data, load_test_images, load_tests
+from lgn_training.data.loading import load_data, load_test_images, load_tests, warn_of_unseen_classes, with_classes
 from lgn_training.data.local_copies import local_copy
 
 __all__ = [
@@ -18,4 +18,6 @@ __all__ = [
     "load_test_images",
     "load_tests",
     "local_copy",
+    "warn_of_unseen_classes",
+    "with_classes",
 ]

@@ -25,12 +25,13 @@ class MicroBatch:
     """What one backward pass of one process sees.
 
     `weight` corrects for uneven parts: `weight` * mean loss, summed over accumulation steps and averaged over processes, is
-    the mean loss over the global batch.
+    the mean loss over the global batch. `image_weights` (B,) multiply the losses of the images, if classes are balanced.
     """
 
     pixel_values: Tensor
     labels: Tensor | None
     weight: float
+    image_weights: Tensor | None = None
 
 
 class TrainingBatches:
@@ -44,6 +45,7 @@ class TrainingBatches:
         to_pixels: uint8 images (B, C, H, W) to `pixel_values` (B, C, H, W), on `device`.
         batch_size: images per process and backward pass.
         accumulation_steps: backward passes per optimiser step.
+        balance_classes: weight the images so that all classes have the same weight.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class TrainingBatches:
         device: torch.device,
         random_crop: int = 0,
         random_flip: bool = False,
+        balance_classes: bool = False,
     ):
         self.images, self.to_pixels, self.seed, self.device = images, to_pixels, seed, device
         self.accumulation_steps, self.rank, self.world_size = accumulation_steps, rank, world_size
@@ -73,6 +76,7 @@ class TrainingBatches:
                 f"{accumulation_steps} accumulation steps each"
             )
         self.labels = None if images.labels is None else images.labels.to(device)
+        self.image_weights = balanced_weights(self.labels) if balance_classes and self.labels is not None else None
         self.pixels = None
         if not self.augments and images.images.numel() * 4 <= CACHE_BYTES:
             self.pixels = torch.cat([to_pixels(chunk) for chunk in images.images.split(1000)])
@@ -91,8 +95,9 @@ class TrainingBatches:
             yield [
                 MicroBatch(
                     self._pixel_values(part, generator),
-                    None if self.labels is None else self.labels[part.to(self.device)],
+                    _at(self.labels, part),
                     len(part) * self.world_size / len(batch),
+                    _at(self.image_weights, part),
                 )
                 for part in own.tensor_split(self.accumulation_steps)
             ]
@@ -104,6 +109,29 @@ class TrainingBatches:
         if self.augments:
             images = augment(images, generator, random_crop=self.random_crop, random_flip=self.random_flip)
         return self.to_pixels(images)
+
+
+def balanced_weights(labels: Tensor) -> Tensor:
+    """The weight of each image, N / (K n), where n of the N images have its class, one of K.
+
+    The weights of each class sum to N / K, as for `class_weight="balanced"` in scikit-learn.
+
+    Args:
+        labels: (N,), int64.
+
+    Returns:
+        (N,), float32.
+
+    Example:
+        >>> balanced_weights(torch.tensor([0, 0, 0, 2]))
+        tensor([0.6667, 0.6667, 0.6667, 2.0000])
+    """
+    counts = labels.bincount()
+    return (len(labels) / ((counts > 0).sum() * counts))[labels].float()
+
+
+def _at(values: Tensor | None, indices: Tensor) -> Tensor | None:
+    return None if values is None else values[indices.to(values.device)]
 
 
 def total_steps(num_train_epochs: float, max_steps: int, steps_per_epoch: int) -> int:

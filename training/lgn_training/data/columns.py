@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import torch
 from datasets import ClassLabel, Dataset
 from torch import Tensor
@@ -32,10 +36,31 @@ def find_label_column(dataset: str, table: Dataset, given: str | None) -> str:
     if len(columns) == 1:
         return columns[0]
     problem = f"several label columns: {columns}" if columns else f"no label column: found {table.column_names}"
+    if not columns and table.column_names == ["image"] and (paths := _paths(table)):
+        problem = f"no classes: {_folders(paths)}; or give a file with paths and labels, `--dataset FILE.csv`"
     raise DataError(
         f"data set '{dataset}' has {problem}; name one with `--label_column`; "
         "reconstruction (`--task reconstruction`) needs none"
     )
+
+
+def _paths(table: Dataset) -> list[Path]:
+    """The paths of images that are files of their own."""
+    cells: Any = table.cast_column("image", datasets.Image(decode=False))["image"][:]
+    return [Path(cell["path"]) for cell in cells if cell and cell["bytes"] is None]
+
+
+def _folders(paths: Sequence[Path]) -> str:
+    """Why the folders of images are not classes."""
+    depths = Counter(len(path.parts) for path in paths)
+    if len(depths) > 1:
+        (rare, count) = depths.most_common()[-1]
+        odd = next(path for path in paths if len(path.parts) == rare)
+        return (
+            f"a class is a folder of images, all at one depth, and {count} of the {len(paths)} images are at another depth than "
+            f"most, such as {odd.parent.name}/{odd.name}"
+        )
+    return f"all of its {len(paths)} images are in a folder '{paths[0].parent.name}', and each class needs a folder of its own"
 
 
 def _candidates(table: Dataset, feature_type: type, names: Sequence[str]) -> list[str]:
@@ -53,7 +78,11 @@ def check_columns(dataset: str, parts: Sequence[Rows], image_column: str, label_
                 found = part.table.column_names
                 raise DataError(f"split '{part.split}' of '{dataset}' has no column '{column}': found {found}")
         if label_column and part.table.features[label_column] != parts[0].table.features[label_column]:
-            raise DataError(f"the splits of '{dataset}' define the classes of column '{label_column}' differently")
+            first, other = (getattr(p.table.features[label_column], "names", "no names") for p in (parts[0], part))
+            raise DataError(
+                f"the splits of '{dataset}' define the classes of column '{label_column}' differently: "
+                f"'{parts[0].split}' has {first!s:.80}, '{part.split}' has {other!s:.80}"
+            )
 
 
 def read_labels(parts: Sequence[Rows], column: str | None) -> tuple[list[str] | None, Sequence[Tensor | None]]:
@@ -62,6 +91,10 @@ def read_labels(parts: Sequence[Rows], column: str | None) -> tuple[list[str] | 
         return None, [None] * len(parts)
     feature = parts[0].table.features[column]
     values = [np.asarray(part.table.with_format("numpy", columns=[column])[column][:]) for part in parts]
+    for part in parts:
+        missing = cast(pa.Table, part.table.select_columns(column).with_format("arrow")[:])[column].null_count
+        if missing:
+            raise DataError(f"split '{part.split}' has {missing} rows without a label in column '{column}'")
     if any(value.ndim > 1 or value.dtype.kind not in "biuU" for value in values):
         raise DataError(f"label column '{column}' ({feature}) must hold one integer or string in every row")
     if isinstance(feature, ClassLabel):

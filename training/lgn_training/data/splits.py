@@ -16,6 +16,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from lgn_hf.runs.dataset_name import kind_and_place
+from lgn_hf.texts import one_line
 from lgn_training.data.image_sets import DataError
 from lgn_training.data.readers import TEST_FRACTION, Tables, read_tables
 from lgn_training.data.seeds import seeded_generator
@@ -121,7 +122,11 @@ def rot_mnist(tables: Tables, dataset: str, data_seed: int) -> Splits:
 
     A data set with fewer images is divided in the same proportion.
     """
-    pool = Rows.all("+".join(tables), datasets.concatenate_datasets(list(tables.values())))
+    try:
+        table = datasets.concatenate_datasets(list(tables.values()))
+    except ValueError as error:
+        raise DataError(f"the splits of '{dataset}' do not fit together: {one_line(error, None)}") from error
+    pool = Rows.all("+".join(tables), table)
     pool.angles = rotation_angles(len(pool), data_seed)
     scale = min(1, len(pool) / (ROT_MNIST_TRAIN + ROT_MNIST_TEST))
     train, rest = pool.divide(round(scale * ROT_MNIST_TRAIN), seeded_generator(data_seed))

@@ -145,6 +145,10 @@ class TrainingLoop:
                 if batch.labels is not None and args.label_smoothing_factor:
                     smoothing = args.label_smoothing_factor
                     task_loss = F.cross_entropy(outputs.logits, batch.labels, label_smoothing=smoothing)
+                if batch.labels is not None and batch.image_weights is not None:
+                    smoothing = args.label_smoothing_factor
+                    losses = F.cross_entropy(outputs.logits, batch.labels, label_smoothing=smoothing, reduction="none")
+                    task_loss = (batch.image_weights * losses).mean()
                 loss = batch.weight * task_loss + outputs.regularization_loss / len(micro_batches)
                 self.accelerator.backward(loss)
                 total += loss.detach()
