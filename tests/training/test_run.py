@@ -489,6 +489,48 @@ def test_a_truncated_checkpoint(trained, tmp_path):
     assert "model.safetensors is damaged" in bad(tmp_path, "--resume")
 
 
+def image_folder(folder: Path, per_class: int = 20) -> Path:
+    """Random 8 x 8 images of two classes."""
+    generator = torch.Generator().manual_seed(0)
+    for name in ("cats", "dogs"):
+        (folder / name).mkdir(parents=True)
+        for i in range(per_class):
+            pixels = torch.randint(256, (8, 8), generator=generator).byte().numpy()
+            Image.fromarray(pixels).save(folder / name / f"{i:02d}.png")
+    return folder
+
+
+def test_a_run_is_not_continued_on_other_data(tmp_path):
+    """Another split could validate on images that were trained on."""
+    photos = image_folder(tmp_path / "photos")
+    options = ["--dataset", str(photos), "--max_steps", "2", "--per_device_train_batch_size", "8"]
+    run(*TINY, *options, "--output_dir", str(tmp_path / "run"))
+    (tmp_path / "run" / "all_results.json").unlink()
+    (photos / "cats" / "03.png").unlink()
+    message = bad(tmp_path, *options, "--resume")
+    assert "its data were 29+3+8 images, fingerprint" in message
+    assert "and are 28+3+8 images" in message
+
+
+@pytest.mark.slow
+def test_processes_with_different_data_do_not_train(tmp_path):
+    """As on machines with a copy of the data each, where one copy is old."""
+    for rank, size in enumerate((20, 19)):
+        image_folder(tmp_path / f"copy-{rank}" / "photos", size)
+    program = tmp_path / "apart.py"
+    program.write_text(f"""
+import os, sys
+sys.path.insert(0, {str(ROOT / "training")!r})
+from lgn_training import run
+os.chdir(os.path.join({str(tmp_path)!r}, "copy-" + os.environ["RANK"]))
+sys.exit(run.main({[*TINY, "--dataset", "photos", "--output_dir", str(tmp_path / "run")]!r}))
+""")
+    done = launch(program=str(program), processes=2, check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("has other data") == 1
+    assert not list((tmp_path / "run").glob("checkpoint-*"))
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny file system needs root")
 def test_a_full_disk_loses_nothing(tmp_path):
     disk = tmp_path / "disk"

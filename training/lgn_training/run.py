@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, set_seed
+from accelerate.utils import broadcast_object_list, gather_object, set_seed
 from torch import Tensor, nn
 
 from lgn_hf import LGNConfig, LGNImageProcessor
@@ -84,6 +84,7 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
     training = start_or_continue(recipe.run, folder, network, accelerator)
     batches = make_batches(recipe.run, data, to_pixels, accelerator)
     check_batch_size(training.progress, batches)
+    check_data(training.progress, data, folder, accelerator)
     measure = partial(
         evaluate_split,
         accelerator,
@@ -177,10 +178,13 @@ def save_recipe(recipe: Recipe, folder: Path, accelerator: Accelerator) -> None:
 def share_processor(
     accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, whitening: str
 ) -> LGNImageProcessor:
-    """The image processor: fitted once on the training images, saved with the run, and sent to every process."""
+    """The image processor: fitted on the training images, saved with the run, and sent to every process.
+
+    A run that continues from a checkpoint keeps the processor of that run.
+    """
     processor = LGNImageProcessor(image_size=config.image_size, num_channels=config.num_channels, whitening=whitening)
     if accelerator.is_main_process:
-        if (folder / PROCESSOR_FILE).exists():
+        if (folder / PROCESSOR_FILE).exists() and list_checkpoints(folder):
             processor = LGNImageProcessor.from_pretrained(folder)
         else:
             install(folder, processor.fit(data.train.images).save_pretrained)
@@ -250,6 +254,32 @@ def check_batch_size(progress: Progress, batches: TrainingBatches) -> None:
             "processes"
         )
     progress.global_batch_size = batches.global_batch_size
+
+
+def check_data(progress: Progress, data: Data, folder: Path, accelerator: Accelerator) -> None:
+    """Record the data of the run, which a continued run must keep: validation images must not have been trained on.
+
+    Raises:
+        SharedError: the run that is continued had other data, or the processes have different data.
+    """
+    splits = {name: len(getattr(data, name)) for name in ("train", "validation", "test")}
+    own = {"fingerprint": data.fingerprint, **splits}
+    for rank, other in enumerate(gather_object([own])):
+        if other["fingerprint"] != own["fingerprint"]:
+            raise SharedError(
+                f"process {rank} has other data ({_sizes(other)}) than process {accelerator.process_index} "
+                f"({_sizes(own)}): give every machine the same copy of the data set"
+            )
+    if progress.data not in (None, own):
+        raise SharedError(
+            f"cannot resume {folder}: its data were {_sizes(progress.data)} and are {_sizes(own)}; "
+            "restore the data of the run, or choose another folder"
+        )
+    progress.data = own
+
+
+def _sizes(data: dict) -> str:
+    return f"{data['train']}+{data['validation']}+{data['test']} images, fingerprint {data['fingerprint'][:12]}"
 
 
 def train(

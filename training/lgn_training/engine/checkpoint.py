@@ -29,6 +29,7 @@ class Progress:
     images_seen: int = 0
     epoch_loss_sum: float = 0.0  # over the steps of the epoch so far
     grad_scaler: dict | None = None  # of float16 training
+    data: dict | None = None  # fingerprint and sizes of the splits; None in checkpoints of older versions
     history: list[dict] = field(default_factory=list)  # one record per epoch
 
 
