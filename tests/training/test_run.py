@@ -8,7 +8,6 @@ import contextlib
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -480,13 +479,29 @@ def test_an_unreadable_image(tmp_path):
     assert "2.png" in bad(tmp_path, "--dataset", str(tmp_path / "images"))
 
 
-def test_a_truncated_checkpoint(trained, tmp_path):
+@pytest.mark.parametrize("how_many", [1, 2])
+def test_damaged_checkpoints_are_passed_over(trained, tmp_path, how_many, monkeypatch):
+    """The newest alone, or also the best, which leaves none. The run then starts again; both end with the same weights."""
     folder = tmp_path / "run"
-    shutil.copytree(trained, folder)
-    (folder / "all_results.json").unlink()
-    newest = max(folder.glob("checkpoint-*")) / "model.safetensors"
-    newest.write_bytes(newest.read_bytes()[:1000])
-    assert "model.safetensors is damaged" in bad(tmp_path, "--resume")
+    arguments = [*TINY, "--save_steps", "4", "--output_dir", str(folder)]
+    save = loop.save_checkpoint
+
+    def save_and_stop(*what):
+        save(*what)
+        if what[-1].step == 20:  # in the second epoch of 17 steps
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(loop, "save_checkpoint", save_and_stop)
+    assert run(*arguments, check=False).returncode == 128 + signal.SIGTERM
+    monkeypatch.undo()
+    newest, best = sorted(folder.glob("checkpoint-*"), reverse=True)
+    for checkpoint in (newest, best)[:how_many]:
+        (checkpoint / "trainer_state.json").unlink()
+    done = run(*arguments, "--resume")
+    assert f"not continuing from {newest}: trainer_state.json is missing" in done.stderr
+    assert (f"\ncontinuing from {best}" in done.stderr) == (how_many == 1)
+    assert ("can be used: starting from the beginning" in done.stderr) == (how_many == 2)
+    assert all(torch.equal(tensor, weights(folder)[name]) for name, tensor in weights(trained).items())
 
 
 def image_folder(folder: Path, per_class: int = 20) -> Path:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from accelerate import Accelerator
@@ -29,7 +29,15 @@ from lgn_training.arguments import Recipe, RunArguments, parse_arguments
 from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests
 from lgn_training.data.batches import TrainingBatches, device_pixels, total_steps
 from lgn_training.engine.accelerator import make_accelerator
-from lgn_training.engine.checkpoint import Progress, list_checkpoints, load_model, load_optimizer, load_progress
+from lgn_training.engine.checkpoint import (
+    Progress,
+    checkpoint_path,
+    list_checkpoints,
+    load_model,
+    load_optimizer,
+    load_progress,
+    newest_whole,
+)
 from lgn_training.engine.evaluation import Metrics, evaluate_split
 from lgn_training.engine.loop import TrainingLoop
 from lgn_training.engine.optimization import make_optimizer
@@ -206,8 +214,14 @@ class Training:
 def start_or_continue(
     args: RunArguments, folder: Path, network: LGNPreTrainedModel, accelerator: Accelerator
 ) -> Training:
-    """Prepare the network and its optimiser, in the state of the newest checkpoint if there is one."""
-    checkpoint = next(reversed(list_checkpoints(folder)), None)
+    """Prepare the network and its optimiser, in the state of the newest whole checkpoint if there is one."""
+    shared = [newest_whole(folder, args.load_best_model_at_end) if accelerator.is_main_process else None]
+    broadcast_object_list(shared)
+    checkpoint, skipped = cast(tuple[Path | None, dict[str, str]], shared[0])
+    for name, reason in skipped.items():
+        logger.warning("not continuing from %s: %s", folder / name, reason)
+    if skipped and checkpoint is None:
+        logger.warning("no checkpoint in %s can be used: starting from the beginning", folder)
     progress = load_progress(checkpoint) if checkpoint else Progress()
     if checkpoint:
         load_model(checkpoint, network)
@@ -316,7 +330,7 @@ def choose_weights(args: RunArguments, folder: Path, training: Training, acceler
     progress = training.progress
     chosen = progress.best_step if args.load_best_model_at_end and progress.best_step else progress.step
     if chosen != progress.step:
-        load_model(folder / f"checkpoint-{chosen:08d}", training.network)
+        load_model(checkpoint_path(folder, chosen), training.network)
     # Out of mixed precision: whoever loads the model has it in full precision.
     accelerator.unwrap_model(training.model, keep_fp32_wrapper=False)
     return chosen
