@@ -67,6 +67,12 @@ def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess:
     return done
 
 
+def in_another_process(*arguments: str) -> str:
+    """What the program prints as its errors when it runs in a process of its own."""
+    command = [sys.executable, RUN, *arguments]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120).stderr
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
@@ -525,6 +531,37 @@ def test_a_run_is_not_continued_on_other_data(tmp_path):
     message = bad(tmp_path, *options, "--resume")
     assert "its data were 29+3+8 images, fingerprint" in message
     assert "and are 28+3+8 images" in message
+
+
+def test_a_folder_has_one_run_at_a_time(tmp_path):
+    """Without --resume and with it; the message names the run that is there."""
+    folder = tmp_path / "run"
+    messages, save = [], loop.save_checkpoint
+
+    def save_and_start_another(*what):
+        messages.append(in_another_process(*TINY, "--output_dir", str(folder), "--resume"))
+        return save(*what)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", save_and_start_another)
+        run(*TINY, "--num_train_epochs", "1", "--output_dir", str(folder))
+    assert f"another run is using output_dir {folder} (process {os.getpid()} on " in messages[0]
+    assert not list(folder.glob(".*"))
+
+
+def test_a_run_that_cannot_start_leaves_no_folder(tmp_path):
+    bad(tmp_path, "--dataset", "/no/such/folder")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_cache_that_cannot_be_written_ends_a_run_before_it_trains(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("evaluate.config.HF_METRICS_CACHE", tmp_path / "file" / "metrics")
+    message = bad(tmp_path)
+    assert (
+        f"the cache folder {tmp_path / 'file' / 'metrics'} cannot be written (Not a directory): set HF_HOME" in message
+    )
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

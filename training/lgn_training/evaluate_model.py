@@ -20,6 +20,7 @@ from lgn_training.data import ImageSet, fingerprint, load_data
 from lgn_training.data.batches import device_pixels
 from lgn_training.engine.accelerator import make_accelerator
 from lgn_training.engine.evaluation import evaluate_split
+from lgn_training.engine.machine_checks import check_caches
 from lgn_training.engine.processes import jointly
 from lgn_training.engine.program import run_program
 from lgn_training.engine.trained_model import load_trained
@@ -67,6 +68,7 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
         ValueError: the model cannot be tested, or the images or labels do not fit it.
         OSError: the model cannot be found or read, or the result cannot be written.
     """
+    jointly(accelerator, check_caches)
     task, network, processor = jointly(accelerator, partial(load_trained, args.model))
     images = jointly(accelerator, partial(load_images, args, network.config, task, accelerator.is_main_process))
     to_pixels = partial(device_pixels, processor, accelerator.device)

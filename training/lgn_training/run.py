@@ -39,7 +39,9 @@ from lgn_training.engine.checkpoint import (
     newest_whole,
 )
 from lgn_training.engine.evaluation import Metrics, evaluate_split
+from lgn_training.engine.lock import locked
 from lgn_training.engine.loop import TrainingLoop
+from lgn_training.engine.machine_checks import check_caches
 from lgn_training.engine.optimization import make_optimizer
 from lgn_training.engine.output_folder import (
     PROCESSOR_FILE,
@@ -82,6 +84,13 @@ def with_recipe_file(argv: list[str]) -> list[str]:
 def run(recipe: Recipe, accelerator: Accelerator) -> None:
     """Train as `recipe` says, test once on each data set, and leave a complete model folder in `output_dir`."""
     folder = Path(recipe.run.output_dir)
+    jointly(accelerator, check_caches)
+    with locked(folder, accelerator):
+        run_in(folder, recipe, accelerator)
+
+
+def run_in(folder: Path, recipe: Recipe, accelerator: Accelerator) -> None:
+    """`run`, in a folder that no other run is using."""
     if is_complete(recipe, folder, accelerator):
         return
     data, further_tests, config = load_everything(recipe, accelerator)

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import yaml
@@ -16,6 +17,7 @@ from lgn_hf.hub.upload import publish
 from lgn_training.arguments import FREE_ON_RESUME, Recipe, RunArguments
 
 RECIPE_FILE, RESULTS_FILE, PROCESSOR_FILE = "recipe.yaml", "all_results.json", "preprocessor_config.json"
+LOCK_FILE = ".run.lock"
 
 logger = logging.getLogger("lgn_hf.training")
 
@@ -26,9 +28,8 @@ def resumes(recipe: Recipe, folder: Path) -> bool:
     Raises:
         ValueError: it is a file, it holds something but --resume was not given, or its run has other fields.
     """
-    if folder.is_file():
-        raise ValueError(f"output_dir {folder} is a file: choose a folder")
-    if not folder.exists() or not any(folder.iterdir()):
+    refuse_file(folder)
+    if not folder.exists() or not any(path.name != LOCK_FILE for path in folder.iterdir()):
         return False
     if not recipe.run.resume:
         raise ValueError(
@@ -36,7 +37,8 @@ def resumes(recipe: Recipe, folder: Path) -> bool:
         )
     if not (folder / RECIPE_FILE).exists():
         raise ValueError(f"output_dir {folder} holds no run to resume (no {RECIPE_FILE}): choose another folder")
-    saved, given = yaml.safe_load((folder / RECIPE_FILE).read_text()), recipe.fields()
+    defaults = asdict(RunArguments())  # of fields that are newer than the run
+    saved, given = {**defaults, **yaml.safe_load((folder / RECIPE_FILE).read_text())}, recipe.fields()
     differing = [k for k in given if k not in FREE_ON_RESUME and saved.get(k) != given[k]]
     if differing:
         raise ValueError(
@@ -45,6 +47,12 @@ def resumes(recipe: Recipe, folder: Path) -> bool:
             + "; give the fields of the run, or choose another folder"
         )
     return True
+
+
+def refuse_file(folder: Path) -> None:
+    """Raise a ValueError where the output folder is a file."""
+    if folder.is_file():
+        raise ValueError(f"output_dir {folder} is a file: choose a folder")
 
 
 def install(folder: Path, save) -> None:
