@@ -25,7 +25,7 @@ from lgn_hf import LGNConfig, LGNImageProcessor
 from lgn_hf.files import write_whole
 from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
 from lgn_hf.runs.task import TASKS
-from lgn_training.arguments import Recipe, RunArguments, parse_arguments
+from lgn_training.arguments import Recipe, RunArguments, parse_arguments, with_recipe_file
 from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests
 from lgn_training.data.batches import TrainingBatches, device_pixels, total_steps
 from lgn_training.engine.accelerator import make_accelerator
@@ -58,7 +58,6 @@ from lgn_training.results import collect_results, print_table
 
 logger = logging.getLogger("lgn_hf.training")
 
-RECIPES = Path(__file__).parents[1] / "recipes"  # in a checkout
 Measure = Callable[[ImageSet], Metrics]
 
 
@@ -70,15 +69,6 @@ def main(argv: list[str]) -> int:
         return recipe, make_accelerator(recipe.run)
 
     return run_program("run.py", start, run)
-
-
-def with_recipe_file(argv: list[str]) -> list[str]:
-    """The command line with the file of a recipe that is given by its name, such as `lgn-mnist`."""
-    if argv and not argv[0].startswith("-") and not Path(argv[0]).exists():
-        file = RECIPES / f"{argv[0]}.yaml"
-        if file.is_file():
-            return [str(file), *argv[1:]]
-    return argv
 
 
 def run(recipe: Recipe, accelerator: Accelerator) -> None:
