@@ -132,6 +132,12 @@ class RunArguments:
     output_dir: str = _option(
         "runs/lgn", "folder of the trained model, its checkpoints and results", not_compared=NO_EFFECT
     )
+    model_name_or_path: str | None = _option(
+        None,
+        "start from the weights of this trained model, a folder or a repository of the Hub; its network, image size and "
+        "whitening are taken over, and its classifier too if the classes are the same",
+        compared_as="initial weights",
+    )
     resume: bool = _option(False, "continue the run in output_dir from its newest checkpoint", not_compared=NO_EFFECT)
     seed: int = _option(
         0,

@@ -564,6 +564,55 @@ def test_a_cache_that_cannot_be_written_ends_a_run_before_it_trains(tmp_path, mo
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_starts_from_the_weights_of_another(trained, tmp_path):
+    """Its network and its classes are the same, so the first loss is where the other run ended."""
+    done = run(
+        *["--dataset", "digits", "--max_train_samples", "600", "--model_name_or_path", str(trained), "--disable_tqdm"],
+        *["--learning_rate", "0.0001", "--max_steps", "1", "--output_dir", str(tmp_path / "run")],
+    )
+    assert f"starting from the weights of {trained}\n" in done.stderr
+    before, after = (json.loads((folder / "all_results.json").read_text()) for folder in (trained, tmp_path / "run"))
+    assert after["recipe"]["num_groups"] == 2
+    assert after["recipe"]["model_name_or_path"] == str(trained)
+    assert after["train_loss"] == pytest.approx(before["history"][-1]["train_loss"], abs=0.2)
+    assert after["test_accuracy"] == pytest.approx(before["test_accuracy"], abs=0.05)
+    message = bad(tmp_path, "--output_dir", str(trained), "--resume", "--num_train_epochs", "8")
+    assert "num_train_epochs was 6.0 and is 8.0; give the fields of the run, or choose another folder" in message
+    assert f"and start from this model with --model_name_or_path {trained}" in message
+
+
+def test_other_classes_get_a_new_classifier(tmp_path):
+    """Photos of another size and with other classes, on a model that whitens."""
+    source, options = tmp_path / "source", ["--whitening", "patch", "--max_steps", "2"]
+    run(*TINY, *options, "--output_dir", str(source))
+    photos = ["--dataset", str(image_folder(tmp_path / "photos")), "--model_name_or_path", str(source)]
+    options = [*photos, "--max_steps", "1", "--learning_rate", "1e-9", "--per_device_train_batch_size", "8"]
+    done = run(*options, "--disable_tqdm", "--output_dir", str(tmp_path / "run"))
+    assert "drawn anew: classifier.bias, classifier.weight" in done.stderr
+    model = LGNForImageClassification.from_pretrained(tmp_path / "run")
+    assert model.config.id2label == {0: "cats", 1: "dogs"}
+    assert torch.allclose(weights(tmp_path / "run")["lgn.basis"], weights(source)["lgn.basis"], atol=1e-6)
+    whitening = [load_file(folder / "whitening.safetensors") for folder in (source, tmp_path / "run")]
+    assert all(torch.equal(tensor, whitening[1][name]) for name, tensor in whitening[0].items())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--whitening", "zca"], "whitening='zca': {model} was trained with 'none'"),
+        (["--image_size", "16"], "image_size=16: {model} was trained with 8"),
+        (["--filter_size", "5"], "{model} has lgn.basis of shape (2, 2, 1, 4, 4), and this network (2, 2, 1, 5, 5)"),
+        (["--model_name_or_path", "/no/such"], "model_name_or_path='/no/such' is neither a folder nor"),
+    ],
+    ids=lambda value: value[0].lstrip("-") if isinstance(value, list) else "",
+)
+def test_a_model_that_does_not_fit_is_not_started_from(trained, options, message, tmp_path):
+    arguments = ["--dataset", "digits", "--model_name_or_path", str(trained), *options]
+    done = run(*arguments, "--output_dir", str(tmp_path / "run"), check=False)
+    assert done.returncode == 1
+    assert f"run.py: {message.format(model=trained)}" in done.stderr
+
+
 @pytest.mark.slow
 def test_processes_with_different_data_do_not_train(tmp_path):
     """As on machines with a copy of the data each, where one copy is old."""

@@ -54,6 +54,7 @@ from lgn_training.engine.output_folder import (
 )
 from lgn_training.engine.processes import SharedError, check_shared, jointly
 from lgn_training.engine.program import run_program
+from lgn_training.engine.warm_start import load_weights, with_fields_of_model
 from lgn_training.results import collect_results, print_table
 
 logger = logging.getLogger("lgn_hf.training")
@@ -75,6 +76,7 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
     """Train as `recipe` says, test once on each data set, and leave a complete model folder in `output_dir`."""
     folder = Path(recipe.run.output_dir)
     jointly(accelerator, check_caches)
+    recipe = jointly(accelerator, partial(with_fields_of_model, recipe))
     with locked(folder, accelerator):
         run_in(folder, recipe, accelerator)
 
@@ -84,9 +86,9 @@ def run_in(folder: Path, recipe: Recipe, accelerator: Accelerator) -> None:
     if is_complete(recipe, folder, accelerator):
         return
     data, further_tests, config = load_everything(recipe, accelerator)
-    network = make_network(recipe, config)
+    network = jointly(accelerator, partial(make_network, recipe, config))
     save_recipe(recipe, folder, accelerator)
-    processor = share_processor(accelerator, folder, network.config, data, recipe.run.whitening)
+    processor = share_processor(accelerator, folder, network.config, data, recipe.run)
     to_pixels = partial(device_pixels, processor, accelerator.device)
     training = start_or_continue(recipe.run, folder, network, accelerator)
     batches = make_batches(recipe.run, data, to_pixels, accelerator)
@@ -170,9 +172,12 @@ def network_config(network: dict, data: Data, task: str) -> LGNConfig:
 
 
 def make_network(recipe: Recipe, config: LGNConfig) -> LGNPreTrainedModel:
-    """The network for the task, with the initial weights of the run's seed."""
+    """The network for the task, with the initial weights of the run's seed, or those of the model that it starts from."""
     set_seed(recipe.run.seed)
-    return TASKS[recipe.run.task].model_class(config)
+    network = TASKS[recipe.run.task].model_class(config)
+    if recipe.run.model_name_or_path is not None:
+        load_weights(recipe.run.model_name_or_path, network)
+    return network
 
 
 def save_recipe(recipe: Recipe, folder: Path, accelerator: Accelerator) -> None:
@@ -183,16 +188,22 @@ def save_recipe(recipe: Recipe, folder: Path, accelerator: Accelerator) -> None:
 
 
 def share_processor(
-    accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, whitening: str
+    accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, args: RunArguments
 ) -> LGNImageProcessor:
     """The image processor: fitted on the training images, saved with the run, and sent to every process.
 
-    A run that continues from a checkpoint keeps the processor of that run.
+    A run that continues from a checkpoint keeps the processor of that run. One that starts from a trained model takes
+    that model's.
     """
-    processor = LGNImageProcessor(image_size=config.image_size, num_channels=config.num_channels, whitening=whitening)
+    processor = LGNImageProcessor(
+        image_size=config.image_size, num_channels=config.num_channels, whitening=args.whitening
+    )
     if accelerator.is_main_process:
         if (folder / PROCESSOR_FILE).exists() and list_checkpoints(folder):
             processor = LGNImageProcessor.from_pretrained(folder)
+        elif args.model_name_or_path is not None:
+            processor = LGNImageProcessor.from_pretrained(args.model_name_or_path)
+            install(folder, processor.save_pretrained)
         else:
             install(folder, processor.fit(data.train.images).save_pretrained)
     shared = [processor]

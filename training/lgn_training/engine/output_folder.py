@@ -40,11 +40,13 @@ def resumes(recipe: Recipe, folder: Path) -> bool:
     defaults = asdict(RunArguments())  # of fields that are newer than the run
     saved, given = {**defaults, **yaml.safe_load((folder / RECIPE_FILE).read_text())}, recipe.fields()
     differing = [k for k in given if k not in FREE_ON_RESUME and saved.get(k) != given[k]]
+    is_complete = (folder / RESULTS_FILE).exists()
     if differing:
         raise ValueError(
             f"cannot resume {folder}: "
             + ", ".join(f"{k} was {saved.get(k)!r} and is {given[k]!r}" for k in differing)
             + "; give the fields of the run, or choose another folder"
+            + (f" and start from this model with --model_name_or_path {folder}" if is_complete else "")
         )
     return True
 
