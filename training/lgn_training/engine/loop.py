@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import RunArguments
 from lgn_training.data.batches import MicroBatch, TrainingBatches
+from lgn_training.engine.batch_norm import LAGGING_STEPS, average_batch_norm, estimate_batch_norm
 from lgn_training.engine.checkpoint import Progress, list_checkpoints, save_checkpoint
 from lgn_training.engine.optimization import learning_rate
 from lgn_training.engine.processes import SharedError
@@ -197,6 +198,8 @@ class TrainingLoop:
         epochs = round(progress.epoch + progress.batch / steps, 4) if progress.batch else progress.epoch
         record = {"epoch": epochs, "step": progress.step, "train_loss": mean_loss}
         self._count()
+        if self.total_steps < LAGGING_STEPS:
+            estimate_batch_norm(self.network, self.batches, progress.epoch - (progress.batch == 0))
         average_batch_norm(self.accelerator, self.network)
         if self.validate is not None:
             metrics = self.validate()
@@ -212,7 +215,18 @@ class TrainingLoop:
         if self.accelerator.is_main_process:
             figures = "  ".join(f"{k} {v:.4f}" for k, v in record.items() if k not in ("epoch", "step"))
             bar.write(f"epoch {epochs}: {figures}", file=sys.stderr)
+            if self._validates_too_early():
+                bar.write(
+                    f"Note: the running averages of batch normalisation lag behind for about {LAGGING_STEPS} steps, so "
+                    "validation is too pessimistic until then.",
+                    file=sys.stderr,
+                )
         self._save()
+
+    def _validates_too_early(self) -> bool:
+        """Whether this was the first validation, of a network whose running averages lag behind."""
+        lags = self.progress.step < LAGGING_STEPS <= self.total_steps and self.network.config.batch_norm
+        return lags and self.validate is not None and len(self.progress.history) == 1
 
     def _save(self) -> None:
         average_batch_norm(self.accelerator, self.network)
@@ -249,15 +263,3 @@ class TrainingLoop:
         """Add the time and images since the clock was started to those of the run, without validation and saving."""
         self.progress.train_seconds += time.perf_counter() - self.started
         self.progress.images_seen += self.images
-
-
-def average_batch_norm(accelerator: Accelerator, network: nn.Module) -> None:
-    """Give every process the mean of all processes' running statistics.
-
-    The statistics are exponential means over a process's batches, so their mean is that over all batches.
-    """
-    if accelerator.num_processes == 1:
-        return
-    for name, buffer in network.named_buffers():
-        if name.endswith(("running_mean", "running_var")):
-            buffer.copy_(cast(Tensor, accelerator.reduce(buffer, reduction="mean")))
