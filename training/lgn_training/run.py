@@ -41,7 +41,7 @@ from lgn_training.engine.checkpoint import (
 from lgn_training.engine.evaluation import Metrics, evaluate_split
 from lgn_training.engine.lock import locked
 from lgn_training.engine.loop import TrainingLoop
-from lgn_training.engine.machine_checks import check_caches
+from lgn_training.engine.machine_checks import check_caches, warn_of_slow_cpu
 from lgn_training.engine.optimization import make_optimizer
 from lgn_training.engine.output_folder import (
     PROCESSOR_FILE,
@@ -85,6 +85,8 @@ def run_in(folder: Path, recipe: Recipe, accelerator: Accelerator) -> None:
     """`run`, in a folder that no other run is using."""
     if is_complete(recipe, folder, accelerator):
         return
+    if accelerator.is_main_process:
+        warn_of_slow_cpu(accelerator)
     data, further_tests, config = load_everything(recipe, accelerator)
     network = jointly(accelerator, partial(make_network, recipe, config))
     save_recipe(recipe, folder, accelerator)
