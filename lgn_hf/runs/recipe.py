@@ -214,7 +214,7 @@ class RunArguments:
     )
     early_stopping_patience: int = _option(
         0,
-        "stop after this many epochs without a better validation metric; 0: never",
+        "stop after this many validations without a better metric; 0: never",
         allowed=NOT_NEGATIVE,
         compared_as="early stopping",
     )
@@ -245,6 +245,12 @@ class RunArguments:
         allowed=NOT_NEGATIVE,
         not_compared=NO_EFFECT,
         free_on_resume=True,
+    )
+    eval_steps: int = _option(
+        0,
+        "steps between validations within an epoch, each of which may be the best; 0: only after each epoch",
+        allowed=NOT_NEGATIVE,
+        compared_as="steps between validations",
     )
     report_to: str = _option(
         "none",

@@ -105,6 +105,7 @@ def test_a_run_leaves_a_complete_model_folder(trained):
         "preprocessor_config.json",
         "all_results.json",
         "recipe.yaml",
+        "learning_curve.png",
         "modeling_lgn.py",
         "image_processing_lgn.py",
     } <= names
@@ -124,6 +125,10 @@ def test_results_say_what_was_run_on_what(trained):
     assert {"seed", "versions", "machine", "train_seconds", "images_per_second", "date"} <= results.keys()
     assert len(results["history"]) == 6
     assert (results["epochs"], type(results["epochs"])) == (6, int)
+    matrix = torch.tensor(results["test_confusion_matrix"])
+    assert results["label_names"] == [str(digit) for digit in range(10)]
+    assert matrix.trace().item() / matrix.sum().item() == pytest.approx(results["test_accuracy"])
+    assert torch.allclose(matrix.diagonal() / matrix.sum(1), torch.tensor(results["test_class_accuracy"]))
 
 
 def test_a_part_of_an_epoch_counts_as_a_part(tmp_path):
@@ -402,6 +407,7 @@ def test_reconstruction(tmp_path):
     assert results["also_tested_on"]["rotated:digits"].keys() == {"mse", "relative_error", "images", "fingerprint"}
     assert 0 < results["test_relative_error"] < 1
     assert not [name for name in weights(tmp_path / "run") if "norms" in name]
+    assert "test_confusion_matrix" not in results
 
 
 @pytest.mark.parametrize(
@@ -611,6 +617,34 @@ def test_a_model_that_does_not_fit_is_not_started_from(trained, options, message
     done = run(*arguments, "--output_dir", str(tmp_path / "run"), check=False)
     assert done.returncode == 1
     assert f"run.py: {message.format(model=trained)}" in done.stderr
+
+
+def test_validation_within_an_epoch_does_not_disturb_training(trained, tmp_path):
+    """The weights after the last step are the same; the best may be of any validation; a stop in between changes nothing."""
+    folder, save = tmp_path / "often", loop.save_checkpoint
+    arguments = [*TINY, "--eval_steps", "7", "--output_dir", str(folder)]
+
+    def save_and_stop(*what):
+        save(*what)
+        if what[-1].step == 21:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", save_and_stop)
+        assert run(*arguments, check=False).returncode == 128 + signal.SIGTERM
+    run(*arguments, "--resume")
+    results = json.loads((folder / "all_results.json").read_text())
+    assert [record["step"] for record in results["history"]][:6] == [7, 14, 17, 21, 28, 34]
+    assert results["history"][0]["epoch"] == 0.4118
+    undisturbed = json.loads((trained / "all_results.json").read_text())["history"]
+    of_epochs = [record for record in results["history"] if record["epoch"] == int(record["epoch"])]
+    for name in ("step", "validation_accuracy", "validation_loss"):
+        assert [record[name] for record in of_epochs] == [record[name] for record in undisturbed]
+    best = max(results["history"], key=lambda record: record["validation_accuracy"])
+    assert results["validation_accuracy"] == best["validation_accuracy"]
+    straight = tmp_path / "straight"
+    run(*TINY, "--eval_steps", "7", "--output_dir", str(straight))
+    assert all(torch.equal(tensor, weights(folder)[name]) for name, tensor in weights(straight).items())
 
 
 def test_a_short_run_is_validated_with_statistics_of_today_s_filters(tmp_path):

@@ -76,6 +76,7 @@ def collect_results(
     progress: Progress,
     chosen: int,
     test: dict[str, float],
+    test_details: dict[str, list],
     also_tested_on: dict[str, dict],
 ) -> dict:
     """What `all_results.json` holds, see `RunResults`.
@@ -83,6 +84,7 @@ def collect_results(
     Args:
         chosen: the step whose weights were tested.
         test: metrics on the data set's own test images.
+        test_details: what is told of these images beyond metrics.
         also_tested_on: for each further data set, metrics on its test images, how many they are and their fingerprint.
     """
     epoch = next((record for record in progress.history if record["step"] == chosen), {})
@@ -93,6 +95,8 @@ def collect_results(
             **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
         },
         also_tested_on=also_tested_on,
+        label_names=data.label_names if test_details else None,
+        **{f"test_{name}": value for name, value in test_details.items()},
         selected_by=f"validation_{TASKS[recipe.run.task].selection.name}" if progress.best_step else "last step",
         best_epoch=epoch.get("epoch"),
         epochs=progress.history[-1]["epoch"],  # a fraction if the run ended within one
@@ -125,7 +129,7 @@ def print_table(results: dict, output_dir: Path) -> None:
     rows = {
         name.replace("_", " "): results[name]
         for name in results
-        if name.startswith(("test_", "validation_", "train_loss"))
+        if name.startswith(("test_", "validation_", "train_loss")) and isinstance(results[name], (int, float))
     }
     for source, found in results.get("also_tested_on", {}).items():
         metrics = {name: value for name, value in found.items() if isinstance(value, float)}

@@ -38,7 +38,7 @@ from lgn_training.engine.checkpoint import (
     load_progress,
     newest_whole,
 )
-from lgn_training.engine.evaluation import Metrics, evaluate_split
+from lgn_training.engine.evaluation import Metrics, evaluate_in_detail, evaluate_split
 from lgn_training.engine.lock import locked
 from lgn_training.engine.loop import TrainingLoop
 from lgn_training.engine.machine_checks import check_caches, warn_of_slow_cpu
@@ -96,24 +96,24 @@ def run_in(folder: Path, recipe: Recipe, accelerator: Accelerator) -> None:
     batches = make_batches(recipe.run, data, to_pixels, accelerator)
     check_batch_size(training.progress, batches)
     check_data(training.progress, data, folder, accelerator)
-    measure = partial(
-        evaluate_split,
-        accelerator,
-        network,
-        to_pixels=to_pixels,
-        task=recipe.run.task,
-        batch_size=recipe.run.per_device_eval_batch_size,
-        channels_last=recipe.run.channels_last,
-    )
+    options = {
+        "to_pixels": to_pixels,
+        "task": recipe.run.task,
+        "batch_size": recipe.run.per_device_eval_batch_size,
+        "channels_last": recipe.run.channels_last,
+    }
+    measure = partial(evaluate_split, accelerator, network, **options)
     train(recipe, folder, training, data, batches, measure, accelerator)
     chosen = choose_weights(recipe.run, folder, training, accelerator)
-    test = measure(data.test)
+    test, test_details = evaluate_in_detail(accelerator, network, data.test, **options)
     also_tested_on = {
         source: {**measure(images), "images": len(images), "fingerprint": fingerprint(images)}
         for source, images in further_tests.items()
     }
     if accelerator.is_main_process:
-        results = collect_results(recipe, accelerator, network, data, training.progress, chosen, test, also_tested_on)
+        results = collect_results(
+            recipe, accelerator, network, data, training.progress, chosen, test, test_details, also_tested_on
+        )
         export(folder, network, processor, results)
         print_table(results, folder)
         if recipe.run.push_to_hub:

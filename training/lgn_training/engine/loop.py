@@ -111,20 +111,28 @@ class TrainingLoop:
             progress.batch += 1
             self.images += sum(len(m.pixel_values) for m in micro_batches) * self.accelerator.num_processes
             done = progress.step == self.total_steps or progress.batch == self.batches.steps_per_epoch
-            saves = args.save_steps > 0 and progress.step % args.save_steps == 0 and not done
-            looks = done or saves or progress.step % args.logging_steps == 0
+            validates, saves = (
+                every > 0 and progress.step % every == 0 and not done for every in (args.eval_steps, args.save_steps)
+            )
+            looks = done or validates or saves or progress.step % args.logging_steps == 0
             stopped = not done and self._stop_requested(signals, looks)
             if looks or stopped:
                 self._look(bar, outputs, micro_batches)
-            if saves or stopped:
+            if validates:
+                self._count()
+                self._validate(bar)
+            elif saves or stopped:
                 self._count()
                 self._save()
+            if validates or saves or stopped:
+                self.model.train()
                 self._restart_clock()
             if stopped:
                 self._stop(stopped)
             if done:
                 break
-        self._end_of_epoch(bar)
+        self._count()
+        self._validate(bar)
         stopped = self._stop_requested(signals, looks=True)
         if stopped and progress.step < self.total_steps:
             self._stop(stopped)
@@ -189,15 +197,14 @@ class TrainingLoop:
         bar.set_postfix(shown)
         self.accelerator.log(logged, step=self.progress.step)
 
-    def _end_of_epoch(self, bar: tqdm) -> None:
-        """Validate, remember the best weights, save. An epoch that `total_steps` ends early counts as a part of one."""
+    def _validate(self, bar: tqdm) -> None:
+        """Validate, remember the best weights, save. Within an epoch, and where `total_steps` ends one, it counts in part."""
         progress, steps = self.progress, self.batches.steps_per_epoch
         mean_loss = progress.epoch_loss_sum / max(progress.batch, 1)
         if progress.batch == steps:
             progress.epoch, progress.batch, progress.epoch_loss_sum = progress.epoch + 1, 0, 0.0
         epochs = round(progress.epoch + progress.batch / steps, 4) if progress.batch else progress.epoch
         record = {"epoch": epochs, "step": progress.step, "train_loss": mean_loss}
-        self._count()
         if self.total_steps < LAGGING_STEPS:
             estimate_batch_norm(self.network, self.batches, progress.epoch - (progress.batch == 0))
         average_batch_norm(self.accelerator, self.network)

@@ -14,7 +14,9 @@ import yaml
 from lgn_hf.files import write_whole
 from lgn_hf.hub.publication import build, validate
 from lgn_hf.hub.upload import publish
+from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import FREE_ON_RESUME, Recipe, RunArguments
+from lgn_training.learning_curve import save_learning_curve
 
 RECIPE_FILE, RESULTS_FILE, PROCESSOR_FILE = "recipe.yaml", "all_results.json", "preprocessor_config.json"
 LOCK_FILE = ".run.lock"
@@ -73,11 +75,12 @@ def install(folder: Path, save) -> None:
 
 
 def export(folder: Path, network, processor, results: dict) -> None:
-    """Save the model in `folder`, and last its results, which mark the run as complete."""
+    """Save the model and its learning curve in `folder`, and last its results, which mark the run as complete."""
 
     def save(directory: Path) -> None:
         network.save_pretrained(directory)
         processor.save_pretrained(directory)
+        save_learning_curve(results, TASKS[results["recipe"]["task"]].selection, directory)
 
     install(folder, save)
     write_whole(folder / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
