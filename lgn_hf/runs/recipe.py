@@ -32,6 +32,10 @@ POSITIVE = Allowed("greater than 0", lambda value: value > 0)
 NOT_NEGATIVE = Allowed("at least 0", lambda value: value >= 0)
 SHARE = Allowed("at least 0 and less than 1", lambda value: 0 <= (value or 0) < 1)
 SEED = Allowed("at least 0 and less than 2**32", lambda value: 0 <= value < 2**32)
+SEEDS = Allowed(
+    "different seeds of at least 0 and less than 2**32",
+    lambda values: values is None or (all(map(SEED.test, values)) and len({*values}) == len(values) > 0),
+)
 STEPS = Allowed("greater than 0, or -1 for as many as the epochs have", lambda value: value > 0 or value == -1)
 SHARES_OF_THE_RUN = Allowed("shares of the run between 0 and 1", lambda values: all(0 < share < 1 for share in values))
 
@@ -144,6 +148,13 @@ class RunArguments:
         "seed of initial weights, validation split, order of batches and augmentation",
         allowed=SEED,
         not_compared=RESULTS_SAY_IT,
+    )
+    seeds: list[int] | None = _option(  # noqa: RUF009  (it makes a field)
+        None,
+        "train once with each of these seeds, one after the other, in output_dir/seed-N, and print mean and spread",
+        allowed=SEEDS,
+        not_compared=RESULTS_SAY_IT,
+        free_on_resume=True,
     )
     num_train_epochs: float = _option(
         10.0, "passes over the training images", allowed=POSITIVE, not_compared=RESULTS_SAY_IT
@@ -282,6 +293,10 @@ class RunArguments:
                 raise ValueError(f"{field.name}={value!r}: must be {allowed.words}")
         if self.bf16 and self.fp16:
             raise ValueError("bf16 and fp16 exclude each other: choose one")
+        if self.seeds and self.push_to_hub:
+            raise ValueError(
+                "seeds and push_to_hub exclude each other: publish the run of one seed with `lgn-hf publish`"
+            )
         if self.early_stopping_patience and self.train_val_split == 0:
             raise ValueError("early_stopping_patience needs a validation split: train_val_split is 0")
 

@@ -148,6 +148,8 @@ def test_a_recipe_knows_what_it_was_given(tmp_path):
         (["--early_stopping_patience", "2", "--train_val_split", "0"], "needs a validation split"),
         (["--seed", "-1"], "seed=-1: must be at least 0 and less than 2**32"),
         (["--seed", str(2**32)], "seed=4294967296: must be at least 0 and less than 2**32"),
+        (["--seeds", "1", "1"], "seeds=[1, 1]: must be different seeds of at least 0"),
+        (["--seeds", "0", "1", "--push_to_hub"], "seeds and push_to_hub exclude each other"),
         (["--lr_decay", "-3"], "lr_decay=-3.0: must be greater than 0"),
         (["--lr_decay", "nan"], "lr_decay=nan: must be finite"),
         (["--weight_decay", "nan"], "weight_decay=nan: must be finite"),

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -645,6 +646,25 @@ def test_validation_within_an_epoch_does_not_disturb_training(trained, tmp_path)
     straight = tmp_path / "straight"
     run(*TINY, "--eval_steps", "7", "--output_dir", str(straight))
     assert all(torch.equal(tensor, weights(folder)[name]) for name, tensor in weights(straight).items())
+
+
+def test_several_seeds_train_one_after_the_other(tmp_path):
+    """Each as a run of its own would; a second call with --resume finds them complete, and trains one that was added."""
+    arguments = [*TINY, "--max_steps", "3", "--output_dir"]
+    done = run(*arguments, str(tmp_path / "runs"), "--seeds", "0", "2")
+    run(*arguments, str(tmp_path / "alone"), "--seed", "2")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["seed-0", "seed-2"]
+    alone = weights(tmp_path / "alone")
+    assert all(torch.equal(tensor, weights(tmp_path / "runs" / "seed-2")[name]) for name, tensor in alone.items())
+    results = [json.loads((tmp_path / "runs" / f"seed-{n}" / "all_results.json").read_text()) for n in (0, 2)]
+    assert [(found["seed"], "seeds" in found["recipe"]) for found in results] == [(0, False), (2, False)]
+    accuracies = [found["test_accuracy"] for found in results]
+    assert "seeds 0, 2" in done.stdout
+    spread = f"{statistics.mean(accuracies):.4f} │ {statistics.stdev(accuracies):.4f} "
+    assert spread in " ".join(done.stdout.split())
+    again = run(*arguments, str(tmp_path / "runs"), "--seeds", "0", "1", "2", "--resume")
+    assert again.stderr.count("this run is complete") == 2
+    assert "seeds 0, 1, 2" in again.stdout
 
 
 def test_a_short_run_is_validated_with_statistics_of_today_s_filters(tmp_path):

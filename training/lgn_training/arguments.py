@@ -51,7 +51,19 @@ class Recipe:
     def fields(self) -> dict:
         """The fields that say what is trained, as a recipe file has them: all but where it is kept."""
         fields = {**self.network, **dataclasses.asdict(self.run)}
-        return {name: value for name, value in fields.items() if name not in ("output_dir", "resume")}
+        return {name: value for name, value in fields.items() if name not in ("output_dir", "resume", "seeds")}
+
+    def of_seeds(self) -> list[Recipe]:
+        """The run of each of `seeds`, in a folder of its own."""
+        return [
+            dataclasses.replace(
+                self,
+                run=dataclasses.replace(
+                    self.run, seed=seed, seeds=None, output_dir=str(Path(self.run.output_dir, f"seed-{seed}"))
+                ),
+            )
+            for seed in self.run.seeds or ()
+        ]
 
     def scalars(self) -> dict:
         """The fields that a tracker takes."""

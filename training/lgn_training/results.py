@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import statistics
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -121,6 +123,23 @@ def collect_results(
         date=today(),
         history=progress.history,
     ).to_json()
+
+
+def print_spread(runs: Sequence[dict]) -> None:
+    """Print mean, standard deviation and range of each metric over runs that differ in their seed."""
+    rows = []
+    for name in runs[0]:
+        values = [results.get(name) for results in runs]
+        if name.startswith(("test_", "validation_")) and all(isinstance(value, float) for value in values):
+            spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else ""
+            span = f"{min(values):.4f} to {max(values):.4f}"
+            rows.append((name.replace("_", " "), f"{statistics.mean(values):.4f}", spread, span))
+    table = Table(title=f"seeds {', '.join(str(results['seed']) for results in runs)}")
+    for column in ("", "mean", "standard deviation", "range"):
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 def print_table(results: dict, output_dir: Path) -> None:

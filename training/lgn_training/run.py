@@ -55,7 +55,7 @@ from lgn_training.engine.output_folder import (
 from lgn_training.engine.processes import SharedError, check_shared, jointly
 from lgn_training.engine.program import run_program
 from lgn_training.engine.warm_start import load_weights, with_fields_of_model
-from lgn_training.results import collect_results, print_table
+from lgn_training.results import collect_results, print_spread, print_table
 
 logger = logging.getLogger("lgn_hf.training")
 
@@ -73,7 +73,22 @@ def main(argv: list[str]) -> int:
 
 
 def run(recipe: Recipe, accelerator: Accelerator) -> None:
-    """Train as `recipe` says, test once on each data set, and leave a complete model folder in `output_dir`."""
+    """Train as `recipe` says, once with each of its seeds if it has several."""
+    if recipe.run.seeds is None:
+        run_one(recipe, accelerator)
+        return
+    runs = recipe.of_seeds()
+    for one in runs:
+        own = make_accelerator(one.run)  # with trackers and a gradient scaler of its own
+        run_one(one, own)
+        for tracker in own.trackers:
+            tracker.finish()
+    if accelerator.is_main_process:
+        print_spread([json.loads(Path(one.run.output_dir, RESULTS_FILE).read_text()) for one in runs])
+
+
+def run_one(recipe: Recipe, accelerator: Accelerator) -> None:
+    """Train, test once on each data set, and leave a complete model folder in `output_dir`."""
     folder = Path(recipe.run.output_dir)
     jointly(accelerator, check_caches)
     recipe = jointly(accelerator, partial(with_fields_of_model, recipe))
@@ -82,7 +97,7 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
 
 
 def run_in(folder: Path, recipe: Recipe, accelerator: Accelerator) -> None:
-    """`run`, in a folder that no other run is using."""
+    """`run_one`, in a folder that no other run is using."""
     if is_complete(recipe, folder, accelerator):
         return
     if accelerator.is_main_process:
