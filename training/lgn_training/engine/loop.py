@@ -35,15 +35,25 @@ class TrainingStopped(SharedError):
 
 
 class StopSignals:
-    """Remembers SIGINT and SIGTERM so that the loop can save before it leaves; a second one kills as usual."""
+    """Remembers SIGINT and SIGTERM so that the loop can save before it leaves; a later one kills as usual.
+
+    Signals within `ECHO` seconds of the first are taken for the same: Ctrl-C reaches every process, and then the launcher of
+    several processes passes it on to them.
+    """
+
+    ECHO = 2.0
 
     def __init__(self):
         self.received: int | None = None
+        self.time = 0.0
         self.previous = {s: signal.signal(s, self._remember) for s in (signal.SIGINT, signal.SIGTERM)}
 
     def _remember(self, number: int, _frame) -> None:
-        self.received = number
-        self.restore()
+        if self.received is None:
+            self.received, self.time = number, time.monotonic()
+        elif time.monotonic() - self.time > self.ECHO:
+            self.restore()
+            signal.raise_signal(number)
 
     def restore(self) -> None:
         for number, handler in self.previous.items():
