@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
@@ -96,7 +96,8 @@ def test_the_options_of_the_network_are_the_fields_of_its_configuration():
         help = original.metadata["help"] + (" (default: as the data)" if by_the_data else "")
         assert copy.metadata["help"] == help
         assert copy.default == (None if by_the_data else original.default)
-        assert types[copy.name] == (original.type | None if by_the_data else original.type)
+        kind: Any = original.type
+        assert types[copy.name] == (kind | None if by_the_data else kind)
 
 
 @pytest.mark.parametrize("program", ["run", "evaluate_model"])

@@ -572,7 +572,7 @@ def test_a_cache_that_cannot_be_written_ends_a_run_before_it_trains(tmp_path, mo
 
 
 def test_a_run_starts_from_the_weights_of_another(trained, tmp_path):
-    """Its network and its classes are the same, so the first loss is where the other run ended."""
+    """Its network and its classes are the same, so the classifier is kept, too."""
     done = run(
         *["--dataset", "digits", "--max_train_samples", "600", "--model_name_or_path", str(trained), "--disable_tqdm"],
         *["--learning_rate", "0.0001", "--max_steps", "1", "--output_dir", str(tmp_path / "run")],
@@ -581,7 +581,7 @@ def test_a_run_starts_from_the_weights_of_another(trained, tmp_path):
     before, after = (json.loads((folder / "all_results.json").read_text()) for folder in (trained, tmp_path / "run"))
     assert after["recipe"]["num_groups"] == 2
     assert after["recipe"]["model_name_or_path"] == str(trained)
-    assert after["train_loss"] == pytest.approx(before["history"][-1]["train_loss"], abs=0.2)
+    assert after["train_loss"] < 1  # 2.3 from the start
     assert after["test_accuracy"] == pytest.approx(before["test_accuracy"], abs=0.05)
     message = bad(tmp_path, "--output_dir", str(trained), "--resume", "--num_train_epochs", "8")
     assert "num_train_epochs was 6.0 and is 8.0; give the fields of the run, or choose another folder" in message
@@ -596,8 +596,7 @@ def test_other_classes_get_a_new_classifier(tmp_path):
     options = [*photos, "--max_steps", "1", "--learning_rate", "1e-9", "--per_device_train_batch_size", "8"]
     done = run(*options, "--disable_tqdm", "--output_dir", str(tmp_path / "run"))
     assert "drawn anew: classifier.bias, classifier.weight" in done.stderr
-    model = LGNForImageClassification.from_pretrained(tmp_path / "run")
-    assert model.config.id2label == {0: "cats", 1: "dogs"}
+    assert LGNConfig.from_pretrained(tmp_path / "run").id2label == {0: "cats", 1: "dogs"}
     assert torch.allclose(weights(tmp_path / "run")["lgn.basis"], weights(source)["lgn.basis"], atol=1e-6)
     whitening = [load_file(folder / "whitening.safetensors") for folder in (source, tmp_path / "run")]
     assert all(torch.equal(tensor, whitening[1][name]) for name, tensor in whitening[0].items())

@@ -98,7 +98,8 @@ def collect_results(
         },
         also_tested_on=also_tested_on,
         label_names=data.label_names if test_details else None,
-        **{f"test_{name}": value for name, value in test_details.items()},
+        test_confusion_matrix=test_details.get("confusion_matrix"),
+        test_class_accuracy=test_details.get("class_accuracy"),
         selected_by=f"validation_{TASKS[recipe.run.task].selection.name}" if progress.best_step else "last step",
         best_epoch=epoch.get("epoch"),
         epochs=progress.history[-1]["epoch"],  # a fraction if the run ended within one
@@ -129,8 +130,8 @@ def print_spread(runs: Sequence[dict]) -> None:
     """Print mean, standard deviation and range of each metric over runs that differ in their seed."""
     rows = []
     for name in runs[0]:
-        values = [results.get(name) for results in runs]
-        if name.startswith(("test_", "validation_")) and all(isinstance(value, float) for value in values):
+        values = [value for results in runs if isinstance(value := results.get(name), float)]
+        if name.startswith(("test_", "validation_")) and len(values) == len(runs):
             spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else ""
             span = f"{min(values):.4f} to {max(values):.4f}"
             rows.append((name.replace("_", " "), f"{statistics.mean(values):.4f}", spread, span))

@@ -1,5 +1,7 @@
 """Batch normalisation is estimated anew from training images, and nothing else of the network changes."""
 
+from typing import Any
+
 import torch
 from lgn_training.data import ImageSet
 from lgn_training.data.batches import TrainingBatches
@@ -10,17 +12,15 @@ from lgn_hf import LGNConfig, LGNForImageClassification
 
 def test_the_statistics_are_those_of_the_first_batches():
     images = torch.randint(256, (6 * (BATCHES + 2), 1, 9, 9), dtype=torch.uint8)
-    options = {"batch_size": 6, "accumulation_steps": 1, "seed": 0, "rank": 0, "world_size": 1}
+    options: Any = {"batch_size": 6, "accumulation_steps": 1, "seed": 0, "rank": 0, "world_size": 1}
     batches = TrainingBatches(ImageSet(images, None), lambda x: x.float() / 255, device=torch.device("cpu"), **options)
-    network = LGNForImageClassification(
-        LGNConfig(num_groups=2, num_layers=2, image_size=9, step_size=0.5, num_labels=3)
-    )
+    network: Any = LGNForImageClassification(LGNConfig(num_groups=2, num_layers=2, image_size=9, step_size=0.5))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    norm = network.lgn.norms[0]
+    norm: Any = network.lgn.norms[0]
     means = []
     for number, parts in enumerate(batches.epoch(1)):
         if number < BATCHES:
-            reference = LGNForImageClassification(network.config)
+            reference: Any = LGNForImageClassification(network.config)
             reference.load_state_dict(before)
             reference.lgn.norms[0].momentum = 1.0  # keeps the mean of one batch
             reference.train()(parts[0].pixel_values)

@@ -52,6 +52,6 @@ def estimate_batch_norm(network: nn.Module, batches: TrainingBatches, epoch: int
     finally:
         for norm, momentum, count in zip(norms, momenta, tracked, strict=True):
             norm.momentum = momentum
-            if count is not None:
+            if norm.num_batches_tracked is not None and count is not None:
                 norm.num_batches_tracked.copy_(count)
         network.train(was_training)

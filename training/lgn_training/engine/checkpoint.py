@@ -89,17 +89,16 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 def damage(checkpoint: Path) -> str | None:
     """Why a checkpoint cannot be read, None if it is whole: a file is missing, cut short or not what it should be."""
+    name = STATE_FILE
     try:
         load_progress(checkpoint)
         for name in ("model.safetensors", "optimizer.safetensors"):
             with safe_open(checkpoint / name, "pt"):  # compares the header with the length of the file
                 pass
-    except OSError as error:
-        return f"{Path(error.filename).name if error.filename else name} is missing or cannot be read"
-    except SafetensorError as error:
+    except OSError:
+        return f"{name} is missing or cannot be read"
+    except (SafetensorError, ValueError, TypeError) as error:  # a short file, not JSON, or another object
         return f"{name} is damaged ({error})"
-    except (ValueError, TypeError) as error:  # not JSON, or another object
-        return f"{STATE_FILE} is damaged ({error})"
     return None
 
 

@@ -8,8 +8,8 @@ import platform
 import tempfile
 from pathlib import Path
 
-import datasets
-import evaluate
+import datasets.config as datasets_config
+import evaluate.config as evaluate_config
 import psutil
 import torch
 from accelerate import Accelerator
@@ -23,7 +23,7 @@ def check_caches() -> None:
     Raises:
         OSError: one cannot be made or written.
     """
-    for folder in map(Path, (datasets.config.HF_DATASETS_CACHE, evaluate.config.HF_METRICS_CACHE)):
+    for folder in map(Path, (datasets_config.HF_DATASETS_CACHE, evaluate_config.HF_METRICS_CACHE)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
