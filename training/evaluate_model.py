@@ -2,7 +2,7 @@
 
 import sys
 
-from lgn_training.evaluate_model import main
+from lgn_training.programs import evaluate_model
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(evaluate_model(sys.argv[1:]))

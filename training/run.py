@@ -2,7 +2,7 @@
 
 import sys
 
-from lgn_training.run import main
+from lgn_training.programs import run
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))

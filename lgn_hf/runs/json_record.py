@@ -40,7 +40,7 @@ class JsonRecord:
         """
         check_schema(value, dict, where)
         types = get_type_hints(cls)
-        present = [f.name for f in cls._declared() if f.name in value or not _has_default(f)]
+        present = [f.name for f in cls._declared() if _has_value(f, value) or not _has_default(f)]
         check_schema(value, {name: _schema(types[name]) for name in present}, where)
         found = {name: value[name] for name in present}
         for name in present:
@@ -62,6 +62,10 @@ class JsonRecord:
         return [f for f in dataclasses.fields(cls) if f.name != "kept"]
 
 
+def _has_value(f: dataclasses.Field[Any], value: dict[str, Any]) -> bool:
+    return f.name in value and not (value[f.name] is None and f.default is None)
+
+
 def _has_default(f: dataclasses.Field[Any]) -> bool:
     return f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
 
@@ -70,7 +74,9 @@ def _schema(hint: Any) -> Any:
     """A type, in the terms of `check_schema`. JSON does not tell 1 from 1.0, so a whole number is a float, too."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is UnionType:
-        return reduce(or_, map(_schema, arguments))
+        schemas = [_schema(argument) for argument in arguments]
+        # A list or None: None is what a field is without a value, which is not checked.
+        return next((schema for schema in schemas if isinstance(schema, list)), None) or reduce(or_, schemas)
     if origin is list:
         return [_schema(arguments[0])]
     if origin is dict:

@@ -32,6 +32,10 @@ POSITIVE = Allowed("greater than 0", lambda value: value > 0)
 NOT_NEGATIVE = Allowed("at least 0", lambda value: value >= 0)
 SHARE = Allowed("at least 0 and less than 1", lambda value: 0 <= (value or 0) < 1)
 SEED = Allowed("at least 0 and less than 2**32", lambda value: 0 <= value < 2**32)
+SEEDS = Allowed(
+    "different seeds of at least 0 and less than 2**32",
+    lambda values: values is None or (all(map(SEED.test, values)) and len({*values}) == len(values) > 0),
+)
 STEPS = Allowed("greater than 0, or -1 for as many as the epochs have", lambda value: value > 0 or value == -1)
 SHARES_OF_THE_RUN = Allowed("shares of the run between 0 and 1", lambda values: all(0 < share < 1 for share in values))
 
@@ -151,12 +155,25 @@ class RunArguments:
     output_dir: str = _option(
         "runs/lgn", "folder of the trained model, its checkpoints and results", not_compared=NO_EFFECT
     )
+    model_name_or_path: str | None = _option(
+        None,
+        "start from the weights of this trained model, a folder or a repository of the Hub; its network, image size and "
+        "whitening are taken over, and its classifier too if the classes are the same",
+        compared_as="initial weights",
+    )
     resume: bool = _option(False, "continue the run in output_dir from its newest checkpoint", not_compared=NO_EFFECT)
     seed: int = _option(
         0,
         "seed of initial weights, validation split, order of batches and augmentation",
         allowed=SEED,
         not_compared=RESULTS_SAY_IT,
+    )
+    seeds: list[int] | None = _option(  # noqa: RUF009  (it makes a field)
+        None,
+        "train once with each of these seeds, one after the other, in output_dir/seed-N, and print mean and spread",
+        allowed=SEEDS,
+        not_compared=RESULTS_SAY_IT,
+        free_on_resume=True,
     )
     num_train_epochs: float = _option(
         10.0, "passes over the training images", allowed=POSITIVE, not_compared=RESULTS_SAY_IT
@@ -232,7 +249,7 @@ class RunArguments:
     )
     early_stopping_patience: int = _option(
         0,
-        "stop after this many epochs without a better validation metric; 0: never",
+        "stop after this many validations without a better metric; 0: never",
         allowed=NOT_NEGATIVE,
         compared_as="early stopping",
     )
@@ -263,6 +280,12 @@ class RunArguments:
         allowed=NOT_NEGATIVE,
         not_compared=NO_EFFECT,
         free_on_resume=True,
+    )
+    eval_steps: int = _option(
+        0,
+        "steps between validations within an epoch, each of which may be the best; 0: only after each epoch",
+        allowed=NOT_NEGATIVE,
+        compared_as="steps between validations",
     )
     report_to: str = _option(
         "none",
@@ -296,6 +319,10 @@ class RunArguments:
             raise ValueError("bf16 and fp16 exclude each other: choose one")
         if self.class_weight != "none" and not TASKS[self.task].needs_labels:
             raise ValueError(f"class_weight={self.class_weight!r} needs labels: task is {self.task}")
+        if self.seeds and self.push_to_hub:
+            raise ValueError(
+                "seeds and push_to_hub exclude each other: publish the run of one seed with `lgn-hf publish`"
+            )
         if self.early_stopping_patience and self.train_val_split == 0:
             raise ValueError("early_stopping_patience needs a validation split: train_val_split is 0")
 

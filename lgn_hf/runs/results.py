@@ -88,6 +88,9 @@ class RunResults(JsonRecord):
     Attributes:
         metrics: by name: `test_...`, `validation_...` and `train_loss` of the weights that were kept.
         also_tested_on: for each further data set, metrics on its test images, how many they are and their fingerprint.
+        label_names: of the classes, in the order of the two fields below.
+        test_confusion_matrix: how many test images of each class (rows) were taken for each class (columns).
+        test_class_accuracy: the share of each class's test images that were recognised; None for a class without images.
         selected_by: the metric that chose the best epoch, or `last step`.
         best_epoch: the epoch whose weights were kept; None if the run ended before its first.
         epochs: passes over the training images; a fraction if the run ended within one.
@@ -103,6 +106,9 @@ class RunResults(JsonRecord):
 
     metrics: dict[str, float]
     also_tested_on: dict[str, dict[str, Any]] = field(default_factory=dict)
+    label_names: list[str] | None = None
+    test_confusion_matrix: list[list[int]] | None = None
+    test_class_accuracy: list[float | None] | None = None
     selected_by: str
     best_epoch: float | None
     epochs: float

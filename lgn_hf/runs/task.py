@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..model.modeling_lgn import LGNForImageClassification, LGNForImageReconstruction, LGNPreTrainedModel
+if TYPE_CHECKING:
+    from ..model.modeling_lgn import LGNPreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,24 @@ class Metric:
 class Task:
     """What a network can be trained for.
 
-    name: the `task` of a recipe. model_class: the network with the head for it. pipeline_tag: the Hub's name of the task.
+    name: the `task` of a recipe. model_name: the class of the network with the head for it. pipeline_tag: the Hub's name of the task.
     metrics: what is measured; the first is the main one. selection: the metric by which the best epoch is chosen.
     needs_labels: whether it is trained on labels.
     """
 
     name: str
-    model_class: type[LGNPreTrainedModel]
+    model_name: str
     pipeline_tag: str
     metrics: tuple[Metric, ...]
     selection: Metric
     needs_labels: bool
+
+    @property
+    def model_class(self) -> type[LGNPreTrainedModel]:
+        """The network with the head for the task. It is imported here, as it needs torch and transformers."""
+        from ..model import modeling_lgn
+
+        return getattr(modeling_lgn, self.model_name)
 
 
 ACCURACY = Metric("accuracy", "accuracy", "accuracy", higher_is_better=True)
@@ -48,9 +57,14 @@ RELATIVE_ERROR = Metric("relative_error", "relative_error", "energy missed", hig
 TASKS = {
     task.name: task
     for task in (
-        Task("classification", LGNForImageClassification, "image-classification", (ACCURACY,), ACCURACY, True),
+        Task("classification", "LGNForImageClassification", "image-classification", (ACCURACY,), ACCURACY, True),
         Task(
-            "reconstruction", LGNForImageReconstruction, "image-feature-extraction", (MSE, RELATIVE_ERROR), MSE, False
+            "reconstruction",
+            "LGNForImageReconstruction",
+            "image-feature-extraction",
+            (MSE, RELATIVE_ERROR),
+            MSE,
+            False,
         ),
     )
 }

@@ -72,3 +72,10 @@ def test_accuracies_in_running_text_are_recorded(page):
     tables = (ROOT / "model_cards" / "README.md").read_text() + (ROOT / "docs" / "results.md").read_text()
     recorded = set(re.findall(r"\d+\.\d\d %", tables))
     assert set(re.findall(r"\d+\.\d\d %", page.read_text())) <= recorded
+
+
+def test_every_launch_names_its_machine_and_shows_only_our_message():
+    """Without a configuration, accelerate uses one thread; without --quiet, it shows a traceback around each message."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        launches = page.read_text().split("accelerate launch ")[1:]
+        assert all(launch.startswith("--quiet --config_file training/accelerate/") for launch in launches), page

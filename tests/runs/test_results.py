@@ -43,6 +43,21 @@ def test_new_results_are_written_in_the_order_of_old_ones(values):
     assert [*written][:3] == ["test_accuracy", "test_loss", "also_tested_on"]
 
 
+def test_classes_are_read_and_may_be_missing(values):
+    assert RunResults.from_json(values).test_confusion_matrix is None
+    values |= {
+        "label_names": ["a", "b"],
+        "test_confusion_matrix": [[2, 1], [0, 0]],
+        "test_class_accuracy": [2 / 3, None],
+    }
+    results = RunResults.from_json(values)
+    assert results.test_confusion_matrix == [[2, 1], [0, 0]]
+    assert results.to_json() == values
+    values["test_confusion_matrix"] = [["x"]]
+    with pytest.raises(ValueError, match=r"test_confusion_matrix\[0\]\[0\] is 'x': must be int"):
+        RunResults.from_json(values)
+
+
 def test_unknown_fields_are_kept(values):
     values["a_field_of_tomorrow"] = {"x": [1]}
     values["recipe"]["another"] = 3

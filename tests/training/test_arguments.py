@@ -2,7 +2,10 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
@@ -83,6 +86,55 @@ def test_help_explains_every_field(capsys):
             assert f.metadata["help"]
 
 
+def test_the_options_of_the_network_are_the_fields_of_its_configuration():
+    """`network_fields.py` is a copy that is fast to import: change it with LGNConfig."""
+    types = get_type_hints(NetworkArguments)
+    defined = [f for f in dataclasses.fields(LGNConfig) if "help" in f.metadata]
+    assert [f.name for f in dataclasses.fields(NetworkArguments)] == [f.name for f in defined]
+    for copy, original in zip(dataclasses.fields(NetworkArguments), defined, strict=True):
+        by_the_data = original.name in ("image_size", "num_channels")
+        help = original.metadata["help"] + (" (default: as the data)" if by_the_data else "")
+        assert copy.metadata["help"] == help
+        assert copy.default == (None if by_the_data else original.default)
+        kind: Any = original.type
+        assert types[copy.name] == (kind | None if by_the_data else kind)
+
+
+@pytest.mark.parametrize("program", ["run", "evaluate_model"])
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["--num_grups", "3"], ["no/such.yaml", "--seed"]], ids=lambda argv: argv[0]
+)
+def test_help_and_mistakes_do_not_wait_for_torch(program, argv):
+    code = f"""
+import sys
+from lgn_training import programs
+try:
+    programs.{program}({argv})
+except SystemExit:
+    pass
+slow = {{"torch", "transformers", "datasets", "accelerate", "evaluate", "numpy"}} & sys.modules.keys()
+assert not slow, slow
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    if argv == ["--help"]:
+        assert done.stdout.startswith("usage:")
+    else:
+        assert re.fullmatch(rf"{program}\.py: .*\n", done.stderr)
+
+
+def test_a_dashed_option_is_the_same_field():
+    assert parse_arguments(["--num-groups", "3"]).network["num_groups"] == 3
+
+
+def test_what_is_on_by_default_can_be_switched_off():
+    for argv in (["--no_batch_norm"], ["--no-batch-norm"], ["--batch_norm", "false"]):
+        assert parse_arguments(argv).network["batch_norm"] is False
+
+
+def test_a_recipe_knows_what_it_was_given(tmp_path):
+    assert parse_arguments([write(tmp_path, num_groups=5), "--seed", "0"]).given == {"num_groups", "seed"}
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -97,6 +149,8 @@ def test_help_explains_every_field(capsys):
         (["--early_stopping_patience", "2", "--train_val_split", "0"], "needs a validation split"),
         (["--seed", "-1"], "seed=-1: must be at least 0 and less than 2**32"),
         (["--seed", str(2**32)], "seed=4294967296: must be at least 0 and less than 2**32"),
+        (["--seeds", "1", "1"], "seeds=[1, 1]: must be different seeds of at least 0"),
+        (["--seeds", "0", "1", "--push_to_hub"], "seeds and push_to_hub exclude each other"),
         (["--lr_decay", "-3"], "lr_decay=-3.0: must be greater than 0"),
         (["--lr_decay", "nan"], "lr_decay=nan: must be finite"),
         (["--weight_decay", "nan"], "weight_decay=nan: must be finite"),
@@ -108,7 +162,7 @@ def test_help_explains_every_field(capsys):
         (["--seed", "1", "extra"], "unexpected argument 'extra': a recipe comes first"),
         (["-seed", "1"], "unexpected argument '-seed'"),
         (["--seed"], "argument --seed: expected one argument"),
-        (["--bf16", "maybe"], "argument --bf16: Truthy value expected: got maybe"),
+        (["--bf16", "maybe"], "argument --bf16: must be true or false, not 'maybe'"),
     ],
 )
 def test_a_wrong_argument_is_named(argv, message):

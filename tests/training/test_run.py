@@ -8,8 +8,8 @@ import contextlib
 import io
 import json
 import os
-import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -69,6 +69,12 @@ def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess:
     return done
 
 
+def in_another_process(*arguments: str) -> str:
+    """What the program prints as its errors when it runs in a process of its own."""
+    command = [sys.executable, RUN, *arguments]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120).stderr
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
@@ -101,6 +107,7 @@ def test_a_run_leaves_a_complete_model_folder(trained):
         "preprocessor_config.json",
         "all_results.json",
         "recipe.yaml",
+        "learning_curve.png",
         "modeling_lgn.py",
         "image_processing_lgn.py",
     } <= names
@@ -120,6 +127,10 @@ def test_results_say_what_was_run_on_what(trained):
     assert {"seed", "versions", "machine", "train_seconds", "images_per_second", "date"} <= results.keys()
     assert len(results["history"]) == 6
     assert (results["epochs"], type(results["epochs"])) == (6, int)
+    matrix = torch.tensor(results["test_confusion_matrix"])
+    assert results["label_names"] == [str(digit) for digit in range(10)]
+    assert matrix.trace().item() / matrix.sum().item() == pytest.approx(results["test_accuracy"])
+    assert torch.allclose(matrix.diagonal() / matrix.sum(1), torch.tensor(results["test_class_accuracy"]))
 
 
 def test_a_part_of_an_epoch_counts_as_a_part(tmp_path):
@@ -301,7 +312,7 @@ import torch
 from accelerate import Accelerator
 from lgn_training.data import ImageSet
 from lgn_training.engine.evaluation import evaluate_split
-from lgn_training.engine.loop import average_batch_norm
+from lgn_training.engine.batch_norm import average_batch_norm
 from lgn_hf import LGNConfig, LGNForImageClassification
 accelerator = Accelerator(cpu=True)
 assert accelerator.num_processes == 2
@@ -401,6 +412,7 @@ def test_reconstruction(tmp_path):
     assert results["also_tested_on"]["rotated:digits"].keys() == {"mse", "relative_error", "images", "fingerprint"}
     assert 0 < results["test_relative_error"] < 1
     assert not [name for name in weights(tmp_path / "run") if "norms" in name]
+    assert "test_confusion_matrix" not in results
 
 
 @pytest.mark.parametrize(
@@ -509,13 +521,214 @@ def test_an_unreadable_image(tmp_path):
     assert "2.png" in bad(tmp_path, "--dataset", str(tmp_path / "images"))
 
 
-def test_a_truncated_checkpoint(trained, tmp_path):
+@pytest.mark.parametrize("how_many", [1, 2])
+def test_damaged_checkpoints_are_passed_over(trained, tmp_path, how_many, monkeypatch):
+    """The newest alone, or also the best, which leaves none. The run then starts again; both end with the same weights."""
     folder = tmp_path / "run"
-    shutil.copytree(trained, folder)
-    (folder / "all_results.json").unlink()
-    newest = max(folder.glob("checkpoint-*")) / "model.safetensors"
-    newest.write_bytes(newest.read_bytes()[:1000])
-    assert "model.safetensors is damaged" in bad(tmp_path, "--resume")
+    arguments = [*TINY, "--save_steps", "4", "--output_dir", str(folder)]
+    save = loop.save_checkpoint
+
+    def save_and_stop(*what):
+        save(*what)
+        if what[-1].step == 20:  # in the second epoch of 17 steps
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(loop, "save_checkpoint", save_and_stop)
+    assert run(*arguments, check=False).returncode == 128 + signal.SIGTERM
+    monkeypatch.undo()
+    newest, best = sorted(folder.glob("checkpoint-*"), reverse=True)
+    for checkpoint in (newest, best)[:how_many]:
+        (checkpoint / "trainer_state.json").unlink()
+    done = run(*arguments, "--resume")
+    assert f"not continuing from {newest}: trainer_state.json is missing" in done.stderr
+    assert (f"\ncontinuing from {best}" in done.stderr) == (how_many == 1)
+    assert ("can be used: starting from the beginning" in done.stderr) == (how_many == 2)
+    assert all(torch.equal(tensor, weights(folder)[name]) for name, tensor in weights(trained).items())
+
+
+def image_folder(folder: Path, per_class: int = 20) -> Path:
+    """Random 8 x 8 images of two classes."""
+    generator = torch.Generator().manual_seed(0)
+    for name in ("cats", "dogs"):
+        (folder / name).mkdir(parents=True)
+        for i in range(per_class):
+            pixels = torch.randint(256, (8, 8), generator=generator).byte().numpy()
+            Image.fromarray(pixels).save(folder / name / f"{i:02d}.png")
+    return folder
+
+
+def test_a_run_is_not_continued_on_other_data(tmp_path):
+    """Another split could validate on images that were trained on."""
+    photos = image_folder(tmp_path / "photos")
+    options = ["--dataset", str(photos), "--max_steps", "2", "--per_device_train_batch_size", "8"]
+    run(*TINY, *options, "--output_dir", str(tmp_path / "run"))
+    (tmp_path / "run" / "all_results.json").unlink()
+    (photos / "cats" / "03.png").unlink()
+    message = bad(tmp_path, *options, "--resume")
+    assert "its data were 29+3+8 images, fingerprint" in message
+    assert "and are 28+3+8 images" in message
+
+
+def test_a_folder_has_one_run_at_a_time(tmp_path):
+    """Without --resume and with it; the message names the run that is there."""
+    folder = tmp_path / "run"
+    messages, save = [], loop.save_checkpoint
+
+    def save_and_start_another(*what):
+        messages.append(in_another_process(*TINY, "--output_dir", str(folder), "--resume"))
+        return save(*what)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", save_and_start_another)
+        run(*TINY, "--num_train_epochs", "1", "--output_dir", str(folder))
+    assert f"another run is using output_dir {folder} (process {os.getpid()} on " in messages[0]
+    assert not list(folder.glob(".*"))
+
+
+def test_a_run_that_cannot_start_leaves_no_folder(tmp_path):
+    bad(tmp_path, "--dataset", "/no/such/folder")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_cache_that_cannot_be_written_ends_a_run_before_it_trains(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("evaluate.config.HF_METRICS_CACHE", tmp_path / "file" / "metrics")
+    message = bad(tmp_path)
+    assert (
+        f"the cache folder {tmp_path / 'file' / 'metrics'} cannot be written (Not a directory): set HF_HOME" in message
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_starts_from_the_weights_of_another(trained, tmp_path):
+    """Its network and its classes are the same, so the classifier is kept, too."""
+    done = run(
+        *["--dataset", "digits", "--max_train_samples", "600", "--model_name_or_path", str(trained), "--disable_tqdm"],
+        *["--learning_rate", "0.0001", "--max_steps", "1", "--output_dir", str(tmp_path / "run")],
+    )
+    assert f"starting from the weights of {trained}\n" in done.stderr
+    before, after = (json.loads((folder / "all_results.json").read_text()) for folder in (trained, tmp_path / "run"))
+    assert after["recipe"]["num_groups"] == 2
+    assert after["recipe"]["model_name_or_path"] == str(trained)
+    assert after["train_loss"] < 1  # 2.3 from the start
+    assert after["test_accuracy"] == pytest.approx(before["test_accuracy"], abs=0.05)
+    message = bad(tmp_path, "--output_dir", str(trained), "--resume", "--num_train_epochs", "8")
+    assert "num_train_epochs was 6.0 and is 8.0; give the fields of the run, or choose another folder" in message
+    assert f"and start from this model with --model_name_or_path {trained}" in message
+
+
+def test_other_classes_get_a_new_classifier(tmp_path):
+    """Photos of another size and with other classes, on a model that whitens."""
+    source, options = tmp_path / "source", ["--whitening", "patch", "--max_steps", "2"]
+    run(*TINY, *options, "--output_dir", str(source))
+    photos = ["--dataset", str(image_folder(tmp_path / "photos")), "--model_name_or_path", str(source)]
+    options = [*photos, "--max_steps", "1", "--learning_rate", "1e-9", "--per_device_train_batch_size", "8"]
+    done = run(*options, "--disable_tqdm", "--output_dir", str(tmp_path / "run"))
+    assert "drawn anew: classifier.bias, classifier.weight" in done.stderr
+    assert LGNConfig.from_pretrained(tmp_path / "run").id2label == {0: "cats", 1: "dogs"}
+    assert torch.allclose(weights(tmp_path / "run")["lgn.basis"], weights(source)["lgn.basis"], atol=1e-6)
+    whitening = [load_file(folder / "whitening.safetensors") for folder in (source, tmp_path / "run")]
+    assert all(torch.equal(tensor, whitening[1][name]) for name, tensor in whitening[0].items())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--whitening", "zca"], "whitening='zca': {model} was trained with 'none'"),
+        (["--image_size", "16"], "image_size=16: {model} was trained with 8"),
+        (["--filter_size", "5"], "{model} has lgn.basis of shape (2, 2, 1, 4, 4), and this network (2, 2, 1, 5, 5)"),
+        (["--model_name_or_path", "/no/such"], "model_name_or_path='/no/such' is neither a folder nor"),
+    ],
+    ids=lambda value: value[0].lstrip("-") if isinstance(value, list) else "",
+)
+def test_a_model_that_does_not_fit_is_not_started_from(trained, options, message, tmp_path):
+    arguments = ["--dataset", "digits", "--model_name_or_path", str(trained), *options]
+    done = run(*arguments, "--output_dir", str(tmp_path / "run"), check=False)
+    assert done.returncode == 1
+    assert f"run.py: {message.format(model=trained)}" in done.stderr
+
+
+def test_validation_within_an_epoch_does_not_disturb_training(trained, tmp_path):
+    """The weights after the last step are the same; the best may be of any validation; a stop in between changes nothing."""
+    folder, save = tmp_path / "often", loop.save_checkpoint
+    arguments = [*TINY, "--eval_steps", "7", "--output_dir", str(folder)]
+
+    def save_and_stop(*what):
+        save(*what)
+        if what[-1].step == 21:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", save_and_stop)
+        assert run(*arguments, check=False).returncode == 128 + signal.SIGTERM
+    run(*arguments, "--resume")
+    results = json.loads((folder / "all_results.json").read_text())
+    assert [record["step"] for record in results["history"]][:6] == [7, 14, 17, 21, 28, 34]
+    assert results["history"][0]["epoch"] == 0.4118
+    undisturbed = json.loads((trained / "all_results.json").read_text())["history"]
+    of_epochs = [record for record in results["history"] if record["epoch"] == int(record["epoch"])]
+    for name in ("step", "validation_accuracy", "validation_loss"):
+        assert [record[name] for record in of_epochs] == [record[name] for record in undisturbed]
+    best = max(results["history"], key=lambda record: record["validation_accuracy"])
+    assert results["validation_accuracy"] == best["validation_accuracy"]
+    straight = tmp_path / "straight"
+    run(*TINY, "--eval_steps", "7", "--output_dir", str(straight))
+    assert all(torch.equal(tensor, weights(folder)[name]) for name, tensor in weights(straight).items())
+
+
+def test_several_seeds_train_one_after_the_other(tmp_path):
+    """Each as a run of its own would; a second call with --resume finds them complete, and trains one that was added."""
+    arguments = [*TINY, "--max_steps", "3", "--output_dir"]
+    done = run(*arguments, str(tmp_path / "runs"), "--seeds", "0", "2")
+    run(*arguments, str(tmp_path / "alone"), "--seed", "2")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["seed-0", "seed-2"]
+    alone = weights(tmp_path / "alone")
+    assert all(torch.equal(tensor, weights(tmp_path / "runs" / "seed-2")[name]) for name, tensor in alone.items())
+    results = [json.loads((tmp_path / "runs" / f"seed-{n}" / "all_results.json").read_text()) for n in (0, 2)]
+    assert [(found["seed"], "seeds" in found["recipe"]) for found in results] == [(0, False), (2, False)]
+    accuracies = [found["test_accuracy"] for found in results]
+    assert "seeds 0, 2" in done.stdout
+    spread = f"{statistics.mean(accuracies):.4f} │ {statistics.stdev(accuracies):.4f} "
+    assert spread in " ".join(done.stdout.split())
+    again = run(*arguments, str(tmp_path / "runs"), "--seeds", "0", "1", "2", "--resume")
+    assert again.stderr.count("this run is complete") == 2
+    assert "seeds 0, 1, 2" in again.stdout
+
+
+def test_a_short_run_is_validated_with_statistics_of_today_s_filters(tmp_path):
+    """Running averages lag behind: 0.17 instead of 0.89 after 20 steps."""
+    run("lgn-digits", "--max_steps", "40", "--disable_tqdm", "--output_dir", str(tmp_path / "run"))
+    results = json.loads((tmp_path / "run" / "all_results.json").read_text())
+    assert [record["step"] for record in results["history"]] == [21, 40]
+    assert min(record["validation_accuracy"] for record in results["history"]) > 0.75
+    assert results["test_accuracy"] > 0.85
+
+
+def test_a_long_run_says_that_its_first_validation_is_pessimistic(tmp_path):
+    options = ["--dataset", "digits", "--num_groups", "2", "--num_layers", "2", "--filter_size", "4", "--disable_tqdm"]
+    done = run(
+        *options, "--max_steps", "160", "--per_device_train_batch_size", "32", "--output_dir", str(tmp_path / "run")
+    )
+    assert done.stderr.count("Note: the running averages of batch normalisation lag behind") == 1
+
+
+@pytest.mark.slow
+def test_processes_with_different_data_do_not_train(tmp_path):
+    """As on machines with a copy of the data each, where one copy is old."""
+    for rank, size in enumerate((20, 19)):
+        image_folder(tmp_path / f"copy-{rank}" / "photos", size)
+    program = tmp_path / "apart.py"
+    program.write_text(f"""
+import os, sys
+sys.path.insert(0, {str(ROOT / "training")!r})
+from lgn_training import run
+os.chdir(os.path.join({str(tmp_path)!r}, "copy-" + os.environ["RANK"]))
+sys.exit(run.main({[*TINY, "--dataset", "photos", "--output_dir", str(tmp_path / "run")]!r}))
+""")
+    done = launch(program=str(program), processes=2, check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("has other data") == 1
+    assert not list((tmp_path / "run").glob("checkpoint-*"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny file system needs root")

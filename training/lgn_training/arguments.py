@@ -1,51 +1,35 @@
-"""Recipes and the command line: how a run is told the fields of its network and its own."""
+"""Recipes and the command line: how a run is told the fields of its network and its own.
+
+This module imports neither torch nor transformers, so that `--help` and a mistake are answered at once.
+"""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 import yaml
-from transformers import HfArgumentParser
 
-from lgn_hf import LGNConfig
 from lgn_hf.runs.recipe import FREE_ON_RESUME, RunArguments
+from lgn_training.network_fields import NetworkArguments
 
-__all__ = ["FREE_ON_RESUME", "NetworkArguments", "Parser", "Recipe", "RunArguments", "as_options", "parse_arguments"]
+__all__ = [
+    "FREE_ON_RESUME",
+    "NetworkArguments",
+    "Parser",
+    "Recipe",
+    "RunArguments",
+    "as_options",
+    "parse_arguments",
+    "with_recipe_file",
+]
 
-
-def _network_arguments() -> Any:
-    """The fields of `LGNConfig` as arguments; those that the data decide default to None."""
-    options: list[tuple[str, Any, Any]] = []
-    for field in dataclasses.fields(LGNConfig):
-        if "help" not in field.metadata:
-            continue  # transformers' own
-        kind: Any = field.type
-        default, help = field.default, field.metadata["help"]
-        if field.name in ("image_size", "num_channels"):
-            kind, default, help = kind | None, None, f"{help} (default: as the data)"
-        options.append((field.name, kind, dataclasses.field(default=default, metadata={"help": help})))
-    return dataclasses.make_dataclass("NetworkArguments", options)
-
-
-def _run_arguments() -> Any:
-    """The fields of `RunArguments` as arguments: all of their metadata that the parser takes is the help."""
-    types, options = get_type_hints(RunArguments), []
-    for field in dataclasses.fields(RunArguments):
-        default: Any = {"default": field.default}
-        if field.default_factory is not dataclasses.MISSING:
-            default = {"default_factory": field.default_factory}
-        help = {"help": field.metadata["help"]}
-        options.append((field.name, types[field.name], dataclasses.field(**default, metadata=help)))
-    return dataclasses.make_dataclass("_RunArguments", options)
-
-
-NetworkArguments = _network_arguments()
-_RunArguments = _run_arguments()
+RECIPES = Path(__file__).parents[1] / "recipes"  # in a checkout
 
 
 @dataclass
@@ -56,27 +40,73 @@ class Recipe:
         network: fields of `LGNConfig`; None: as the data.
         run: all other fields.
         name: of the recipe file, without its ending; None if there is none.
+        given: the names of the fields that the recipe file or the command line has.
     """
 
     network: dict
     run: RunArguments
     name: str | None
+    given: frozenset[str] = frozenset()
 
     def fields(self) -> dict:
         """The fields that say what is trained, as a recipe file has them: all but where it is kept."""
         fields = {**self.network, **dataclasses.asdict(self.run)}
-        return {name: value for name, value in fields.items() if name not in ("output_dir", "resume")}
+        return {name: value for name, value in fields.items() if name not in ("output_dir", "resume", "seeds")}
+
+    def of_seeds(self) -> list[Recipe]:
+        """The run of each of `seeds`, in a folder of its own."""
+        return [
+            dataclasses.replace(
+                self,
+                run=dataclasses.replace(
+                    self.run, seed=seed, seeds=None, output_dir=str(Path(self.run.output_dir, f"seed-{seed}"))
+                ),
+            )
+            for seed in self.run.seeds or ()
+        ]
 
     def scalars(self) -> dict:
         """The fields that a tracker takes."""
         return {k: v for k, v in self.fields().items() if isinstance(v, (int, float, str, bool))}
 
 
-class Parser(HfArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A parser whose errors are exceptions, which a program reports in one line, without the usage and an exit."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(message)
+
+    def add_fields(self, kind: type) -> None:
+        """Add the fields of a dataclass as options. Fields that are not given are left out of what is parsed.
+
+        This is what transformers' `HfArgumentParser` does, which takes seconds to import.
+        """
+        types = get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            value: Any = next((t for t in get_args(types[field.name]) if t is not type(None)), types[field.name])
+            if get_origin(types[field.name]) is list:
+                value = types[field.name]
+            default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+            options: dict[str, Any] = {"type": value}
+            if value is bool:
+                options = {"type": _truth, "nargs": "?", "const": True}
+            elif get_origin(value) is list:
+                options = {"type": get_args(value)[0], "nargs": "+"}
+            help = f"{field.metadata['help']} (default: {default})".replace("%", "%%")
+            names = dict.fromkeys((f"--{field.name}", f"--{field.name.replace('_', '-')}"))
+            self.add_argument(*names, dest=field.name, default=argparse.SUPPRESS, help=help, **options)
+            if default is True:
+                names = (f"--no_{field.name}", f"--no-{field.name.replace('_', '-')}")
+                help = f"the same as --{field.name} false"
+                self.add_argument(*names, dest=field.name, default=argparse.SUPPRESS, action="store_false", help=help)
+
+
+def _truth(text: str) -> bool:
+    words = {"yes": True, "true": True, "t": True, "y": True, "1": True}
+    words |= {"no": False, "false": False, "f": False, "n": False, "0": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"must be true or false, not {text!r}")
+    return words[text.lower()]
 
 
 def parse_arguments(argv: list[str]) -> Recipe:
@@ -87,26 +117,42 @@ def parse_arguments(argv: list[str]) -> Recipe:
             name), a value has the wrong type or is not allowed, or there is an argument too many.
         OSError: the recipe cannot be read.
     """
-    kinds: Any = (NetworkArguments, _RunArguments)
+    kinds = (NetworkArguments, RunArguments)
     parser = Parser(
-        kinds,
         prog="run.py",
         usage="accelerate launch training/run.py [RECIPE.yaml] [--field value ...]",
         description="Train and test a Linear Group Network.",
         allow_abbrev=False,
     )
+    for kind in kinds:
+        parser.add_fields(kind)
     known = {f.name: str(f.type) for kind in kinds for f in dataclasses.fields(kind)}
     path = Path(argv[0]) if argv and not argv[0].startswith("-") else None
     if path is not None:
         argv = _recipe_options(path, known) + argv[1:]
-    network, run, rest = parser.parse_args_into_dataclasses(
-        argv, return_remaining_strings=True, look_for_args_file=False
-    )
+    parsed, rest = parser.parse_known_args(argv)
     if rest and rest[0].startswith("--"):
         raise ValueError(_unknown(rest[0][2:].split("=")[0].replace("-", "_"), known, "the command line"))
     if rest:
         raise ValueError(f"unexpected argument {rest[0]!r}: a recipe comes first, and then --field value, ...")
-    return Recipe(dataclasses.asdict(network), RunArguments(**vars(run)), path.stem if path else None)
+    network, run = (
+        {f.name: getattr(parsed, f.name) for f in dataclasses.fields(kind) if f.name in parsed} for kind in kinds
+    )
+    return Recipe(
+        dataclasses.asdict(NetworkArguments(**network)),
+        RunArguments(**run),
+        path.stem if path else None,
+        frozenset({*network, *run}),
+    )
+
+
+def with_recipe_file(argv: list[str]) -> list[str]:
+    """The command line with the file of a recipe that is given by its name, such as `lgn-mnist`."""
+    if argv and not argv[0].startswith("-") and not Path(argv[0]).exists():
+        file = RECIPES / f"{argv[0]}.yaml"
+        if file.is_file():
+            return [str(file), *argv[1:]]
+    return argv
 
 
 def _recipe_options(path: Path, known: Mapping[str, str]) -> list[str]:
@@ -116,7 +162,7 @@ def _recipe_options(path: Path, known: Mapping[str, str]) -> list[str]:
         known: all fields, and their types.
     """
     if not path.is_file():
-        recipes = sorted(p.stem for p in (Path(__file__).parent.parent / "recipes").glob("*.yaml"))
+        recipes = sorted(p.stem for p in RECIPES.glob("*.yaml"))
         near = difflib.get_close_matches(path.stem, recipes, n=1, cutoff=0.3)
         raise ValueError(f"no recipe {path}" + (f": did you mean training/recipes/{near[0]}.yaml?" if near else ""))
     try:

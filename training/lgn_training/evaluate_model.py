@@ -6,7 +6,6 @@ import json
 import sys
 from argparse import Namespace
 from functools import partial
-from pathlib import Path
 
 from accelerate import Accelerator
 from rich.console import Console
@@ -15,14 +14,16 @@ from rich.table import Table
 from lgn_hf import LGNConfig, LGNImageProcessor
 from lgn_hf.files import write_whole
 from lgn_hf.runs.task import TASKS
-from lgn_training.arguments import Parser, RunArguments
+from lgn_training.arguments import RunArguments
 from lgn_training.data import ImageSet, fingerprint, load_data, with_classes
 from lgn_training.data.batches import device_pixels
 from lgn_training.engine.accelerator import make_accelerator
 from lgn_training.engine.evaluation import evaluate_split
+from lgn_training.engine.machine_checks import check_caches
 from lgn_training.engine.processes import jointly
 from lgn_training.engine.program import run_program
 from lgn_training.engine.trained_model import load_trained
+from lgn_training.evaluate_arguments import parse
 from lgn_training.results import commit, machine, today, versions
 
 
@@ -36,31 +37,6 @@ def main(argv: list[str]) -> int:
     return run_program("evaluate_model.py", start, evaluate_model)
 
 
-def parse(argv: list[str]) -> Namespace:
-    """The command line.
-
-    Raises:
-        ValueError: an argument is unknown, missing or wrong.
-    """
-    parser = Parser(prog="evaluate_model.py", description=__doc__, allow_abbrev=False)
-    parser.add_argument("model", help="folder of a trained or published model, else the name of a repository")
-    parser.add_argument("--dataset", required=True, help="data set, as training/run.py takes it")
-    parser.add_argument("--split", choices=("test", "train"), default="test", help="which of its images")
-    parser.add_argument("--image_size", type=int, help="resize images to this side; default: keep their size")
-    parser.add_argument("--num_channels", type=int, help="1 (grey) or 3 (RGB); default: as the images are")
-    parser.add_argument("--skip_unreadable", action="store_true", help="leave out images that are missing or damaged")
-    parser.add_argument("--image_column", help="column of the images; default: the only one that fits")
-    parser.add_argument("--label_column", help="column of the labels; default: the only one that fits")
-    parser.add_argument("--dataset_config_name", help="configuration of a data set that has several")
-    parser.add_argument("--batch_size", type=int, default=500, help="images per process and step")
-    parser.add_argument("--use_cpu", action="store_true", help="stay on the CPU even if there is a GPU")
-    parser.add_argument("--output", type=Path, help="file for the result as JSON")
-    args = parser.parse_args(argv)
-    if args.batch_size < 1:
-        raise ValueError(f"batch_size={args.batch_size}: must be at least 1")
-    return args
-
-
 def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
     """Print the model's metrics on the images, and save them if `--output` is given.
 
@@ -68,6 +44,7 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
         ValueError: the model cannot be tested, or the images or labels do not fit it.
         OSError: the model cannot be found or read, or the result cannot be written.
     """
+    jointly(accelerator, check_caches)
     task, network, processor = jointly(accelerator, partial(load_trained, args.model))
     images = jointly(
         accelerator, partial(load_images, args, network.config, processor, task, accelerator.is_main_process)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import statistics
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -76,6 +78,7 @@ def collect_results(
     progress: Progress,
     chosen: int,
     test: dict[str, float],
+    test_details: dict[str, list],
     also_tested_on: dict[str, dict],
 ) -> dict:
     """What `all_results.json` holds, see `RunResults`.
@@ -83,6 +86,7 @@ def collect_results(
     Args:
         chosen: the step whose weights were tested.
         test: metrics on the data set's own test images.
+        test_details: what is told of these images beyond metrics.
         also_tested_on: for each further data set, metrics on its test images, how many they are and their fingerprint.
     """
     epoch = next((record for record in progress.history if record["step"] == chosen), {})
@@ -93,6 +97,9 @@ def collect_results(
             **{name: value for name, value in epoch.items() if name.startswith(("validation_", "train_"))},
         },
         also_tested_on=also_tested_on,
+        label_names=data.label_names if test_details else None,
+        test_confusion_matrix=test_details.get("confusion_matrix"),
+        test_class_accuracy=test_details.get("class_accuracy"),
         selected_by=f"validation_{TASKS[recipe.run.task].selection.name}" if progress.best_step else "last step",
         best_epoch=epoch.get("epoch"),
         epochs=progress.history[-1]["epoch"],  # a fraction if the run ended within one
@@ -119,13 +126,30 @@ def collect_results(
     ).to_json()
 
 
+def print_spread(runs: Sequence[dict]) -> None:
+    """Print mean, standard deviation and range of each metric over runs that differ in their seed."""
+    rows = []
+    for name in runs[0]:
+        values = [value for results in runs if isinstance(value := results.get(name), float)]
+        if name.startswith(("test_", "validation_")) and len(values) == len(runs):
+            spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else ""
+            span = f"{min(values):.4f} to {max(values):.4f}"
+            rows.append((name.replace("_", " "), f"{statistics.mean(values):.4f}", spread, span))
+    table = Table(title=f"seeds {', '.join(str(results['seed']) for results in runs)}")
+    for column in ("", "mean", "standard deviation", "range"):
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
 def print_table(results: dict, output_dir: Path) -> None:
     """Print what the run reached, on which data and in what time."""
     table = Table(title=f"{results['recipe_name'] or 'LGN'} on {results['data']['source']}", show_header=False)
     rows = {
         name.replace("_", " "): results[name]
         for name in results
-        if name.startswith(("test_", "validation_", "train_loss"))
+        if name.startswith(("test_", "validation_", "train_loss")) and isinstance(results[name], (int, float))
     }
     for source, found in results.get("also_tested_on", {}).items():
         metrics = {name: value for name, value in found.items() if isinstance(value, float)}

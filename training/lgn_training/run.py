@@ -14,24 +14,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, set_seed
+from accelerate.utils import broadcast_object_list, gather_object, set_seed
 from torch import Tensor, nn
 
 from lgn_hf import LGNConfig, LGNImageProcessor
 from lgn_hf.files import write_whole
 from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
 from lgn_hf.runs.task import TASKS
-from lgn_training.arguments import Recipe, RunArguments, parse_arguments
+from lgn_training.arguments import Recipe, RunArguments, parse_arguments, with_recipe_file
 from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests, warn_of_unseen_classes
 from lgn_training.data.batches import TrainingBatches, device_pixels, total_steps
 from lgn_training.engine.accelerator import make_accelerator
-from lgn_training.engine.checkpoint import Progress, list_checkpoints, load_model, load_optimizer, load_progress
-from lgn_training.engine.evaluation import Metrics, evaluate_split
+from lgn_training.engine.checkpoint import (
+    Progress,
+    checkpoint_path,
+    list_checkpoints,
+    load_model,
+    load_optimizer,
+    load_progress,
+    newest_whole,
+)
+from lgn_training.engine.evaluation import Metrics, evaluate_in_detail, evaluate_split
+from lgn_training.engine.lock import locked
 from lgn_training.engine.loop import TrainingLoop
+from lgn_training.engine.machine_checks import check_caches, warn_of_slow_cpu
 from lgn_training.engine.optimization import make_optimizer
 from lgn_training.engine.output_folder import (
     PROCESSOR_FILE,
@@ -44,11 +54,11 @@ from lgn_training.engine.output_folder import (
 )
 from lgn_training.engine.processes import SharedError, check_shared, jointly
 from lgn_training.engine.program import run_program
-from lgn_training.results import collect_results, print_table
+from lgn_training.engine.warm_start import load_weights, with_fields_of_model
+from lgn_training.results import collect_results, print_spread, print_table
 
 logger = logging.getLogger("lgn_hf.training")
 
-RECIPES = Path(__file__).parents[1] / "recipes"  # in a checkout
 Measure = Callable[[ImageSet], Metrics]
 
 
@@ -62,46 +72,63 @@ def main(argv: list[str]) -> int:
     return run_program("run.py", start, run)
 
 
-def with_recipe_file(argv: list[str]) -> list[str]:
-    """The command line with the file of a recipe that is given by its name, such as `lgn-mnist`."""
-    if argv and not argv[0].startswith("-") and not Path(argv[0]).exists():
-        file = RECIPES / f"{argv[0]}.yaml"
-        if file.is_file():
-            return [str(file), *argv[1:]]
-    return argv
-
-
 def run(recipe: Recipe, accelerator: Accelerator) -> None:
-    """Train as `recipe` says, test once on each data set, and leave a complete model folder in `output_dir`."""
+    """Train as `recipe` says, once with each of its seeds if it has several."""
+    if recipe.run.seeds is None:
+        run_one(recipe, accelerator)
+        return
+    runs = recipe.of_seeds()
+    for one in runs:
+        own = make_accelerator(one.run)  # with trackers and a gradient scaler of its own
+        run_one(one, own)
+        for tracker in own.trackers:
+            tracker.finish()
+    if accelerator.is_main_process:
+        print_spread([json.loads(Path(one.run.output_dir, RESULTS_FILE).read_text()) for one in runs])
+
+
+def run_one(recipe: Recipe, accelerator: Accelerator) -> None:
+    """Train, test once on each data set, and leave a complete model folder in `output_dir`."""
     folder = Path(recipe.run.output_dir)
+    jointly(accelerator, check_caches)
+    recipe = jointly(accelerator, partial(with_fields_of_model, recipe))
+    with locked(folder, accelerator):
+        run_in(folder, recipe, accelerator)
+
+
+def run_in(folder: Path, recipe: Recipe, accelerator: Accelerator) -> None:
+    """`run_one`, in a folder that no other run is using."""
     if is_complete(recipe, folder, accelerator):
         return
+    if accelerator.is_main_process:
+        warn_of_slow_cpu(accelerator)
     data, further_tests, config = load_everything(recipe, accelerator)
-    network = make_network(recipe, config)
+    network = jointly(accelerator, partial(make_network, recipe, config))
     save_recipe(recipe, folder, accelerator)
     processor = share_processor(accelerator, folder, network.config, data, recipe.run)
     to_pixels = partial(device_pixels, processor, accelerator.device)
     training = start_or_continue(recipe.run, folder, network, accelerator)
     batches = make_batches(recipe.run, data, to_pixels, accelerator)
     check_batch_size(training.progress, batches)
-    measure = partial(
-        evaluate_split,
-        accelerator,
-        network,
-        to_pixels=to_pixels,
-        task=recipe.run.task,
-        batch_size=recipe.run.per_device_eval_batch_size,
-        channels_last=recipe.run.channels_last,
-    )
+    check_data(training.progress, data, folder, accelerator)
+    options = {
+        "to_pixels": to_pixels,
+        "task": recipe.run.task,
+        "batch_size": recipe.run.per_device_eval_batch_size,
+        "channels_last": recipe.run.channels_last,
+    }
+    measure = partial(evaluate_split, accelerator, network, **options)
     train(recipe, folder, training, data, batches, measure, accelerator)
     chosen = choose_weights(recipe.run, folder, training, accelerator)
-    test = measure(data.test)
+    test, test_details = evaluate_in_detail(accelerator, network, data.test, **options)
     also_tested_on = {
         source: {**measure(images), "images": len(images), "fingerprint": fingerprint(images)}
         for source, images in further_tests.items()
     }
     if accelerator.is_main_process:
-        results = collect_results(recipe, accelerator, network, data, training.progress, chosen, test, also_tested_on)
+        results = collect_results(
+            recipe, accelerator, network, data, training.progress, chosen, test, test_details, also_tested_on
+        )
         export(folder, network, processor, results)
         print_table(results, folder)
         if recipe.run.push_to_hub:
@@ -166,9 +193,12 @@ def network_config(network: dict, data: Data, task: str) -> LGNConfig:
 
 
 def make_network(recipe: Recipe, config: LGNConfig) -> LGNPreTrainedModel:
-    """The network for the task, with the initial weights of the run's seed."""
+    """The network for the task, with the initial weights of the run's seed, or those of the model that it starts from."""
     set_seed(recipe.run.seed)
-    return TASKS[recipe.run.task].model_class(config)
+    network = TASKS[recipe.run.task].model_class(config)
+    if recipe.run.model_name_or_path is not None:
+        load_weights(recipe.run.model_name_or_path, network)
+    return network
 
 
 def save_recipe(recipe: Recipe, folder: Path, accelerator: Accelerator) -> None:
@@ -181,7 +211,11 @@ def save_recipe(recipe: Recipe, folder: Path, accelerator: Accelerator) -> None:
 def share_processor(
     accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, args: RunArguments
 ) -> LGNImageProcessor:
-    """The image processor: fitted once on the training images, saved with the run, and sent to every process."""
+    """The image processor: fitted on the training images, saved with the run, and sent to every process.
+
+    A run that continues from a checkpoint keeps the processor of that run. One that starts from a trained model takes
+    that model's.
+    """
     processor = LGNImageProcessor(
         image_size=config.image_size,
         num_channels=config.num_channels,
@@ -190,8 +224,11 @@ def share_processor(
         max_pixel_value=args.max_pixel_value,
     )
     if accelerator.is_main_process:
-        if (folder / PROCESSOR_FILE).exists():
+        if (folder / PROCESSOR_FILE).exists() and list_checkpoints(folder):
             processor = LGNImageProcessor.from_pretrained(folder)
+        elif args.model_name_or_path is not None:
+            processor = LGNImageProcessor.from_pretrained(args.model_name_or_path)
+            install(folder, processor.save_pretrained)
         else:
             install(folder, processor.fit(data.train.images).save_pretrained)
     shared = [processor]
@@ -212,8 +249,14 @@ class Training:
 def start_or_continue(
     args: RunArguments, folder: Path, network: LGNPreTrainedModel, accelerator: Accelerator
 ) -> Training:
-    """Prepare the network and its optimiser, in the state of the newest checkpoint if there is one."""
-    checkpoint = next(reversed(list_checkpoints(folder)), None)
+    """Prepare the network and its optimiser, in the state of the newest whole checkpoint if there is one."""
+    shared = [newest_whole(folder, args.load_best_model_at_end) if accelerator.is_main_process else None]
+    broadcast_object_list(shared)
+    checkpoint, skipped = cast(tuple[Path | None, dict[str, str]], shared[0])
+    for name, reason in skipped.items():
+        logger.warning("not continuing from %s: %s", folder / name, reason)
+    if skipped and checkpoint is None:
+        logger.warning("no checkpoint in %s can be used: starting from the beginning", folder)
     progress = load_progress(checkpoint) if checkpoint else Progress()
     if checkpoint:
         load_model(checkpoint, network)
@@ -263,6 +306,32 @@ def check_batch_size(progress: Progress, batches: TrainingBatches) -> None:
     progress.global_batch_size = batches.global_batch_size
 
 
+def check_data(progress: Progress, data: Data, folder: Path, accelerator: Accelerator) -> None:
+    """Record the data of the run, which a continued run must keep: validation images must not have been trained on.
+
+    Raises:
+        SharedError: the run that is continued had other data, or the processes have different data.
+    """
+    splits = {name: len(getattr(data, name)) for name in ("train", "validation", "test")}
+    own = {"fingerprint": data.fingerprint, **splits}
+    for rank, other in enumerate(gather_object([own])):
+        if other["fingerprint"] != own["fingerprint"]:
+            raise SharedError(
+                f"process {rank} has other data ({_sizes(other)}) than process {accelerator.process_index} "
+                f"({_sizes(own)}): give every machine the same copy of the data set"
+            )
+    if progress.data not in (None, own):
+        raise SharedError(
+            f"cannot resume {folder}: its data were {_sizes(progress.data)} and are {_sizes(own)}; "
+            "restore the data of the run, or choose another folder"
+        )
+    progress.data = own
+
+
+def _sizes(data: dict) -> str:
+    return f"{data['train']}+{data['validation']}+{data['test']} images, fingerprint {data['fingerprint'][:12]}"
+
+
 def train(
     recipe: Recipe,
     folder: Path,
@@ -297,7 +366,7 @@ def choose_weights(args: RunArguments, folder: Path, training: Training, acceler
     progress = training.progress
     chosen = progress.best_step if args.load_best_model_at_end and progress.best_step else progress.step
     if chosen != progress.step:
-        load_model(folder / f"checkpoint-{chosen:08d}", training.network)
+        load_model(checkpoint_path(folder, chosen), training.network)
     # Out of mixed precision: whoever loads the model has it in full precision.
     accelerator.unwrap_model(training.model, keep_fp32_wrapper=False)
     return chosen

@@ -13,6 +13,7 @@ from lgn_training.engine.checkpoint import (
     load_model,
     load_optimizer,
     load_progress,
+    newest_whole,
     save_checkpoint,
 )
 from lgn_training.engine.optimization import make_optimizer
@@ -95,6 +96,53 @@ def test_a_folder_appears_only_when_it_is_complete(tmp_path):
 
     atomic_folder(tmp_path / "checkpoint-1", fill)
     assert list_checkpoints(tmp_path) == [tmp_path / "checkpoint-1"]
+
+
+DAMAGES = {
+    "state missing": ("trainer_state.json", None, "trainer_state.json is missing"),
+    "state empty": ("trainer_state.json", 0, "trainer_state.json is damaged"),
+    "state cut": ("trainer_state.json", 30, "trainer_state.json is damaged"),
+    "weights missing": ("model.safetensors", None, "model.safetensors is missing"),
+    "weights cut": ("model.safetensors", 1000, "model.safetensors is damaged"),
+    "optimiser empty": ("optimizer.safetensors", 0, "optimizer.safetensors is damaged"),
+    "optimiser cut": ("optimizer.safetensors", 1000, "optimizer.safetensors is damaged"),
+}
+
+
+def harm(path, length: int | None) -> None:
+    """Remove a file, or cut it to some bytes."""
+    if length is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:length])
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_run_continues_from_the_newest_whole_checkpoint(tmp_path, kind):
+    name, length, reason = DAMAGES[kind]
+    model, optimizer = trained(1)
+    older = save_checkpoint(tmp_path, model, optimizer, Progress(step=1, best_step=1))
+    newer = save_checkpoint(tmp_path, model, optimizer, Progress(step=2, best_step=1))
+    assert newest_whole(tmp_path, needs_best=True) == (newer, {})
+    harm(newer / name, length)
+    found, skipped = newest_whole(tmp_path, needs_best=True)
+    assert found == older
+    assert list(skipped) == [newer.name]
+    assert reason in skipped[newer.name]
+    save_checkpoint(tmp_path, model, optimizer, Progress(step=2, best_step=1))
+    assert newest_whole(tmp_path, needs_best=True) == (newer, {})  # a damaged one is replaced
+
+
+def test_a_checkpoint_whose_best_epoch_is_damaged_is_not_continued(tmp_path):
+    """Its weights could not be exported at the end."""
+    model, optimizer = trained(1)
+    best = save_checkpoint(tmp_path, model, optimizer, Progress(step=1, best_step=1))
+    newer = save_checkpoint(tmp_path, model, optimizer, Progress(step=2, best_step=1))
+    harm(best / "model.safetensors", 1000)
+    found, skipped = newest_whole(tmp_path, needs_best=True)
+    assert found is None
+    assert "its best epoch is in checkpoint-00000001, where model.safetensors is damaged" in skipped[newer.name]
+    assert newest_whole(tmp_path, needs_best=False) == (newer, {})
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

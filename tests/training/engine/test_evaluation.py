@@ -24,5 +24,12 @@ def test_a_process_may_have_no_image(monkeypatch):
     assert metrics == {"accuracy": 0.5, "loss": 1.0}
 
 
+def test_classes_are_counted_one_by_one():
+    details = evaluation.classification_details(3, predictions=[0, 1, 1, 0], labels=[0, 0, 1, 0], losses=[0.0] * 4)
+    assert details["confusion_matrix"] == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert details["class_accuracy"] == [2 / 3, 1.0, None]
+    assert "confusion_matrix" not in evaluation.classification_details(101, [0], [0], [0.0])
+
+
 def test_every_task_has_an_evaluator():
     assert evaluation.EVALUATORS.keys() == TASKS.keys()

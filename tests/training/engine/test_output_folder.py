@@ -27,6 +27,15 @@ def test_a_run_is_continued_only_when_asked_and_with_its_own_fields(tmp_path):
         output.resumes(parse_arguments(["--resume", "--learning_rate", "0.02"]), tmp_path)
 
 
+def test_a_run_from_before_a_field_was_added_is_continued(tmp_path):
+    fields = parse_arguments([]).fields()
+    del fields["random_flip"]
+    (tmp_path / output.RECIPE_FILE).write_text(yaml.safe_dump(fields))
+    assert output.resumes(parse_arguments(["--resume"]), tmp_path)
+    with pytest.raises(ValueError, match="random_flip was False and is True"):
+        output.resumes(parse_arguments(["--resume", "--random_flip"]), tmp_path)
+
+
 def test_a_folder_of_something_else_is_never_a_run(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(ValueError, match=r"holds no run to resume \(no recipe.yaml\)"):

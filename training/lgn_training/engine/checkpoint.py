@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+STATE_FILE = "trainer_state.json"
 
 
 @dataclass
@@ -29,6 +31,7 @@ class Progress:
     images_seen: int = 0
     epoch_loss_sum: float = 0.0  # over the steps of the epoch so far
     grad_scaler: dict | None = None  # of float16 training
+    data: dict | None = None  # fingerprint and sizes of the splits; None in checkpoints of older versions
     history: list[dict] = field(default_factory=list)  # one record per epoch
 
 
@@ -59,14 +62,15 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     Raises:
         OSError: the disk is full or not writable; older checkpoints are untouched.
     """
-    target = folder / f"checkpoint-{progress.step:08d}"
+    target = checkpoint_path(folder, progress.step)
 
     def fill(partial: Path) -> None:
         _save_tensors(partial / "model.safetensors", model.state_dict())
         _save_tensors(partial / "optimizer.safetensors", _optimizer_tensors(model, optimizer))
-        (partial / "trainer_state.json").write_text(json.dumps(asdict(progress), indent=2) + "\n")
+        (partial / STATE_FILE).write_text(json.dumps(asdict(progress), indent=2) + "\n")
 
-    if not target.exists():
+    if damage(target):
+        shutil.rmtree(target, ignore_errors=True)
         atomic_folder(target, fill)
     for other in list_checkpoints(folder):
         if other != target and int(other.name.rsplit("-", 1)[1]) != progress.best_step:
@@ -75,12 +79,51 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The complete checkpoints of a run, oldest first."""
+    """The checkpoints of a run, oldest first."""
     return sorted(path for path in folder.glob("checkpoint-*") if path.name.rsplit("-", 1)[1].isdigit())
 
 
+def checkpoint_path(folder: Path, step: int) -> Path:
+    return folder / f"checkpoint-{step:08d}"
+
+
+def damage(checkpoint: Path) -> str | None:
+    """Why a checkpoint cannot be read, None if it is whole: a file is missing, cut short or not what it should be."""
+    name = STATE_FILE
+    try:
+        load_progress(checkpoint)
+        for name in ("model.safetensors", "optimizer.safetensors"):
+            with safe_open(checkpoint / name, "pt"):  # compares the header with the length of the file
+                pass
+    except OSError:
+        return f"{name} is missing or cannot be read"
+    except (SafetensorError, ValueError, TypeError) as error:  # a short file, not JSON, or another object
+        return f"{name} is damaged ({error})"
+    return None
+
+
+def newest_whole(folder: Path, needs_best: bool) -> tuple[Path | None, dict[str, str]]:
+    """The newest checkpoint that a run can continue from, and why each newer one cannot be used, by its name.
+
+    Args:
+        needs_best: a checkpoint can be used only if the one of its best epoch is whole, too: its weights are exported.
+    """
+    skipped = {}
+    for checkpoint in reversed(list_checkpoints(folder)):
+        reason = damage(checkpoint)
+        if reason is None and needs_best:
+            best = load_progress(checkpoint).best_step
+            reason = None if best is None else damage(checkpoint_path(folder, best))
+            if reason:
+                reason = f"its best epoch is in {checkpoint_path(folder, best or 0).name}, where {reason}"
+        if reason is None:
+            return checkpoint, skipped
+        skipped[checkpoint.name] = reason
+    return None, skipped
+
+
 def load_progress(checkpoint: Path) -> Progress:
-    return Progress(**json.loads((checkpoint / "trainer_state.json").read_text()))
+    return Progress(**json.loads((checkpoint / STATE_FILE).read_text()))
 
 
 def load_model(checkpoint: Path, model: nn.Module) -> None:
@@ -119,4 +162,4 @@ def _load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise OSError(f"{path} is damaged ({error}); remove its folder to resume from an older checkpoint") from error
+        raise OSError(f"{path} is damaged ({error})") from error

@@ -22,6 +22,9 @@ from transformers import PreTrainedModel
 from lgn_training.data.image_sets import ImageSet
 
 Metrics = dict[str, float]
+Details = dict[str, list[Any]]
+
+LARGEST_MATRIX = 100  # rows of a confusion matrix that results hold
 
 
 class PairMetric(evaluate.Metric):
@@ -79,10 +82,12 @@ class Evaluator:
 
     measure: (outputs, pixel_values, labels) of a batch to tensors of one number per image, (B,) each.
     summarize: those numbers, of all images of all processes, to metrics.
+    details: the number of classes and those numbers to what is told of the test images beyond metrics; None: nothing.
     """
 
     measure: Callable[[Any, Tensor, Tensor | None], tuple[Tensor, ...]]
     summarize: Callable[..., Metrics]
+    details: Callable[..., Details] | None = None
 
 
 def measure_classification(outputs: Any, pixel_values: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
@@ -100,6 +105,20 @@ def summarize_classification(
     return {**Accuracy.of(predictions, labels), "loss": sum(losses) / len(losses)}
 
 
+def classification_details(
+    classes: int, predictions: Sequence[int], labels: Sequence[int], losses: Sequence[float]
+) -> Details:
+    """`confusion_matrix`: how many images of each class (rows) were taken for each class (columns); `class_accuracy`: the
+    share of each class's images that were recognised, None for a class without images. More than `LARGEST_MATRIX` classes
+    have no matrix.
+    """
+    matrix = np.zeros((classes, classes), dtype=int)
+    np.add.at(matrix, (np.asarray(labels), np.asarray(predictions)), 1)
+    sizes = matrix.sum(1)
+    shares = [float(hits / size) if size else None for hits, size in zip(matrix.diagonal(), sizes, strict=True)]
+    return {"class_accuracy": shares, **({"confusion_matrix": matrix.tolist()} if classes <= LARGEST_MATRIX else {})}
+
+
 def measure_reconstruction(outputs: Any, pixel_values: Tensor, labels: Tensor | None) -> tuple[Tensor, ...]:
     """The mean squared error and the mean square of each image."""
     errors = outputs.reconstruction.float() - pixel_values
@@ -107,13 +126,43 @@ def measure_reconstruction(outputs: Any, pixel_values: Tensor, labels: Tensor | 
 
 
 EVALUATORS = {
-    "classification": Evaluator(measure_classification, summarize_classification),
+    "classification": Evaluator(measure_classification, summarize_classification, classification_details),
     "reconstruction": Evaluator(measure_reconstruction, ReconstructionError.of),
 }
 
 
-@torch.no_grad()
 def evaluate_split(
+    accelerator: Accelerator,
+    model: PreTrainedModel,
+    images: ImageSet,
+    to_pixels: Callable[[Tensor], Tensor],
+    *,
+    task: str,
+    **options: Any,
+) -> Metrics:
+    """The metrics of a task over all images, the same on every process; `options` are those of `measure_split`."""
+    measured = measure_split(accelerator, model, images, to_pixels, task=task, **options)
+    return EVALUATORS[task].summarize(*measured)
+
+
+def evaluate_in_detail(
+    accelerator: Accelerator,
+    model: PreTrainedModel,
+    images: ImageSet,
+    to_pixels: Callable[[Tensor], Tensor],
+    *,
+    task: str,
+    **options: Any,
+) -> tuple[Metrics, Details]:
+    """As `evaluate_split`, and what the task tells beyond metrics."""
+    evaluator = EVALUATORS[task]
+    measured = measure_split(accelerator, model, images, to_pixels, task=task, **options)
+    details = evaluator.details(model.config.num_labels, *measured) if evaluator.details else {}
+    return evaluator.summarize(*measured), details
+
+
+@torch.no_grad()
+def measure_split(
     accelerator: Accelerator,
     model: PreTrainedModel,
     images: ImageSet,
@@ -122,10 +171,10 @@ def evaluate_split(
     task: str,
     batch_size: int,
     channels_last: bool = False,
-) -> Metrics:
-    """The metrics of a task over all images, the same on every process.
+) -> list[tuple[float, ...]]:
+    """What the task measures of every image, one sequence for each quantity, the same on every process.
 
-    Each process takes every `num_processes`-th image. What all processes measure is gathered before it is summarised.
+    Each process takes every `num_processes`-th image. What all processes measure is gathered.
     """
     evaluator = EVALUATORS[task]
     model.eval()
@@ -138,4 +187,4 @@ def evaluate_split(
         labels = None if images.labels is None else images.labels[indices]
         columns = evaluator.measure(model(pixel_values), pixel_values, labels)
         measured += zip(*(column.tolist() for column in columns), strict=True)
-    return evaluator.summarize(*zip(*gather_object(measured), strict=True))
+    return list(zip(*gather_object(measured), strict=True))

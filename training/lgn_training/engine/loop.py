@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import RunArguments
 from lgn_training.data.batches import MicroBatch, TrainingBatches
+from lgn_training.engine.batch_norm import LAGGING_STEPS, average_batch_norm, estimate_batch_norm
 from lgn_training.engine.checkpoint import Progress, list_checkpoints, save_checkpoint
 from lgn_training.engine.optimization import learning_rate
 from lgn_training.engine.processes import SharedError
@@ -34,15 +35,25 @@ class TrainingStopped(SharedError):
 
 
 class StopSignals:
-    """Remembers SIGINT and SIGTERM so that the loop can save before it leaves; a second one kills as usual."""
+    """Remembers SIGINT and SIGTERM so that the loop can save before it leaves; a later one kills as usual.
+
+    Signals within `ECHO` seconds of the first are taken for the same: Ctrl-C reaches every process, and then the launcher of
+    several processes passes it on to them.
+    """
+
+    ECHO = 2.0
 
     def __init__(self):
         self.received: int | None = None
+        self.time = 0.0
         self.previous = {s: signal.signal(s, self._remember) for s in (signal.SIGINT, signal.SIGTERM)}
 
     def _remember(self, number: int, _frame) -> None:
-        self.received = number
-        self.restore()
+        if self.received is None:
+            self.received, self.time = number, time.monotonic()
+        elif time.monotonic() - self.time > self.ECHO:
+            self.restore()
+            signal.raise_signal(number)
 
     def restore(self) -> None:
         for number, handler in self.previous.items():
@@ -110,20 +121,28 @@ class TrainingLoop:
             progress.batch += 1
             self.images += sum(len(m.pixel_values) for m in micro_batches) * self.accelerator.num_processes
             done = progress.step == self.total_steps or progress.batch == self.batches.steps_per_epoch
-            saves = args.save_steps > 0 and progress.step % args.save_steps == 0 and not done
-            looks = done or saves or progress.step % args.logging_steps == 0
+            validates, saves = (
+                every > 0 and progress.step % every == 0 and not done for every in (args.eval_steps, args.save_steps)
+            )
+            looks = done or validates or saves or progress.step % args.logging_steps == 0
             stopped = not done and self._stop_requested(signals, looks)
             if looks or stopped:
                 self._look(bar, outputs, micro_batches)
-            if saves or stopped:
+            if validates:
+                self._count()
+                self._validate(bar)
+            elif saves or stopped:
                 self._count()
                 self._save()
+            if validates or saves or stopped:
+                self.model.train()
                 self._restart_clock()
             if stopped:
                 self._stop(stopped)
             if done:
                 break
-        self._end_of_epoch(bar)
+        self._count()
+        self._validate(bar)
         stopped = self._stop_requested(signals, looks=True)
         if stopped and progress.step < self.total_steps:
             self._stop(stopped)
@@ -192,15 +211,16 @@ class TrainingLoop:
         bar.set_postfix(shown)
         self.accelerator.log(logged, step=self.progress.step)
 
-    def _end_of_epoch(self, bar: tqdm) -> None:
-        """Validate, remember the best weights, save. An epoch that `total_steps` ends early counts as a part of one."""
+    def _validate(self, bar: tqdm) -> None:
+        """Validate, remember the best weights, save. Within an epoch, and where `total_steps` ends one, it counts in part."""
         progress, steps = self.progress, self.batches.steps_per_epoch
         mean_loss = progress.epoch_loss_sum / max(progress.batch, 1)
         if progress.batch == steps:
             progress.epoch, progress.batch, progress.epoch_loss_sum = progress.epoch + 1, 0, 0.0
         epochs = round(progress.epoch + progress.batch / steps, 4) if progress.batch else progress.epoch
         record = {"epoch": epochs, "step": progress.step, "train_loss": mean_loss}
-        self._count()
+        if self.total_steps < LAGGING_STEPS:
+            estimate_batch_norm(self.network, self.batches, progress.epoch - (progress.batch == 0))
         average_batch_norm(self.accelerator, self.network)
         if self.validate is not None:
             metrics = self.validate()
@@ -216,7 +236,18 @@ class TrainingLoop:
         if self.accelerator.is_main_process:
             figures = "  ".join(f"{k} {v:.4f}" for k, v in record.items() if k not in ("epoch", "step"))
             bar.write(f"epoch {epochs}: {figures}", file=sys.stderr)
+            if self._validates_too_early():
+                bar.write(
+                    f"Note: the running averages of batch normalisation lag behind for about {LAGGING_STEPS} steps, so "
+                    "validation is too pessimistic until then.",
+                    file=sys.stderr,
+                )
         self._save()
+
+    def _validates_too_early(self) -> bool:
+        """Whether this was the first validation, of a network whose running averages lag behind."""
+        lags = self.progress.step < LAGGING_STEPS <= self.total_steps and self.network.config.batch_norm
+        return lags and self.validate is not None and len(self.progress.history) == 1
 
     def _save(self) -> None:
         average_batch_norm(self.accelerator, self.network)
@@ -253,15 +284,3 @@ class TrainingLoop:
         """Add the time and images since the clock was started to those of the run, without validation and saving."""
         self.progress.train_seconds += time.perf_counter() - self.started
         self.progress.images_seen += self.images
-
-
-def average_batch_norm(accelerator: Accelerator, network: nn.Module) -> None:
-    """Give every process the mean of all processes' running statistics.
-
-    The statistics are exponential means over a process's batches, so their mean is that over all batches.
-    """
-    if accelerator.num_processes == 1:
-        return
-    for name, buffer in network.named_buffers():
-        if name.endswith(("running_mean", "running_var")):
-            buffer.copy_(cast(Tensor, accelerator.reduce(buffer, reduction="mean")))

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import yaml
@@ -13,9 +14,12 @@ import yaml
 from lgn_hf.files import write_whole
 from lgn_hf.hub.publication import build, validate
 from lgn_hf.hub.upload import publish
+from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import FREE_ON_RESUME, Recipe, RunArguments
+from lgn_training.learning_curve import save_learning_curve
 
 RECIPE_FILE, RESULTS_FILE, PROCESSOR_FILE = "recipe.yaml", "all_results.json", "preprocessor_config.json"
+LOCK_FILE = ".run.lock"
 
 logger = logging.getLogger("lgn_hf.training")
 
@@ -26,9 +30,8 @@ def resumes(recipe: Recipe, folder: Path) -> bool:
     Raises:
         ValueError: it is a file, it holds something but --resume was not given, or its run has other fields.
     """
-    if folder.is_file():
-        raise ValueError(f"output_dir {folder} is a file: choose a folder")
-    if not folder.exists() or not any(folder.iterdir()):
+    refuse_file(folder)
+    if not folder.exists() or not any(path.name != LOCK_FILE for path in folder.iterdir()):
         return False
     if not recipe.run.resume:
         raise ValueError(
@@ -36,15 +39,24 @@ def resumes(recipe: Recipe, folder: Path) -> bool:
         )
     if not (folder / RECIPE_FILE).exists():
         raise ValueError(f"output_dir {folder} holds no run to resume (no {RECIPE_FILE}): choose another folder")
-    saved, given = yaml.safe_load((folder / RECIPE_FILE).read_text()), recipe.fields()
+    defaults = asdict(RunArguments())  # of fields that are newer than the run
+    saved, given = {**defaults, **yaml.safe_load((folder / RECIPE_FILE).read_text())}, recipe.fields()
     differing = [k for k in given if k not in FREE_ON_RESUME and saved.get(k) != given[k]]
+    is_complete = (folder / RESULTS_FILE).exists()
     if differing:
         raise ValueError(
             f"cannot resume {folder}: "
             + ", ".join(f"{k} was {saved.get(k)!r} and is {given[k]!r}" for k in differing)
             + "; give the fields of the run, or choose another folder"
+            + (f" and start from this model with --model_name_or_path {folder}" if is_complete else "")
         )
     return True
+
+
+def refuse_file(folder: Path) -> None:
+    """Raise a ValueError where the output folder is a file."""
+    if folder.is_file():
+        raise ValueError(f"output_dir {folder} is a file: choose a folder")
 
 
 def install(folder: Path, save) -> None:
@@ -63,11 +75,12 @@ def install(folder: Path, save) -> None:
 
 
 def export(folder: Path, network, processor, results: dict) -> None:
-    """Save the model in `folder`, and last its results, which mark the run as complete."""
+    """Save the model and its learning curve in `folder`, and last its results, which mark the run as complete."""
 
     def save(directory: Path) -> None:
         network.save_pretrained(directory)
         processor.save_pretrained(directory)
+        save_learning_curve(results, TASKS[results["recipe"]["task"]].selection, directory)
 
     install(folder, save)
     write_whole(folder / RESULTS_FILE, json.dumps(results, indent=2) + "\n")

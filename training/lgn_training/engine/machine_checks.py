@@ -1,0 +1,70 @@
+"""What a machine lacks, said before a run starts: a cache that can be written, cores that work, a fast number format."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import tempfile
+from pathlib import Path
+
+import datasets.config as datasets_config
+import evaluate.config as evaluate_config
+import psutil
+import torch
+from accelerate import Accelerator
+
+logger = logging.getLogger("lgn_hf.training")
+
+
+def check_caches() -> None:
+    """Check the cache folders of `datasets` and `evaluate`, which a run needs at its first validation at the latest.
+
+    Raises:
+        OSError: one cannot be made or written.
+    """
+    for folder in map(Path, (datasets_config.HF_DATASETS_CACHE, evaluate_config.HF_METRICS_CACHE)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise OSError(
+                f"the cache folder {folder} cannot be written ({error.strerror}): set HF_HOME to a folder that can"
+            ) from None
+
+
+def warn_of_slow_cpu(accelerator: Accelerator) -> None:
+    """Say, in one line each, that cores lie idle, or that a number format is slow on this CPU."""
+    if accelerator.device.type != "cpu":
+        return
+    used, cores = torch.get_num_threads() * int(os.environ.get("LOCAL_WORLD_SIZE", "1")), _cores()
+    if used < cores:
+        logger.warning(
+            "Note: %d of %d cores are used. `accelerate launch --config_file training/accelerate/cpu.yaml` uses all, and so "
+            "does OMP_NUM_THREADS=%d",
+            used,
+            cores,
+            cores,
+        )
+    if accelerator.mixed_precision in ("bf16", "fp16") and not _has_matrix_units(accelerator.mixed_precision):
+        logger.warning(
+            "Note: this CPU has no matrix units (AMX) for %s. Training is about half as fast as in float32, and inference "
+            "up to 13 times slower: leave --%s out",
+            accelerator.mixed_precision,
+            accelerator.mixed_precision,
+        )
+
+
+def _cores() -> int:
+    """The cores that this process may use, without their second threads, as accelerate counts them."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, psutil.cpu_count(logical=False) or allowed)
+
+
+def _has_matrix_units(precision: str) -> bool:
+    """Whether the CPU multiplies matrices of a number format in hardware. True if torch cannot tell, as on ARM."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return True
+    name = {"bf16": "_is_amx_tile_supported", "fp16": "_is_amx_fp16_supported"}[precision]
+    return bool(getattr(torch.cpu, name, lambda: True)())

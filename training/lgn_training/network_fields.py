@@ -1,0 +1,65 @@
+"""The fields of the network as options of the command line.
+
+`LGNConfig` defines them, and importing it takes seconds, as it imports torch and transformers. So `--help` reads this copy;
+a test compares the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def _field(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class NetworkArguments:
+    """The fields of `LGNConfig`, with the same types, defaults and help. Those that the data decide default to None."""
+
+    image_size: int | None = _field(None, "height and width H of the (square) images, pixels (default: as the data)")
+    num_channels: int | None = _field(None, "input channels C: 1 (grey) or 3 (colour) (default: as the data)")
+    num_groups: int = _field(5, "groups per layer, K")
+    group_order: int = _field(4, "filters per group, p; 1 leaves every filter free (the unconstrained baseline)")
+    num_layers: int = _field(4, "unfolded layers, L")
+    filter_size: int = _field(6, "height and width n of a filter, pixels; an action is n^2 x n^2")
+    padding: int = _field(1, "zero padding of the convolutions, pixels; codes are H + 2*padding - n + 1 on a side")
+    step_size: float = _field(0.01, "step size a of the proximal gradient step")
+    algorithm: str = _field("fista", "update of the codes: fista (with momentum) or ista")
+    tied: bool = _field(False, "share filters and actions across layers")
+    action: str = _field(
+        "learned",
+        "kind of generator A: learned (free matrices), rotation (fixed rotations by multiples of "
+        "rotation_angle), left (I (x) A_n, which treats every column of a filter alike), cyclic (S P S^-1 "
+        "with S learned and P a permutation: A^p = I by construction)",
+    )
+    action_sharing: str = _field(
+        "channel",
+        "one action per channel of every group (channel), per group (group), per layer (layer) or for the "
+        "whole network (network)",
+    )
+    rotation_angle: float | None = _field(
+        None, "degrees between neighbours in an orbit, if action is rotation; default 360 / group_order"
+    )
+    regularizer: str | None = _field(
+        None,
+        "loss that keeps actions invertible: none (no loss), inverse (eq. 12, trains an inverse of each "
+        "action), nuclear (eq. 14; falls without bound as actions grow, and as cyclic ones become ill-"
+        "conditioned: use a projection), logdet (appendix B; falls without bound as actions grow: use a "
+        "projection); default inverse for action learned, left; none for action rotation, cyclic",
+    )
+    regularizer_weight: float | None = _field(
+        None,
+        "weight mu of the regularizer; default 0 for none, 0.001 for inverse, 0.01 for nuclear, 0.001 for logdet",
+    )
+    projection: str = _field(
+        "frobenius",
+        "after each optimiser step, scale basis filters to unit norm and actions to unit Frobenius norm "
+        "(frobenius) or to singular values of mean square 1 (rms), or leave both free (none)",
+    )
+    batch_norm: bool = _field(True, "batch normalisation between layers; reconstruction never uses it")
+    pool_size: int = _field(4, "side of the average-pooled code that the linear classifier sees")
+    decoder: str = _field(
+        "free", "reconstruction from a dictionary of its own (free) or from the last layer's orbits (tied)"
+    )
