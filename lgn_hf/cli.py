@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .terminal import print_table, tree
-from .texts import one_line
+from .texts import full_traceback, one_line
 
 if TYPE_CHECKING:
     from .actions import Distance
@@ -49,7 +49,7 @@ def app() -> None:
 def main() -> None:
     """Run the command. An error that the user can mend ends it with one line and exit code 1.
 
-    `LGN_HF_TRACEBACK=1` shows the traceback instead.
+    `LGN_HF_TRACEBACK=1` shows the traceback instead, with the errors behind the error.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -57,7 +57,7 @@ def main() -> None:
         app(prog_name="lgn-hf")
     except (ImportError, ValueError, OSError, RuntimeError) as error:
         if os.environ.get("LGN_HF_TRACEBACK"):
-            raise
+            sys.exit(full_traceback(error))
         package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else None
         if package in OPTIONAL:
             sys.exit(f"lgn-hf: this command needs {package}: pip install 'lgn-hf[hub]'")
@@ -111,8 +111,10 @@ def publish(
     lgn_hf.hub.publication.prepare builds the repository, lgn_hf.hub.publication.validate tries it, and
     lgn_hf.hub.upload.publish uploads it.
     """
-    from .hub import publication, upload
+    from .hub import permission, publication, upload
 
+    if not dry_run:
+        permission.check_can_publish(repo_id, private=private)
     built = publication.prepare(
         source,
         repo_id,
@@ -147,7 +149,11 @@ def card(folder: Path, repo_id: str | None) -> None:
 
 @app.command()
 @models
-@option("--output-dir", type=click.Path(path_type=Path), help="Write one folder per model here.")
+@option(
+    "--output-dir",
+    type=click.Path(path_type=Path),
+    help="Write one folder per model here; it must be new, empty or of an earlier run.",
+)
 @option("--push", metavar="USER/NAME", help="Publish them all as one data set.")
 @private
 @option("--top", type=click.IntRange(1), default=10, show_default=True, help="Rows of the table.")
@@ -157,8 +163,15 @@ def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, 
     lgn_hf.hub.extraction.extract writes one folder per model, lgn_hf.hub.extraction.most_structured makes the table,
     and lgn_hf.hub.action_dataset.push_actions_dataset publishes the actions of all models as a data set.
     """
-    from .hub.extraction import extract, most_structured
+    from .hub.extraction import check_output_dir, extract, most_structured
 
+    if output_dir is not None:
+        check_output_dir(output_dir, DATASET_FOLDER)
+    if push is not None:
+        from .hub.action_dataset import push_actions_dataset
+        from .hub.permission import check_can_publish
+
+        check_can_publish(push, "dataset", private=private)
     sources = _open(models)
     folders = [source.name.replace("/", "--") for source in sources]
     taken = next((name for i, name in enumerate(folders) if name in [*folders[:i], DATASET_FOLDER]), None)
@@ -245,18 +258,29 @@ def compare(a: str, b: str, top: int) -> None:
 
 
 @app.command()
-@click.argument("out_dir", type=click.Path(path_type=Path))
 @models
+@option(
+    "--output-dir",
+    type=click.Path(path_type=Path),
+    default=Path("atlas"),
+    show_default=True,
+    help="Where to write the page: a folder that is new, empty, or holds an earlier atlas.",
+)
 @option("--push", metavar="USER/NAME", help="Publish it as a static Space.")
 @private
-def atlas(out_dir: Path, models: tuple[str, ...], push: str | None, private: bool) -> None:
+def atlas(models: tuple[str, ...], output_dir: Path, push: str | None, private: bool) -> None:
     """Write one page that shows the actions of models.
 
     lgn_hf.hub.atlas.build_atlas writes it, lgn_hf.hub.upload.upload publishes it.
     """
-    from .hub.atlas import CARD_NAME, PAGE_NAME, build_atlas
+    from .hub.atlas import CARD_NAME, OUTPUT, PAGE_NAME, build_atlas
 
-    folder = build_atlas(_open(models), out_dir)
+    OUTPUT.check(output_dir)
+    if push is not None:
+        from .hub.permission import check_can_publish
+
+        check_can_publish(push, "space", private=private)
+    folder = build_atlas(_open(models), output_dir)
     print(folder / PAGE_NAME)
     if push is not None:
         from .hub.upload import upload

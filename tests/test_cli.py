@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from lgn_hf import (
     load_actions,
 )
 from lgn_hf.actions import compare
-from lgn_hf.hub import atlas, cards, publication, upload
+from lgn_hf.hub import atlas, cards, permission, publication, upload
 from lgn_hf.hub.errors import PublishError
 from lgn_hf.prediction import Prediction, predict
 from tests.conftest import ROOT
@@ -157,8 +158,24 @@ class TestErrors:
     def test_show_where_on_demand(self, monkeypatch):
         monkeypatch.setenv("LGN_HF_TRACEBACK", "1")
         monkeypatch.setattr(sys, "argv", ["lgn-hf", "card", "nowhere"])
-        with pytest.raises(FileNotFoundError, match=r"nowhere has no config\.json"):
+        with pytest.raises(SystemExit, match=r"Traceback[\s\S]*FileNotFoundError: nowhere has no config\.json"):
             cli.main()
+
+    def test_show_on_demand_what_is_behind_them_without_tokens(self, monkeypatch):
+        """Errors of one line are raised `from None`; the traceback once left out what they come from."""
+
+        def fail(*_):
+            try:
+                raise KeyError(f"the cause, with hf_{'a' * 34}")
+            except KeyError:
+                raise PublishError("one line") from None
+
+        monkeypatch.setenv("LGN_HF_TRACEBACK", "1")
+        monkeypatch.setattr(sys, "argv", ["lgn-hf", "card", "nowhere"])
+        monkeypatch.setattr(cards, "write_card", fail)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert re.search(r"the cause, with hf_\.\.\.'[\s\S]*PublishError: one line", str(end.value.code))
 
     def test_of_a_model_that_is_nowhere(self, lgn):
         check_error(lgn("compare", "no/where", "x"), "no/where is neither a folder nor a repository that can be read")
@@ -197,6 +214,10 @@ class TestPublish:
             calls.append(("publish", folder, repo_id, options))
             return "https://hub/commit"
 
+        def check_can_publish(repo_id, **options):
+            calls.append(("check", repo_id, options))
+
+        monkeypatch.setattr(permission, "check_can_publish", check_can_publish)
         monkeypatch.setattr(publication, "prepare", prepare)
         monkeypatch.setattr(publication, "validate", lambda folder: calls.append(("validate", folder)))
         monkeypatch.setattr(upload, "publish", publish)
@@ -213,6 +234,7 @@ class TestPublish:
         about |= {"examples": ("a.png", "b.png")}
         where = {"private": True, "revision": "v1", "collection": "me/lgn", "create_pr": True}
         assert calls == [
+            ("check", "me/model", {"private": True}),
             ("prepare", tmp_path, "me/model", None, about),
             ("validate", built),
             ("publish", built, "me/model", where),
@@ -234,7 +256,15 @@ class TestPublish:
         ]
 
     def test_says_what_is_no_run(self, lgn, tmp_path):
-        check_error(lgn("publish", tmp_path, "me/model"), f"{tmp_path} holds no complete run")
+        check_error(lgn("publish", tmp_path, "me/model", "--dry-run"), f"{tmp_path} holds no complete run")
+
+    def test_asks_for_the_login_before_it_builds(self, lgn, calls, tmp_path, monkeypatch):
+        def refuse(*_, **__):
+            raise PublishError("not logged in")
+
+        monkeypatch.setattr(permission, "check_can_publish", refuse)
+        check_error(lgn("publish", tmp_path, "me/model"), "not logged in")
+        assert not calls
 
 
 def test_card(lgn, monkeypatch):
@@ -277,7 +307,9 @@ class TestActions:
     def test_are_of_models_with_different_names(self, lgn, models, tmp_path):
         again = tmp_path / "classifier"
         make_used_model("learned").actions().save(again)
-        check_error(lgn("actions", models / "classifier", again, "--output_dir", tmp_path), "the name of two models")
+        check_error(
+            lgn("actions", models / "classifier", again, "--output_dir", tmp_path / "out"), "the name of two models"
+        )
 
     def test_are_published(self, lgn, models, hub_here):
         result = lgn("actions", models / "classifier", models / "other", "--push", "tester/actions")
@@ -286,6 +318,72 @@ class TestActions:
         files = hub_here.files("tester/actions", "dataset")
         assert b'load_dataset("tester/actions"' in files["README.md"]
         assert "data/train-00000-of-00001.parquet" in files
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class TestNoCommandWritesIntoAForeignFolder:
+    """Each of these once replaced files of the user, or put its own among them, with exit code 0."""
+
+    @pytest.fixture
+    def foreign(self, models, tmp_path) -> Path:
+        """A folder that holds a model with a README of its own, and beside it a project."""
+        folder = tmp_path / "project"
+        shutil.copytree(models / "classifier", folder / "classifier")
+        for path in (folder / "README.md", folder / "classifier" / "README.md"):
+            path.write_text("mine")
+        return folder
+
+    @pytest.mark.parametrize("place", [".", "classifier"])
+    def test_atlas(self, lgn, models, foreign, place):
+        before = snapshot(foreign)
+        result = lgn("atlas", models / "other", "--output_dir", foreign / place)
+        check_error(result, "holds something else than earlier output of this command", "README.md", "new or empty")
+        assert snapshot(foreign) == before
+
+    def test_atlas_over_a_page_and_a_card_of_somebody_else(self, lgn, models, tmp_path):
+        for name in ("index.html", "README.md"):
+            (tmp_path / name).write_text("mine")
+        check_error(lgn("atlas", models / "other", "--output_dir", tmp_path), "(README.md, index.html)")
+        assert (tmp_path / "index.html").read_text() == "mine"
+
+    def test_atlas_of_which_a_file_was_added(self, lgn, models, tmp_path):
+        assert lgn("atlas", models / "other", "--output_dir", tmp_path).code == 0
+        (tmp_path / "notes.txt").write_text("mine")
+        check_error(lgn("atlas", models / "other", "--output_dir", tmp_path), "(notes.txt)")
+
+    def test_actions(self, lgn, models, foreign):
+        before = snapshot(foreign)
+        result = lgn("actions", models / "classifier", "--output_dir", foreign)
+        check_error(result, "holds something else than earlier output of this command", "README.md")
+        assert snapshot(foreign) == before
+
+    def test_actions_in_the_model_s_own_folder(self, lgn, foreign):
+        (foreign / "README.md").unlink()
+        before = snapshot(foreign)
+        check_error(lgn("actions", foreign / "classifier", "--output_dir", foreign), "classifier/README.md")
+        assert snapshot(foreign) == before
+
+    def test_actions_over_their_own(self, lgn, models, tmp_path):
+        for name in ("classifier", "classifier", "other"):
+            result = lgn("actions", models / name, "--output_dir", tmp_path / "out")
+            assert result.code == 0, result.error
+        (tmp_path / "out" / "other" / "figures" / "notes.txt").write_text("mine")
+        check_error(lgn("actions", models / "other", "--output_dir", tmp_path / "out"), "other/figures/notes.txt")
+
+    def test_the_data_set_of_actions(self, lgn, models, tmp_path, hub_here):
+        data = tmp_path / "dataset" / "data" / "train-00000-of-00001.parquet"
+        data.parent.mkdir(parents=True)
+        data.write_text("mine")
+        call = ("actions", models / "other", "--output_dir", tmp_path, "--push", "tester/actions")
+        check_error(lgn(*call), "holds something else than earlier output of this command")
+        assert data.read_text() == "mine"
+
+    def test_card(self, lgn, foreign):
+        check_error(lgn("card", foreign / "classifier"), "README.md is not the card of an LGN")
+        assert (foreign / "classifier" / "README.md").read_text() == "mine"
 
 
 class TestPredict:
@@ -388,17 +486,24 @@ class TestCompare:
 
 class TestAtlas:
     def test_is_written(self, lgn, models, tmp_path):
-        result = lgn("atlas", tmp_path / "atlas", models / "classifier", models / "other")
-        assert result == Result(0, f"{tmp_path / 'atlas' / atlas.PAGE_NAME}\n", "")
-        assert "classifier" in (tmp_path / "atlas" / atlas.PAGE_NAME).read_text()
+        result = lgn("atlas", models / "classifier", models / "other", "--output_dir", tmp_path / "page")
+        assert result == Result(0, f"{tmp_path / 'page' / atlas.PAGE_NAME}\n", "")
+        assert "classifier" in (tmp_path / "page" / atlas.PAGE_NAME).read_text()
+
+    def test_has_a_folder_of_its_own_by_default(self, lgn, models, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for _ in range(2):  # the second is written over the first
+            assert lgn("atlas", models / "classifier").out == f"atlas/{atlas.PAGE_NAME}\n"
+        assert [path.name for path in tmp_path.iterdir()] == ["atlas"]
 
     def test_is_published_as_a_static_space_and_nothing_else_with_it(self, lgn, models, tmp_path, hub_here):
-        (tmp_path / "private.txt").write_text("mine")
-        assert lgn("atlas", tmp_path, models / "classifier", "--push", "tester/atlas").code == 0
-        result = lgn("atlas", tmp_path, models / "classifier", "--push", "tester/atlas")  # nothing differs
+        (tmp_path / ".private").write_text("mine")
+        call = ("atlas", models / "classifier", "--output_dir", tmp_path, "--push", "tester/atlas")
+        assert lgn(*call).code == 0
+        result = lgn(*call)  # nothing differs
         assert result.out.splitlines()[-1] == f"{hub_here.url}/spaces/tester/atlas"
         files = hub_here.files("tester/atlas", "space")
         assert files["index.html"] == (tmp_path / "index.html").read_bytes()
         assert b"sdk: static" in files["README.md"]
-        assert "private.txt" not in files
+        assert ".private" not in files
         assert len(hub_here.commits("tester/atlas", "space")) == 2
