@@ -178,6 +178,32 @@ def test_each_failure_is_one_clear_message_and_the_command_continues(folder, hub
     assert len(hub_here.commits(NAME)) == 2
 
 
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/_lfs/"), ("POST", "/commit/main")])
+def test_an_upload_that_fails_leaves_no_empty_repository(folder, hub_here, method, path):
+    hub_here.fail(method, path, times=100, status=403)
+    failed(folder)
+    assert not HfApi().repo_exists(NAME)
+
+
+def test_an_upload_that_fails_leaves_a_repository_that_was_there(folder, hub_here):
+    HfApi().create_repo(NAME)
+    hub_here.fail("POST", "/commit/main", times=100, status=403)
+    failed(folder)
+    assert HfApi().repo_exists(NAME)
+
+
+def test_an_upload_whose_answer_is_lost_for_good_leaves_its_commit(folder, hub_here):
+    hub_here.fail("POST", "/commit/main", times=100, cut_after_bytes=0)
+    failed(folder)
+    assert len(hub_here.commits(NAME)) == 2
+
+
+def test_a_repository_that_cannot_be_removed_is_named(folder, hub_here):
+    hub_here.fail("POST", "/commit/main", times=100, status=403)
+    hub_here.fail("DELETE", "/api/repos/delete", times=100, status=403)
+    assert f"the new repository {NAME} stays on the Hub, maybe empty" in failed(folder)
+
+
 def test_a_name_of_somebody_else_cannot_be_used(folder, hub_here):
     assert "(403)" in failed(folder, "other/model")
 

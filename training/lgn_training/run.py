@@ -37,6 +37,7 @@ from lgn_training.engine.output_folder import (
     PROCESSOR_FILE,
     RECIPE_FILE,
     RESULTS_FILE,
+    check_push,
     export,
     install,
     push,
@@ -76,6 +77,8 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
     folder = Path(recipe.run.output_dir)
     if is_complete(recipe, folder, accelerator):
         return
+    if recipe.run.push_to_hub:
+        jointly(accelerator, lambda: check_push(folder, recipe.run) if accelerator.is_main_process else None)
     data, further_tests, config = load_everything(recipe, accelerator)
     network = make_network(recipe, config)
     save_recipe(recipe, folder, accelerator)
