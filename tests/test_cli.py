@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -27,7 +29,9 @@ from lgn_hf import (
 from lgn_hf.actions import compare
 from lgn_hf.hub import atlas, cards, permission, publication, upload
 from lgn_hf.hub.errors import PublishError
+from lgn_hf.image_files import find_images
 from lgn_hf.prediction import Prediction, predict
+from lgn_hf.texts import one_line
 from tests.conftest import ROOT
 from tests.support.networks import make_used_model
 
@@ -179,7 +183,43 @@ class TestErrors:
 
     def test_of_a_model_that_is_nowhere(self, lgn):
         check_error(lgn("compare", "no/where", "x"), "no/where is neither a folder nor a repository that can be read")
-        check_error(lgn("actions", "./a/b/c"), "./a/b/c is neither a folder nor a repository that can be read")
+        for place in ("./a", "a/b/c", "../a", "/a/b"):  # the Hub need not be asked
+            message = f"{place} is neither a folder nor the name of a repository: must be a folder, or USER/NAME"
+            check_error(lgn("actions", place), message)
+            check_error(lgn("predict", place, __file__), message)
+
+    def test_of_arguments_come_before_slow_imports(self, tmp_path):
+        image = str(ROOT / "docs" / "images" / "atlas.png")
+        arguments = [
+            ["publish", "runs/x", "a/b/c"],
+            ["publish", "runs/x", "a/b", "--example", "nope.png"],
+            ["predict", "a/b/c", image],
+            ["predict", "a/b", "nope.png"],
+            ["predict", "a/b", image, "--output", "a.txt"],
+            ["predict", "a/b", str(tmp_path)],
+            ["compare", "a/b", "a/b/c"],
+            ["actions", "a/b", "a/b/c"],
+            ["actions", "a/b", "--push", "a/b/c"],
+            ["atlas", "a/b/c"],
+            ["atlas", "a/b", "--push", "a/b/c"],
+        ]
+        script = """
+import json, sys
+from lgn_hf import cli
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["lgn-hf", *arguments]
+    try:
+        cli.main()
+    except SystemExit as end:
+        print(json.dumps([arguments, end.code, sorted({"torch", "transformers", "matplotlib", "datasets"} & {*sys.modules})]))
+"""
+        command = [sys.executable, "-c", script, json.dumps(arguments)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.stderr == ""
+        for each, line in zip(arguments, done.stdout.splitlines(), strict=True):
+            given, message, slow = json.loads(line)
+            assert (given, slow) == (each, [])
+            assert message.startswith("lgn-hf: ")
 
     @pytest.mark.parametrize(
         ("package", "arguments"),
@@ -223,15 +263,15 @@ class TestPublish:
         monkeypatch.setattr(upload, "publish", publish)
         return calls
 
-    def test_builds_validates_and_uploads(self, lgn, calls, tmp_path):
+    def test_builds_validates_and_uploads(self, lgn, calls, images, tmp_path):
         result = lgn(
             "publish", tmp_path, "me/model", "--private", "--revision", "v1", "--collection", "me/lgn", "--create_pr",
-            "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free", "--example", "a.png", "--example", "b.png",
+            "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free", "--example", images[0], "--example", images[1],
         )  # fmt: skip
         assert result == Result(0, "https://hub/commit\n", "")
         built = tmp_path / "built"
         about = {"dataset": "ylecun/mnist", "dataset_note": "a copy", "baseline": Path("runs/free")}
-        about |= {"examples": ("a.png", "b.png")}
+        about |= {"examples": (str(images[0]), str(images[1]))}
         where = {"private": True, "revision": "v1", "collection": "me/lgn", "create_pr": True}
         assert calls == [
             ("check", "me/model", {"private": True}),
@@ -410,7 +450,7 @@ class TestPredict:
         from lgn_hf import prediction
 
         answer = [[Prediction("[red]two", 0.75), Prediction("three\x1b[2J", 0.25)]] * 2
-        monkeypatch.setattr(prediction, "predict", lambda model, images, top: answer)
+        monkeypatch.setattr(prediction, "predict", lambda model, images, **options: answer)
         result = lgn("predict", models / "classifier", "a.png", "b.png", "--top", 2)
         cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.out.splitlines() if "│" in line]
         assert cells == [
@@ -432,7 +472,77 @@ class TestPredict:
 
     def test_names_an_image_that_is_not_there(self, lgn, models, tmp_path):
         check_error(lgn("predict", models / "classifier", "nowhere.png"), "nowhere.png is not a file")
-        check_error(lgn("predict", models / "classifier", tmp_path), f"{tmp_path} is not a file")
+        check_error(lgn("predict", models / "classifier", tmp_path), f"the folder {tmp_path} holds no image")
+
+    def test_names_what_is_not_a_model(self, lgn, images, tmp_path):
+        check_error(lgn("predict", tmp_path, images[0]), f"{tmp_path} is not a model: it has no config.json")
+
+    def test_goes_on_after_images_that_cannot_be_read(self, lgn, models, images, tmp_path):
+        (tmp_path / "broken.png").write_bytes(b"no image")
+        result = lgn(
+            "predict", models / "classifier", "nowhere.png", images[0], tmp_path / "broken.png", images[1], "--top", 1
+        )
+        assert result.code == 1
+        first, second = result.error.splitlines()
+        assert first.startswith("lgn-hf: nowhere.png is not a file")
+        assert second.startswith(f"lgn-hf: {tmp_path / 'broken.png'} cannot be read as an image")
+        cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.out.splitlines() if "│" in line]
+        alone = predict(models / "classifier", images[:2], top=1)
+        assert [row[:2] for row in cells] == [[str(images[i]), one_line(alone[i][0].label)] for i in range(2)]
+
+    def test_raises_in_python_unless_it_is_told_who_listens(self, models, images, tmp_path):
+        (tmp_path / "broken.png").write_bytes(b"no image")
+        given, said = [tmp_path / "broken.png", images[0]], []
+        with pytest.raises(ValueError, match=r"broken\.png cannot be read as an image"):
+            predict(models / "classifier", given)
+        found = predict(models / "classifier", given, on_error=lambda image, error: said.append(image))
+        assert found == [[], *predict(models / "classifier", images[:1])]
+        assert said == [str(tmp_path / "broken.png")]
+
+    def test_reads_the_images_in_folders(self, lgn, models, images, tmp_path):
+        (tmp_path / "b" / ".thumbnails").mkdir(parents=True)
+        for name in ("z.PNG", "b/a.jpg", "b/.thumbnails/a.png"):
+            Image.open(images[0]).convert("L").save(tmp_path / name)
+        (tmp_path / "labels.csv").write_text("not an image")
+        assert find_images([tmp_path, "https://host/a.png"]) == [
+            str(tmp_path / "b" / "a.jpg"), str(tmp_path / "z.PNG"), "https://host/a.png"
+        ]  # fmt: skip
+        result = lgn("predict", models / "classifier", tmp_path, "--top", 1)
+        assert result.code == 0
+        assert [line for line in result.out.splitlines() if "labels.csv" in line or ".thumbnails" in line] == []
+        assert result.out.count("%") == 2
+
+    @pytest.mark.parametrize("ending", ["json", "csv"])
+    def test_writes_a_file(self, lgn, models, images, tmp_path, ending):
+        (tmp_path / "broken.png").write_bytes(b"no image")
+        output = tmp_path / f"labels.{ending}"
+        for code, given in (
+            (0, images[:2]),
+            (1, [images[0], tmp_path / "broken.png"]),
+        ):  # the second replaces the first
+            result = lgn("predict", models / "classifier", *given, "--top", 2, "--output", output)
+            assert (result.code, result.out) == (code, f"{output}\n")
+        [best, second] = predict(models / "classifier", images[:1], top=2)[0]
+        if ending == "json":
+            first, failed = json.loads(output.read_text())
+            assert first == {"image": str(images[0]), "predictions": [asdict(best), asdict(second)]}
+            assert failed["image"] == str(tmp_path / "broken.png")
+            assert "cannot be read as an image" in failed["error"]
+        else:
+            with open(output, newline="") as file:
+                rows = list(csv.DictReader(file))
+            assert [row["rank"] for row in rows] == ["1", "2", ""]
+            assert (rows[0]["label"], float(rows[0]["probability"])) == (best.label, best.probability)
+            assert "cannot be read as an image" in rows[2]["error"]
+
+    @pytest.mark.parametrize("name", ["labels.txt", "nowhere/labels.csv", "mine.csv", "mine.json"])
+    def test_writes_over_nothing_but_earlier_predictions(self, lgn, models, images, tmp_path, name):
+        for file in ("mine.csv", "mine.json"):
+            (tmp_path / file).write_text("mine")
+        check_error(
+            lgn("predict", models / "classifier", images[0], "--output", tmp_path / name), f"--output {tmp_path}"
+        )
+        assert (tmp_path / "mine.csv").read_text() == (tmp_path / "mine.json").read_text() == "mine"
 
     @pytest.mark.parametrize(
         ("name", "kind"), [("decoder", "LGNForImageReconstruction"), ("backbone", "LGNModel")]
@@ -463,6 +573,19 @@ class TestPredict:
         api.upload_folder(repo_id="tester/classifier", folder_path=models / "classifier", revision="v1")
         found = predict("tester/classifier", images[:1], revision="v1")
         assert found == predict(models / "classifier", images[:1])
+
+    def test_reads_a_revision_on_the_command_line(self, lgn, models, images, hub_here):
+        api = HfApi(endpoint=hub_here.url)
+        api.create_repo("tester/classifier", private=True)
+        for revision, name in (("main", "other"), ("v1", "classifier")):
+            api.create_branch("tester/classifier", branch=revision, exist_ok=True)
+            api.upload_folder(repo_id="tester/classifier", folder_path=models / name, revision=revision)
+        result = lgn("predict", "tester/classifier@v1", images[0])
+        assert result.out == lgn("predict", models / "classifier", images[0]).out
+        assert result.out != lgn("predict", "tester/classifier", images[0]).out
+        table = lgn("compare", "tester/classifier@v1", models / "classifier", "--top", 1).out
+        assert re.search(r"all +│ 0\.000", table)
+        check_error(lgn("actions", "tester/classifier@v2"), "tester/classifier is neither a folder nor a repository")
 
 
 class TestCompare:

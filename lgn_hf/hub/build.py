@@ -12,11 +12,12 @@ import yaml
 
 from ..files import contents, refuse_folder
 from ..plotting import save_figure
+from ..runs.dataset_name import check_repo_id
 from ..runs.trained_model import RESULTS_NAME
 from .cards import BASELINE_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
 from .check import check, check_model_folder
 from .examples import draw_examples, find_examples, save_examples
-from .folder import add_modules, check_repo_id, foreign_files, is_built, remove_modules
+from .folder import add_modules, foreign_files, is_built, remove_modules
 from .public_records import public_recipe, public_results
 from .replacement import put_back, replacing_folder
 from .run_folder import TrainedRun, read_baseline, read_run

@@ -10,9 +10,9 @@ from typing import Any
 from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
+from ..runs.dataset_name import check_repo_id
 from ..runs.trained_model import CONFIG_NAME
 from .errors import EXPECTED, PublishError, explain
-from .folder import check_repo_id
 from .retry import retry
 
 LOG_IN = "not logged in to the Hub: run `hf auth login` or set HF_TOKEN"

@@ -8,9 +8,10 @@ from typing import Any
 
 from ..actions import load_actions
 from ..files import refuse_folder
+from ..runs.dataset_name import check_repo_id
 from .build import build
 from .check import check
-from .folder import check_repo_id, contents, is_built, is_model_folder, is_repository
+from .folder import contents, is_built, is_model_folder, is_repository
 from .replacement import put_back
 from .trial import validate
 

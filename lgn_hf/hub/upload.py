@@ -9,15 +9,18 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.errors import HfHubHTTPError
 
+from ..runs.dataset_name import check_repo_id
 from ..runs.trained_model import CONFIG_NAME
 from .check import check
-from .errors import EXPECTED, PublishError, explain
-from .folder import OPTIONAL_FILES, PROCESSOR_NAME, check_repo_id, contents, matches, own_modules
+from .errors import EXPECTED, PublishError, explain, status_of
+from .folder import OPTIONAL_FILES, PROCESSOR_NAME, contents, matches, own_modules
 from .permission import LOG_IN, Refusal, check_occupant, check_visibility
 from .retry import retry
 
@@ -104,12 +107,15 @@ class _NewRepository:
 
     def make(self, **options: Any) -> Any:
         """Make it if it does not exist, and return its address, as `HfApi.create_repo` does."""
-        exists = retry(lambda: self.api.repo_exists(self.repo_id, repo_type=self.repo_type), pause=self.pause)
-        url = retry(
-            lambda: self.api.create_repo(self.repo_id, repo_type=self.repo_type, exist_ok=True, **options),
-            pause=self.pause,
-        )
-        self.repo_id, self.is_new = url.repo_id, not exists
+        make = partial(self.api.create_repo, self.repo_id, repo_type=self.repo_type, **options)
+        try:
+            url = retry(make, pause=self.pause)
+            self.is_new = True
+        except HfHubHTTPError as error:
+            if status_of(error) not in (401, 402, 403, 409):
+                raise
+            url = retry(partial(make, exist_ok=True), pause=self.pause)
+        self.repo_id = url.repo_id
         return url
 
     def remove_if_empty(self) -> str:

@@ -192,12 +192,6 @@ def test_an_upload_that_fails_leaves_a_repository_that_was_there(folder, hub_her
     assert HfApi().repo_exists(NAME)
 
 
-def test_an_upload_whose_answer_is_lost_for_good_leaves_its_commit(folder, hub_here):
-    hub_here.fail("POST", "/commit/main", times=100, cut_after_bytes=0)
-    failed(folder)
-    assert len(hub_here.commits(NAME)) == 2
-
-
 def test_a_repository_that_cannot_be_removed_is_named(folder, hub_here):
     hub_here.fail("POST", "/commit/main", times=100, status=403)
     hub_here.fail("DELETE", "/api/repos/delete", times=100, status=403)
@@ -264,6 +258,7 @@ def test_a_commit_whose_answer_is_lost_is_not_made_twice(folder, hub_here):
 def test_a_pull_request_whose_answer_is_lost_is_not_opened_twice(folder, hub_here):
     hub_here.fail("POST", "/commit/main", cut_after_bytes=0)
     assert "broke off" in failed(folder, create_pr=True, pause=wait)
+    assert len(hub_here.commits(NAME, revision="refs/pr/1")) == 2  # and it is not removed with the new repository
     with pytest.raises(Exception, match=r"404"):
         hub_here.commits(NAME, revision="refs/pr/2")
 
