@@ -231,6 +231,7 @@ def predict(model: str, images: tuple[str, ...], top: int, output: Path | None) 
     lgn_hf.prediction.predict does it, lgn_hf.prediction.write_predictions writes the file.
     """
     from .image_files import check_image, find_images
+    from .repository import find_folder
 
     if output is not None:
         _check_output(output)
@@ -242,12 +243,13 @@ def predict(model: str, images: tuple[str, ...], top: int, output: Path | None) 
         print(f"lgn-hf: {one_line(error, None)}", file=sys.stderr)
 
     if len(found) == 1:
-        check_image(found[0])  # before torch and transformers are imported
+        check_image(found[0])
     _check_names([model])
+    name, revision = _split(model)
+    find_folder(name, revision)  # before torch and transformers are imported
 
     from . import prediction
 
-    name, revision = _split(model)
 
     answers = prediction.predict(name, found, top=top, revision=revision, on_error=refuse)
     if output is not None:
