@@ -250,7 +250,6 @@ def predict(model: str, images: tuple[str, ...], top: int, output: Path | None) 
 
     from . import prediction
 
-
     answers = prediction.predict(name, found, top=top, revision=revision, on_error=refuse)
     if output is not None:
         prediction.write_predictions(output, found, answers, errors)

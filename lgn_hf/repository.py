@@ -53,7 +53,23 @@ def download(repo_id: str, revision: str | None, names: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    from .hub.errors import explain
+
     try:
         return Path(snapshot_download(repo_id, revision=revision, allow_patterns=[*names]))
-    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise OSError(f"{repo_id} is neither a folder nor a repository that can be read: {error}") from error
+    except LocalEntryNotFoundError as error:
+        folder = _cached_folder(repo_id, revision, names)
+        if folder is not None:
+            return folder
+        reason = explain(error.__cause__ or error, repo_id)
+    except HfHubHTTPError as error:
+        reason = explain(error, repo_id)
+    raise OSError(f"{repo_id} is neither a folder nor a repository that can be read: {reason}")
+
+
+def _cached_folder(repo_id: str, revision: str | None, names: Sequence[str]) -> Path | None:
+    """The folder of the files that were downloaded earlier, maybe not all of `names`; None if there is none."""
+    from huggingface_hub import try_to_load_from_cache
+
+    paths = [try_to_load_from_cache(repo_id, name, revision=revision) for name in names if "*" not in name]
+    return next((Path(path).parent for path in paths if isinstance(path, str)), None)

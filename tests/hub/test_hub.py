@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, constants
 
 from lgn_hf.hub.errors import PublishError
 from lgn_hf.hub.folder import contents
@@ -196,6 +196,26 @@ def test_a_repository_that_cannot_be_removed_is_named(folder, hub_here):
     hub_here.fail("POST", "/commit/main", times=100, status=403)
     hub_here.fail("DELETE", "/api/repos/delete", times=100, status=403)
     assert f"the new repository {NAME} stays on the Hub, maybe empty" in failed(folder)
+
+
+def test_a_hub_without_xet_storage_is_told_apart_from_a_broken_connection(folder, hub_here, monkeypatch):
+    """huggingface_hub#4507: the client does not fall back to another way of uploading."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    assert "does not have Xet storage: set HF_HUB_DISABLE_XET=1" in failed(folder, pause=wait)
+
+
+def test_the_address_of_the_hub_may_end_with_a_slash(folder, hub):
+    """huggingface_hub#2721"""
+    script = f"from lgn_hf.hub.upload import publish; print(publish({str(folder)!r}, {NAME!r}))"
+    done = hub.run(["-c", script], HF_ENDPOINT=f"{hub.url}/")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{hub.url}/{NAME}/commit/")
+
+
+def test_a_quota_that_is_used_up_is_not_waited_for(folder, hub_here):
+    """huggingface_hub#3071, datasets#6257"""
+    hub_here.fail("POST", "/commit/main", times=9, status=429, headers={"Retry-After": "3600"})
+    assert "too many requests (429): wait 3600 seconds" in failed(folder, pause=wait)
 
 
 def test_a_name_of_somebody_else_cannot_be_used(folder, hub_here):
