@@ -120,10 +120,11 @@ def publish(
         check_image(image)
     _check_names([], repo_id)
 
-    from .hub import permission, publication, upload
-
     if not dry_run:
-        permission.check_can_publish(repo_id, private=private)
+        _check_can_publish(repo_id, private=private)
+
+    from .hub import publication, upload
+
     built = publication.prepare(
         source,
         repo_id,
@@ -169,6 +170,9 @@ def card(folder: Path, repo_id: str | None) -> None:
 def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, private: bool, top: int) -> None:
     """Extract, diagnose and draw the actions of models.
 
+    z: standard deviations above the score of random matrices. nearest: the known operation that an action is most like,
+    and the cosine between the two. condition: the largest singular value divided by the smallest.
+
     lgn_hf.hub.extraction.extract writes one folder per model, lgn_hf.hub.extraction.most_structured makes the table,
     and lgn_hf.hub.action_dataset.push_actions_dataset publishes the actions of all models as a data set.
     """
@@ -180,9 +184,8 @@ def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, 
         check_output_dir(output_dir, DATASET_FOLDER)
     if push is not None:
         from .hub.action_dataset import push_actions_dataset
-        from .hub.permission import check_can_publish
 
-        check_can_publish(push, "dataset", private=private)
+        _check_can_publish(push, "dataset", private=private)
     sources = _open(models)
     folders = [source.name.replace("/", "--") for source in sources]
     taken = next((name for i, name in enumerate(folders) if name in [*folders[:i], DATASET_FOLDER]), None)
@@ -326,13 +329,12 @@ def atlas(models: tuple[str, ...], output_dir: Path, push: str | None, private: 
     """
     _check_names(models, push)
 
+    if push is not None:
+        _check_can_publish(push, "space", private=private)
+
     from .hub.atlas import CARD_NAME, OUTPUT, PAGE_NAME, build_atlas
 
-    OUTPUT.check(output_dir)
-    if push is not None:
-        from .hub.permission import check_can_publish
-
-        check_can_publish(push, "space", private=private)
+    OUTPUT.check(output_dir)  # before the models are read
     folder = build_atlas(_open(models), output_dir)
     print(folder / PAGE_NAME)
     if push is not None:
@@ -356,6 +358,13 @@ def _check_names(models: Sequence[str], publish_as: str | None = None) -> None:
         check_name(_split(model)[0])
     if publish_as is not None:
         check_repo_id(publish_as)
+
+
+def _check_can_publish(repo_id: str, repo_type: str = "model", *, private: bool) -> None:
+    """Ask the Hub before any work, and before torch and transformers are imported."""
+    from .hub.permission import check_can_publish
+
+    check_can_publish(repo_id, repo_type, private=private)
 
 
 def _split(model: str) -> tuple[str, str | None]:

@@ -24,7 +24,7 @@ def find_images(places: Iterable[str | os.PathLike]) -> list[str]:
         ValueError: a folder holds no image.
     """
     found: list[str] = []
-    for place in map(os.fspath, places):
+    for place in (os.fspath(place) for place in places):
         if not os.path.isdir(place):
             found.append(place)
             continue

@@ -137,7 +137,7 @@ def write_predictions(
         found: what it returned.
         errors: by image, what went wrong.
     """
-    answers = list(zip(map(os.fspath, images), found, strict=True))
+    answers = list(zip([os.fspath(image) for image in images], found, strict=True))
     if Path(path).suffix.lower() == ".json":
         objects = [
             {"image": image, "error": errors[image]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -191,6 +192,7 @@ class TestErrors:
     def test_of_arguments_come_before_slow_imports(self, tmp_path):
         image = str(ROOT / "docs" / "images" / "atlas.png")
         arguments = [
+            ["publish", "runs/x", "a/b"],  # without a login
             ["publish", "runs/x", "a/b/c"],
             ["publish", "runs/x", "a/b", "--example", "nope.png"],
             ["predict", "a/b/c", image],
@@ -201,6 +203,7 @@ class TestErrors:
             ["actions", "a/b", "a/b/c"],
             ["actions", "a/b", "--push", "a/b/c"],
             ["atlas", "a/b/c"],
+            ["atlas", "a/b", "--push", "a/b"],
             ["atlas", "a/b", "--push", "a/b/c"],
         ]
         script = """
@@ -214,7 +217,9 @@ for arguments in json.loads(sys.argv[1]):
         print(json.dumps([arguments, end.code, sorted({"torch", "transformers", "matplotlib", "datasets"} & {*sys.modules})]))
 """
         command = [sys.executable, "-c", script, json.dumps(arguments)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        environment = {**os.environ, "HF_HOME": str(tmp_path)}
+        environment.pop("HF_TOKEN", None)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
         assert done.stderr == ""
         for each, line in zip(arguments, done.stdout.splitlines(), strict=True):
             given, message, slow = json.loads(line)
@@ -254,8 +259,8 @@ class TestPublish:
             calls.append(("publish", folder, repo_id, options))
             return "https://hub/commit"
 
-        def check_can_publish(repo_id, **options):
-            calls.append(("check", repo_id, options))
+        def check_can_publish(repo_id, repo_type, **options):
+            calls.append(("check", repo_id, repo_type, options))
 
         monkeypatch.setattr(permission, "check_can_publish", check_can_publish)
         monkeypatch.setattr(publication, "prepare", prepare)
@@ -274,7 +279,7 @@ class TestPublish:
         about |= {"examples": (str(images[0]), str(images[1]))}
         where = {"private": True, "revision": "v1", "collection": "me/lgn", "create_pr": True}
         assert calls == [
-            ("check", "me/model", {"private": True}),
+            ("check", "me/model", "model", {"private": True}),
             ("prepare", tmp_path, "me/model", None, about),
             ("validate", built),
             ("publish", built, "me/model", where),

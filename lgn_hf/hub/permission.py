@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, get_token
+from huggingface_hub.constants import CONFIG_NAME
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from ..runs.dataset_name import check_repo_id
-from ..runs.trained_model import CONFIG_NAME
 from .errors import EXPECTED, PublishError, explain
 from .retry import retry
 

@@ -1,4 +1,4 @@
-"""A server that speaks the Hugging Face Hub's HTTP protocol, for tests: `python tests/hub_server.py --folder DIR`.
+"""A server that speaks the Hugging Face Hub's HTTP protocol, for tests: `python -m tests.support.hub_server --folder DIR`.
 
 It keeps what the unmodified `huggingface_hub`, `transformers` and `datasets` need of the Hub: models, data sets and
 Spaces with their commits, branches, tags and pull requests; uploads with git-LFS; downloads with redirects and ranges;
