@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .terminal import print_table, tree
-from .texts import one_line
+from .texts import full_traceback, one_line
 
 if TYPE_CHECKING:
     from .actions import Distance
@@ -34,13 +35,15 @@ def option(*names: str, **settings: Any) -> Any:
     return click.option(*names, *twins, names[0].lstrip("-").replace("-", "_"), **settings)
 
 
+REVISION = "A repository is USER/NAME, or USER/NAME@REVISION for a branch, tag or commit."
+
 models = click.argument("models", metavar="REPO_OR_DIR...", nargs=-1, required=True)
 private = option("--private", is_flag=True, help="Make a new repository private.")
 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help="Linear Group Networks on the Hub: publish them, and look at the actions that they learned.",
+    help="Linear Group Networks on the Hub: publish them, and look at the actions that they learned.\n\n" + REVISION,
 )
 def app() -> None:
     pass
@@ -49,7 +52,7 @@ def app() -> None:
 def main() -> None:
     """Run the command. An error that the user can mend ends it with one line and exit code 1.
 
-    `LGN_HF_TRACEBACK=1` shows the traceback instead.
+    `LGN_HF_TRACEBACK=1` shows the traceback instead, with the errors behind the error.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -57,7 +60,7 @@ def main() -> None:
         app(prog_name="lgn-hf")
     except (ImportError, ValueError, OSError, RuntimeError) as error:
         if os.environ.get("LGN_HF_TRACEBACK"):
-            raise
+            sys.exit(full_traceback(error))
         package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else None
         if package in OPTIONAL:
             sys.exit(f"lgn-hf: this command needs {package}: pip install 'lgn-hf[hub]'")
@@ -111,6 +114,15 @@ def publish(
     lgn_hf.hub.publication.prepare builds the repository, lgn_hf.hub.publication.validate tries it, and
     lgn_hf.hub.upload.publish uploads it.
     """
+    from .image_files import check_image
+
+    for image in example:
+        check_image(image)
+    _check_names([], repo_id)
+
+    if not dry_run:
+        _check_can_publish(repo_id, private=private)
+
     from .hub import publication, upload
 
     built = publication.prepare(
@@ -147,18 +159,33 @@ def card(folder: Path, repo_id: str | None) -> None:
 
 @app.command()
 @models
-@option("--output-dir", type=click.Path(path_type=Path), help="Write one folder per model here.")
+@option(
+    "--output-dir",
+    type=click.Path(path_type=Path),
+    help="Write one folder per model here; it must be new, empty or of an earlier run.",
+)
 @option("--push", metavar="USER/NAME", help="Publish them all as one data set.")
 @private
 @option("--top", type=click.IntRange(1), default=10, show_default=True, help="Rows of the table.")
 def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, private: bool, top: int) -> None:
     """Extract, diagnose and draw the actions of models.
 
+    z: standard deviations above the score of random matrices. nearest: the known operation that an action is most like,
+    and the cosine between the two. condition: the largest singular value divided by the smallest.
+
     lgn_hf.hub.extraction.extract writes one folder per model, lgn_hf.hub.extraction.most_structured makes the table,
     and lgn_hf.hub.action_dataset.push_actions_dataset publishes the actions of all models as a data set.
     """
-    from .hub.extraction import extract, most_structured
+    _check_names(models, push)
 
+    from .hub.extraction import check_output_dir, extract, most_structured
+
+    if output_dir is not None:
+        check_output_dir(output_dir, DATASET_FOLDER)
+    if push is not None:
+        from .hub.action_dataset import push_actions_dataset
+
+        _check_can_publish(push, "dataset", private=private)
     sources = _open(models)
     folders = [source.name.replace("/", "--") for source in sources]
     taken = next((name for i, name in enumerate(folders) if name in [*folders[:i], DATASET_FOLDER]), None)
@@ -196,22 +223,61 @@ def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, 
 
 @app.command()
 @click.argument("model", metavar="REPO_OR_DIR")
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument("images", metavar="IMAGE_OR_DIR...", nargs=-1, required=True)
 @option("--top", type=click.IntRange(1), default=5, show_default=True, help="Labels per image.")
-def predict(model: str, images: tuple[str, ...], top: int) -> None:
-    """Classify images.
+@option("--output", type=click.Path(path_type=Path), help="Write a .json or .csv file in place of a table.")
+def predict(model: str, images: tuple[str, ...], top: int, output: Path | None) -> None:
+    """Classify images, those in folders included.
 
-    lgn_hf.prediction.predict does it.
+    An image that cannot be read is named, and the others are classified; then the exit code is 1.
+
+    lgn_hf.prediction.predict does it, lgn_hf.prediction.write_predictions writes the file.
     """
-    from .prediction import predict
+    from .image_files import check_image, find_images
+    from .repository import find_folder
 
-    found = predict(model, images, top=top)
-    rows = [
-        ["" if rank else image, prediction.label, f"{prediction.probability:.2%}"]
-        for image, predictions in zip(images, found, strict=True)
-        for rank, prediction in enumerate(predictions)
-    ]
-    print_table(None, ["image", "label", "probability"], rows)
+    if output is not None:
+        _check_output(output)
+    found = find_images(images)
+    errors: dict[str, str] = {}
+
+    def refuse(image: str, error: ValueError) -> None:
+        errors[image] = str(error)
+        print(f"lgn-hf: {one_line(error, None)}", file=sys.stderr)
+
+    if len(found) == 1:
+        check_image(found[0])
+    _check_names([model])
+    name, revision = _split(model)
+    find_folder(name, revision)  # before torch and transformers are imported
+
+    from . import prediction
+
+    answers = prediction.predict(name, found, top=top, revision=revision, on_error=refuse)
+    if output is not None:
+        prediction.write_predictions(output, found, answers, errors)
+        print(output)
+    elif any(answers):
+        rows = [
+            ["" if rank else image, prediction.label, f"{prediction.probability:.2%}"]
+            for image, predictions in zip(found, answers, strict=True)
+            for rank, prediction in enumerate(predictions)
+        ]
+        print_table(None, ["image", "label", "probability"], rows)
+    if errors:
+        sys.exit(1)
+
+
+def _check_output(path: Path) -> None:
+    """Refuse a file of predictions that cannot be written, or would replace something else."""
+    starts = {".json": b'[\n  {\n    "image": ', ".csv": b"image,rank,label,probability,error\n"}
+    start = starts.get(path.suffix.lower())
+    if start is None:
+        raise ValueError(f"--output {path} must end with .json or .csv")
+    if not path.parent.is_dir():
+        raise ValueError(f"--output {path}: there is no folder {path.parent}")
+    if path.is_dir() or (path.exists() and not path.read_bytes().startswith(start)):
+        raise ValueError(f"--output {path} holds something else than earlier predictions: choose another name")
 
 
 @app.command()
@@ -224,10 +290,11 @@ def compare(a: str, b: str, top: int) -> None:
     lgn_hf.actions.compare does it. The distance of a model from itself is 0. Chance is the distance of unrelated
     actions that have the same singular values. The most similar pairs of actions are shown with their cosine.
     """
-    from .actions import compare
-    from .runs.trained_model import open_trained_model
+    _check_names((a, b))
 
-    first, second = open_trained_model(a), open_trained_model(b)
+    from .actions import compare
+
+    first, second = _open((a, b))
     found = compare(first.actions, second.actions)
 
     def row(name: str, distance: Distance) -> list[str]:
@@ -245,18 +312,30 @@ def compare(a: str, b: str, top: int) -> None:
 
 
 @app.command()
-@click.argument("out_dir", type=click.Path(path_type=Path))
 @models
+@option(
+    "--output-dir",
+    type=click.Path(path_type=Path),
+    default=Path("atlas"),
+    show_default=True,
+    help="Where to write the page: a folder that is new, empty, or holds an earlier atlas.",
+)
 @option("--push", metavar="USER/NAME", help="Publish it as a static Space.")
 @private
-def atlas(out_dir: Path, models: tuple[str, ...], push: str | None, private: bool) -> None:
+def atlas(models: tuple[str, ...], output_dir: Path, push: str | None, private: bool) -> None:
     """Write one page that shows the actions of models.
 
     lgn_hf.hub.atlas.build_atlas writes it, lgn_hf.hub.upload.upload publishes it.
     """
-    from .hub.atlas import CARD_NAME, PAGE_NAME, build_atlas
+    _check_names(models, push)
 
-    folder = build_atlas(_open(models), out_dir)
+    if push is not None:
+        _check_can_publish(push, "space", private=private)
+
+    from .hub.atlas import CARD_NAME, OUTPUT, PAGE_NAME, build_atlas
+
+    OUTPUT.check(output_dir)  # before the models are read
+    folder = build_atlas(_open(models), output_dir)
     print(folder / PAGE_NAME)
     if push is not None:
         from .hub.upload import upload
@@ -264,10 +343,36 @@ def atlas(out_dir: Path, models: tuple[str, ...], push: str | None, private: boo
         print(upload(folder, [PAGE_NAME, CARD_NAME], push, "space", private=private))
 
 
-def _open(models: tuple[str, ...]) -> list[TrainedModel]:
+def _open(models: Sequence[str]) -> list[TrainedModel]:
     from .runs.trained_model import open_trained_model
 
-    return [open_trained_model(model) for model in models]
+    return [open_trained_model(*_split(model)) for model in models]
+
+
+def _check_names(models: Sequence[str], publish_as: str | None = None) -> None:
+    """Refuse what cannot name a model or a repository, before torch and transformers are imported."""
+    from .repository import check_name
+    from .runs.dataset_name import check_repo_id
+
+    for model in models:
+        check_name(_split(model)[0])
+    if publish_as is not None:
+        check_repo_id(publish_as)
+
+
+def _check_can_publish(repo_id: str, repo_type: str = "model", *, private: bool) -> None:
+    """Ask the Hub before any work, and before torch and transformers are imported."""
+    from .hub.permission import check_can_publish
+
+    check_can_publish(repo_id, repo_type, private=private)
+
+
+def _split(model: str) -> tuple[str, str | None]:
+    """A model as it is given, and the revision in USER/NAME@REVISION."""
+    if os.path.exists(model):
+        return model, None
+    name, _, revision = model.partition("@")
+    return name, revision or None
 
 
 def _number(value: float | None, missing: str = "") -> str:

@@ -1,10 +1,12 @@
-"""Files: written in one piece or not at all, and checked after reading."""
+"""Files and folders: written in one piece or not at all, never over somebody else's, and checked after reading."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,6 +32,68 @@ def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file in one piece, see `replacing`. Text is encoded as UTF-8."""
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def contents(folder: str | os.PathLike) -> dict[str, int]:
+    """The files of a folder, by their paths in it, and their sizes in bytes."""
+    folder = Path(folder)
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    return {path.relative_to(folder).as_posix(): path.lstat().st_size for path in files}
+
+
+def matches(path: str, patterns: Iterable[str]) -> bool:
+    """Whether a path fits one of the patterns; a `*` stands for anything but a `/`."""
+    return any(fnmatchcase(path, p) and path.count("/") == p.count("/") for p in patterns)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command writes into a folder of its own.
+
+    Attributes:
+        files: patterns of the paths in the folder, see `matches`.
+        signed: the file that tells an earlier output of the command from other folders with such names.
+        signature: a text that this file holds.
+    """
+
+    files: tuple[str, ...]
+    signed: str
+    signature: str
+
+    def check(self, folder: str | os.PathLike) -> None:
+        """Refuse a folder to write into, unless it is new, empty or an earlier output of the command.
+
+        Files and folders whose names start with a dot do not count.
+
+        Raises:
+            ValueError: the folder is a file, or holds something else.
+        """
+        if Path(folder).exists():
+            refuse_folder(folder, self.foreign_files(Path(folder)))
+
+    def foreign_files(self, folder: Path) -> list[str]:
+        """The files of a folder that the command did not write; all of them if the signature is missing."""
+        files = [path for path in contents(folder) if not any(part.startswith(".") for part in path.split("/"))]
+        signed = folder / self.signed
+        if not signed.is_file() or self.signature.encode() not in signed.read_bytes():
+            return files
+        return [path for path in files if not matches(path, self.files)]
+
+
+def refuse_folder(folder: str | os.PathLike, foreign: list[str]) -> None:
+    """Refuse to write into a folder that holds foreign files.
+
+    Raises:
+        ValueError: there are some, or the folder is a file.
+    """
+    if Path(folder).is_file():
+        raise ValueError(f"{folder} is a file: choose a folder")
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise ValueError(
+            f"{folder} holds something else than earlier output of this command ({shown}): "
+            "choose a folder that is new or empty"
+        )
 
 
 def check_schema(value: Any, schema: Any, where: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 
 TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
 
@@ -25,11 +26,27 @@ def one_line(value: object, limit: int | None = 300) -> str:
 
 
 def one_line_without_tokens(value: object, limit: int | None = 500) -> str:
-    """As `one_line`, with `hf_...` in place of every token of the Hub and of the user's own token."""
+    """As `one_line`, see `without_tokens`."""
+    return without_tokens(one_line(value, None))[:limit]
+
+
+def without_tokens(text: str) -> str:
+    """The text with `hf_...` in place of every token of the Hub and of the user's own token."""
     from huggingface_hub import get_token  # slow to import, and rarely needed
 
-    line = one_line(value, None)
     token = get_token()
     if token:
-        line = line.replace(token, "hf_...")
-    return TOKEN.sub("hf_...", line)[:limit]
+        text = text.replace(token, "hf_...")
+    return TOKEN.sub("hf_...", text)
+
+
+def full_traceback(error: BaseException) -> str:
+    """The traceback of an error and of all errors behind it, without tokens.
+
+    It also shows the errors that `raise ... from None` leaves out: what a message of one line hides.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__suppress_context__ = False
+        cause = cause.__cause__ or cause.__context__
+    return without_tokens("".join(traceback.format_exception(error)))

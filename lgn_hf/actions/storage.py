@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..files import write_whole
+from ..repository import download
 from .container import AXES, LARGEST_ORDER, Actions, action_key
 from .schema import FORMAT_VERSION, read_document
 
@@ -87,21 +88,6 @@ def load_actions(repo_or_folder: str | os.PathLike, revision: str | None = None)
         return _assembled(numbers, matrices, document)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from None
-
-
-def download(repo_id: str, revision: str | None, names: list[str]) -> Path:
-    """Download some files of a repository, all of one commit. Returns the folder that holds them.
-
-    Raises:
-        OSError: the repository cannot be read.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repo_id, revision=revision, allow_patterns=names))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-        raise OSError(f"{repo_id} is neither a folder nor a repository that can be read: {error}") from error
 
 
 def _read_tensors(path: Path) -> tuple[tuple[Sequence[int], ...], Tensor]:

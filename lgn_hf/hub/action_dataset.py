@@ -20,13 +20,14 @@ from PIL import Image
 from torch import Tensor
 
 from ..actions import Actions, check_config, operation_text
-from ..files import replacing, write_whole
+from ..files import Output, replacing, write_whole
 from ..plotting import matrix_thumbnail, orbit_thumbnail
 from ..runs.trained_model import TrainedModel
 from .action_columns import FEATURES, MEANINGS
 
 DATA_NAME, CARD_NAME = "data/train-00000-of-00001.parquet", "README.md"
 TEMPLATE = Path(__file__).with_name("templates") / "dataset.md.jinja"
+OUTPUT = Output((CARD_NAME, DATA_NAME), CARD_NAME, "\n# Learned group actions\n")
 WANTED = ("model", "layer", "group", "channel", "order", "config", "matrix", "basis")  # to have the actions again
 
 
@@ -167,15 +168,16 @@ def build_actions_dataset(
 
     Args:
         sources: the models.
-        folder: is created if need be.
+        folder: new, empty, or an earlier data set of actions, which is replaced.
         repo_id: the repository that the card's example loads.
 
     Returns:
         `folder`.
 
     Raises:
-        ValueError: see `actions_dataset`.
+        ValueError: see `actions_dataset`, or `folder` holds something else.
     """
+    OUTPUT.check(folder)
     rows = actions_dataset(sources)
     folder = Path(folder)
     path = folder / DATA_NAME

@@ -15,7 +15,7 @@ from typing import Any
 
 from huggingface_hub import SpaceCard, SpaceCardData
 
-from ..files import write_whole
+from ..files import Output, write_whole
 from ..runs.trained_model import TrainedModel
 from .atlas_document import atlas_document, atlas_title, count_text, unique_names
 
@@ -23,6 +23,7 @@ PAGE_NAME, CARD_NAME = "index.html", "README.md"
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE_TEMPLATE, CARD_TEMPLATE = TEMPLATES / "atlas.html", TEMPLATES / "space.md.jinja"
 PLACEHOLDER = "ATLAS_DATA"
+OUTPUT = Output((PAGE_NAME, CARD_NAME, "style.css"), PAGE_NAME, '<meta name="generator" content="lgn-hf atlas">')
 MAX_MEGABYTES = 50  # of the page: what a browser opens at once, on a phone too
 
 
@@ -31,13 +32,13 @@ def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike) -> 
 
     Args:
         sources: the models, in the order in which the page lists them. Of the same name, the later ones are numbered.
-        out_dir: is created if need be.
+        out_dir: new, empty, or an earlier atlas, which is replaced.
 
     Returns:
         `out_dir`.
 
     Raises:
-        ValueError: there is no model, or the page would be too large for a browser.
+        ValueError: there is no model, the page would be too large for a browser, or `out_dir` holds something else.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -49,6 +50,7 @@ def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike) -> 
     if not sources:
         raise ValueError("an atlas shows at least one model: none was given")
     out_dir = Path(out_dir)
+    OUTPUT.check(out_dir)
     before, placeholder, after = PAGE_TEMPLATE.read_text(encoding="utf-8").partition(PLACEHOLDER)
     assert placeholder, PAGE_TEMPLATE
     page = (before + _script_safe(atlas_document(sources)) + after).encode()

@@ -10,12 +10,14 @@ from typing import Any
 
 import yaml
 
+from ..files import contents, refuse_folder
 from ..plotting import save_figure
+from ..runs.dataset_name import check_repo_id
 from ..runs.trained_model import RESULTS_NAME
 from .cards import BASELINE_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
 from .check import check, check_model_folder
 from .examples import draw_examples, find_examples, save_examples
-from .folder import add_modules, check_repo_id, is_built, remove_modules
+from .folder import add_modules, foreign_files, is_built, remove_modules
 from .public_records import public_recipe, public_results
 from .replacement import put_back, replacing_folder
 from .run_folder import TrainedRun, read_baseline, read_run
@@ -61,8 +63,8 @@ def build(
         put_back(place)  # if a build was killed
     if repo_id is not None:
         check_repo_id(repo_id)
-    if target.exists() and not is_built(target) and not (target.is_dir() and not any(target.iterdir())):
-        raise ValueError(f"{target} is not a folder made by publishing: choose one that does not exist, or remove it")
+    if target.exists() and not is_built(target):
+        refuse_folder(target, foreign_files(target) or [*contents(target)])
     run = read_run(folder)
     others = read_baseline(baseline, folder, run.results)
     images = find_examples(folder) if examples is None else examples

@@ -7,6 +7,7 @@ import json
 import time
 
 from huggingface_hub.errors import (
+    GatedRepoError,
     HfHubHTTPError,
     LocalTokenNotFoundError,
     OfflineModeIsEnabled,
@@ -31,10 +32,14 @@ def explain(error: BaseException, repo_id: str) -> str:
         return "the Hub is switched off here: unset HF_HUB_OFFLINE"
     if isinstance(failure, LocalTokenNotFoundError):
         return "not logged in to the Hub: run `hf auth login` or set HF_TOKEN"
+    if isinstance(failure, GatedRepoError):
+        return f"{repo_id} is gated: ask for access on its page"
     if isinstance(failure, RevisionNotFoundError):
         return f"{repo_id} has no such revision (404)"
     if status is not None:
         return _explain_status(status, failure, repo_id)
+    if lacks_xet(failure):
+        return "this Hub does not have Xet storage: set HF_HUB_DISABLE_XET=1"
     if isinstance(failure, (HTTPError, ConnectionError, TimeoutError)):
         return f"the connection to the Hub broke off or could not be made ({type(failure).__name__})"
     if isinstance(failure, json.JSONDecodeError):
@@ -59,6 +64,11 @@ def _explain_status(status: int, failure: BaseException, repo_id: str) -> str:
         return f"the Hub is out of order ({status}): try again later"
     said = getattr(failure, "server_message", None)
     return f"the Hub refused ({status}{f', and said: {one_line_without_tokens(said)}' if said else ''})"
+
+
+def lacks_xet(failure: BaseException) -> bool:
+    """Whether a Hub of one's own does not know the storage that `hf_xet` uploads to."""
+    return isinstance(failure, ConnectionError) and "404" in str(failure) and "/xet-" in str(failure)
 
 
 def failed_request(error: BaseException) -> BaseException:

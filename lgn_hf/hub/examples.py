@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from ..image_files import read_image
 from ..model.image_processing_lgn import LGNImageProcessor
 from .cards import draw_examples
 from .cards.answers import plain_processor
@@ -42,11 +45,19 @@ def save_examples(images: Sequence[Any], processor: LGNImageProcessor, folder: s
     if len(images) > MOST_EXAMPLES:
         raise ValueError(f"{len(images)} examples: a card has room for {MOST_EXAMPLES}")
     plain = plain_processor(processor)
-    pictures = (
-        plain.post_process_reconstruction(plain([*images], return_tensors="pt")["pixel_values"]) if len(images) else []
-    )
+    pictures = [plain.post_process_reconstruction(_pixel_values(plain, image, i))[0] for i, image in enumerate(images)]
     paths = [Path(folder, EXAMPLES_NAME, f"{number}.png") for number in range(1, len(pictures) + 1)]
     for picture, path in zip(pictures, paths, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path)
     return paths
+
+
+def _pixel_values(processor: LGNImageProcessor, image: Any, number: int) -> Tensor:
+    """(1, C, H, W)"""
+    if isinstance(image, (str, os.PathLike)):
+        return read_image(processor, image)
+    try:
+        return processor(image, return_tensors="pt")["pixel_values"]
+    except ValueError as error:
+        raise ValueError(f"image {number}: {str(error).removeprefix('image 0: ')}") from None

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..actions import Actions, strongest
+from ..actions import RECORDS_NAME, TENSORS_NAME, Actions, strongest
+from ..files import Output, refuse_folder
 from ..runs.trained_model import TrainedModel
 
 TABLE_NAME = "actions.csv"
+OUTPUT = Output((TENSORS_NAME, RECORDS_NAME, TABLE_NAME, "figures/*.png"), TABLE_NAME, "layer,group,channel,label,")
 
 
 def extract(source: TrainedModel, folder: str | os.PathLike) -> list[Path]:
@@ -19,22 +21,40 @@ def extract(source: TrainedModel, folder: str | os.PathLike) -> list[Path]:
 
     Args:
         source: the model.
-        folder: is created if need be.
+        folder: new, empty, or an earlier output of this function, which is replaced.
 
     Returns:
         The paths of `actions.safetensors`, `actions.json`, `actions.csv` and the figures.
+
+    Raises:
+        ValueError: `folder` holds something else.
     """
     from .cards import draw_figures
 
     folder = Path(folder)
+    OUTPUT.check(folder)
     source.actions.save(folder)
-    figures = draw_figures(source.actions, folder, most=None)
-    return [
-        folder / "actions.safetensors",
-        folder / "actions.json",
-        write_table(source.actions, folder / TABLE_NAME),
-        *figures,
-    ]
+    table = write_table(source.actions, folder / TABLE_NAME)
+    return [folder / TENSORS_NAME, folder / RECORDS_NAME, table, *draw_figures(source.actions, folder, most=None)]
+
+
+def check_output_dir(folder: str | os.PathLike, *others: str) -> None:
+    """Refuse a folder for the outputs of `extract`, one per model, that holds something else.
+
+    Args:
+        folder: may be new.
+        others: names of folders in it that may be there.
+
+    Raises:
+        ValueError: the folder is a file, or holds something else.
+    """
+    folder = Path(folder)
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    foreign = []
+    for entry in (entry for entry in entries if not entry.name.startswith(".") and entry.name not in others):
+        inside = OUTPUT.foreign_files(entry) if entry.is_dir() else [""]
+        foreign += [f"{entry.name}/{path}".rstrip("/") for path in inside]
+    refuse_folder(folder, foreign)
 
 
 def write_table(actions: Actions, path: str | os.PathLike) -> Path:

@@ -13,15 +13,13 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from transformers.dynamic_module_utils import get_relative_imports
 
 from ..actions import RECORDS_NAME, TENSORS_NAME
+from ..files import contents, matches
 from ..model.image_processing_lgn import WHITENING_NAME
-from ..runs.dataset_name import is_repo_id
 from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from .cards import BASELINE_NAME, CARD_NAME, FIGURES_NAME, RECIPE_NAME
 from .examples import EXAMPLES_NAME
@@ -99,25 +97,3 @@ def own_modules(folder: str | os.PathLike) -> set[str]:
             with contextlib.suppress(UnicodeDecodeError):
                 names += get_relative_imports(path)
     return found
-
-
-def contents(folder: str | os.PathLike) -> dict[str, int]:
-    """The files of a folder, by their paths in it, and their sizes in bytes."""
-    folder = Path(folder)
-    files = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    return {path.relative_to(folder).as_posix(): path.lstat().st_size for path in files}
-
-
-def matches(path: str, patterns: Iterable[str]) -> bool:
-    """Whether a path fits one of the patterns; a `*` stands for anything but a `/`."""
-    return any(fnmatchcase(path, p) and path.count("/") == p.count("/") for p in patterns)
-
-
-def check_repo_id(repo_id: str) -> None:
-    """Refuse what cannot be the name of a repository.
-
-    Raises:
-        ValueError: it is neither USER/NAME nor NAME.
-    """
-    if not is_repo_id(repo_id):
-        raise ValueError(f"repo_id={repo_id!r}: must be USER/NAME, of letters, digits, '-', '_' and '.'")

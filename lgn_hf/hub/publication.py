@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..actions import load_actions
+from ..files import refuse_folder
+from ..runs.dataset_name import check_repo_id
 from .build import build
 from .check import check
-from .folder import check_repo_id, contents, is_built, is_repository
+from .folder import contents, is_built, is_model_folder, is_repository
 from .replacement import put_back
 from .trial import validate
 
@@ -34,7 +36,7 @@ def prepare(folder: str | os.PathLike, repo_id: str, target: str | os.PathLike |
         the repository's folder, absolute.
 
     Raises:
-        ValueError: as `build`, or the repository would be built in place of the folder or among its files.
+        ValueError: as `build`, or the repository would be built in place of a model folder or among its files.
         OSError: a file cannot be read or written.
     """
     check_repo_id(repo_id)
@@ -50,6 +52,8 @@ def prepare(folder: str | os.PathLike, repo_id: str, target: str | os.PathLike |
         raise ValueError(
             f"{target} cannot be built: the files of {folder} must stay as they are; choose another --folder"
         )
+    if is_model_folder(place):  # not a repository: it may be the only copy of another model
+        refuse_folder(place, [*contents(place)])
     return build(folder, target, repo_id=repo_id, **options)
 
 

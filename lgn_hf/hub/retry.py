@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from huggingface_hub.errors import OfflineModeIsEnabled
 
-from .errors import HTTPError, failed_request, retry_after, status_of
+from .errors import HTTPError, failed_request, lacks_xet, retry_after, status_of
 
 SAFE_TO_REPEAT = (429, 503)  # the Hub did nothing
 TRANSIENT = (408, 500, 502, 504, *SAFE_TO_REPEAT)
@@ -66,4 +66,5 @@ def _passes(error: Exception, once: bool) -> bool:
     if status is not None:
         return status in (SAFE_TO_REPEAT if once else TRANSIENT)
     broke_off = isinstance(failure, (HTTPError, json.JSONDecodeError, ConnectionError, TimeoutError))
-    return broke_off and not once and not isinstance(failure, OfflineModeIsEnabled)
+    for_good = isinstance(failure, OfflineModeIsEnabled) or lacks_xet(failure)
+    return broke_off and not once and not for_good

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import os
 import re
 import shlex
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.errors import HfHubHTTPError
 
+from ..runs.dataset_name import check_repo_id
 from ..runs.trained_model import CONFIG_NAME
 from .check import check
-from .errors import EXPECTED, PublishError, explain
-from .folder import OPTIONAL_FILES, PROCESSOR_NAME, check_repo_id, contents, matches, own_modules
+from .errors import EXPECTED, PublishError, explain, status_of
+from .folder import OPTIONAL_FILES, PROCESSOR_NAME, contents, matches, own_modules
+from .permission import LOG_IN, Refusal, check_occupant, check_visibility
 from .retry import retry
 
 COLLECTION_SLUG = re.compile(r"[^/]+/.+-[0-9a-f]{24}")
@@ -75,10 +79,9 @@ def publish(
     _check_token(folder, command)
 
     api = HfApi()
-    url = None
+    url, new = None, _NewRepository(api, repo_id, "model", pause)
     try:
-        repo = retry(lambda: api.create_repo(repo_id, private=private or None, exist_ok=True), pause=pause)
-        repo_id = repo.repo_id
+        repo_id = new.make(private=private or None).repo_id
         if revision not in (None, "main") and not revision.startswith("refs/"):
             retry(lambda: api.create_branch(repo_id, branch=revision, exist_ok=True), pause=pause)
         url = retry(
@@ -86,24 +89,59 @@ def publish(
         )  # fmt: skip
         if collection is not None:
             retry(lambda: _collect(api, repo_id, collection, private), pause=pause)
-    except _Refusal as error:
+    except Refusal as error:
         raise ValueError(str(error)) from None
     except EXPECTED as error:
-        reason = explain(error, repo_id)
+        reason = explain(error, repo_id) + new.remove_if_empty()
         done = f"{folder} is not published" if url is None else f"published at {url}, but not in {collection}"
         raise PublishError(f"{done}: {reason}; to continue: {command}") from None
     return url
 
 
-class _Refusal(ValueError):
-    """What the Hub has under this name must not be touched."""
+class _NewRepository:
+    """A repository that is made if it does not exist, and removed again if nothing was committed to it."""
+
+    def __init__(self, api: HfApi, repo_id: str, repo_type: str, pause: Callable[[float], None] = time.sleep):
+        self.api, self.repo_id, self.repo_type, self.pause = api, repo_id, repo_type, pause
+        self.is_new = False
+
+    def make(self, **options: Any) -> Any:
+        """Make it if it does not exist, and return its address, as `HfApi.create_repo` does."""
+        make = partial(self.api.create_repo, self.repo_id, repo_type=self.repo_type, **options)
+        try:
+            url = retry(make, pause=self.pause)
+            self.is_new = True
+        except HfHubHTTPError as error:
+            if status_of(error) not in (401, 402, 403, 409):
+                raise
+            url = retry(partial(make, exist_ok=True), pause=self.pause)
+        self.repo_id = url.repo_id
+        return url
+
+    def remove_if_empty(self) -> str:
+        """Delete it if `make` made it and it has no commit but the first, which the Hub makes.
+
+        Returns:
+            what the user should know: that the empty repository stays. Else an empty text.
+        """
+        if not self.is_new:
+            return ""
+        with contextlib.suppress(*EXPECTED):
+            where: Any = {"repo_id": self.repo_id, "repo_type": self.repo_type}
+            refs = self.api.list_repo_refs(**where, include_pull_requests=True)
+            heads = {ref.target_commit for ref in (*refs.branches, *refs.tags, *(refs.pull_requests or ()))}
+            if len(heads) > 1 or len(self.api.list_repo_commits(**where)) > 1:
+                return ""
+            self.api.delete_repo(**where)
+            return ""
+        return f" (the new repository {self.repo_id} stays on the Hub, maybe empty)"
 
 
 def _check_token(folder: Path, command: str) -> None:
     """Refuse to start without a token, and to publish it."""
     token = get_token()
     if not token:
-        raise PublishError(f"not logged in to the Hub: run `hf auth login` or set HF_TOKEN, then: {command}")
+        raise PublishError(f"{LOG_IN}, then: {command}")
     for path in contents(folder):
         if token.encode() in (folder / path).read_bytes():
             raise ValueError(f"{folder}: {path} holds your token: remove it there and build again")
@@ -116,9 +154,8 @@ def _commit(api: HfApi, folder: Path, repo_id: str, private: bool, revision: str
     """
     info = api.model_info(repo_id, revision=revision)
     there = {sibling.rfilename for sibling in info.siblings or ()}
-    if private and info.private is False:
-        raise _Refusal(f"{repo_id} is public: make it private on the Hub first, or publish without private")
-    _check_occupant(api, repo_id, info.sha, there)
+    check_visibility(repo_id, info, private)
+    check_occupant(api, repo_id, info)
     here = contents(folder)
     gone = sorted(_published_before(api, repo_id, info.sha, there - here.keys()))
     operations = [CommitOperationAdd(path, folder / path) for path in here]
@@ -133,24 +170,6 @@ def _commit(api: HfApi, folder: Path, repo_id: str, private: bool, revision: str
     if commit.oid == info.sha:
         logger.info("%s is up to date", repo_id)
     return commit.pr_url or commit.commit_url
-
-
-def _check_occupant(api: HfApi, repo_id: str, sha: str | None, there: set[str]) -> None:
-    """Refuse a repository that holds something else than an LGN."""
-    if not there - {".gitattributes"}:
-        return
-    kind = None
-    if CONFIG_NAME in there:
-        try:
-            kind = json.loads(Path(api.hf_hub_download(repo_id, CONFIG_NAME, revision=sha)).read_bytes())["model_type"]
-        except (ValueError, KeyError, TypeError):
-            kind = "unknown"
-        if kind == "lgn":
-            return
-    what = f"a model of type {kind!r:.40}" if kind else f"other files ({', '.join(sorted(there)[:3])}, ...)"
-    raise _Refusal(
-        f"{repo_id} is taken: it holds {what}, not an LGN; choose another name, or empty it on the Hub first"
-    )
 
 
 def _published_before(api: HfApi, repo_id: str, sha: str | None, paths: set[str]) -> set[str]:
@@ -195,12 +214,9 @@ def upload(
         PublishError: the Hub refuses or cannot be reached; nothing is half-published.
     """
     api, sdk = HfApi(), "static" if repo_type == "space" else None
+    new = _NewRepository(api, repo_id, repo_type)
     try:
-        url = retry(
-            lambda: api.create_repo(
-                repo_id, repo_type=repo_type, space_sdk=sdk, private=private or None, exist_ok=True
-            )
-        )
+        url = new.make(space_sdk=sdk, private=private or None)
         name = url.repo_id
         info: Any = retry(lambda: api.repo_info(name, repo_type=repo_type))
         there = {sibling.rfilename for sibling in info.siblings or ()}
@@ -212,8 +228,9 @@ def upload(
             message = f"Publish {name.rpartition('/')[2]}"
             retry(lambda: api.create_commit(name, operations, commit_message=message, repo_type=repo_type))
     except EXPECTED as error:
+        reason = explain(error, repo_id) + new.remove_if_empty()
         raise PublishError(
-            f"{repo_type} {repo_id} is not published: {explain(error, repo_id)}; run the same again to continue"
+            f"{repo_type} {repo_id} is not published: {reason}; run the same again to continue"
         ) from None
     if refusal is not None:
         raise ValueError(f"{repo_type} {repo_id} {refusal}")

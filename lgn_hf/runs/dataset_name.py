@@ -83,3 +83,13 @@ def is_repo_id(name: str) -> bool:
     except HFValidationError:
         return False
     return True
+
+
+def check_repo_id(repo_id: str) -> None:
+    """Refuse what cannot be the name of a repository.
+
+    Raises:
+        ValueError: it is neither USER/NAME nor NAME.
+    """
+    if not is_repo_id(repo_id):
+        raise ValueError(f"repo_id={repo_id!r}: must be USER/NAME, of letters, digits, '-', '_' and '.'")

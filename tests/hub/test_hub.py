@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, constants
 
 from lgn_hf.hub.errors import PublishError
 from lgn_hf.hub.folder import contents
@@ -178,6 +178,46 @@ def test_each_failure_is_one_clear_message_and_the_command_continues(folder, hub
     assert len(hub_here.commits(NAME)) == 2
 
 
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/_lfs/"), ("POST", "/commit/main")])
+def test_an_upload_that_fails_leaves_no_empty_repository(folder, hub_here, method, path):
+    hub_here.fail(method, path, times=100, status=403)
+    failed(folder)
+    assert not HfApi().repo_exists(NAME)
+
+
+def test_an_upload_that_fails_leaves_a_repository_that_was_there(folder, hub_here):
+    HfApi().create_repo(NAME)
+    hub_here.fail("POST", "/commit/main", times=100, status=403)
+    failed(folder)
+    assert HfApi().repo_exists(NAME)
+
+
+def test_a_repository_that_cannot_be_removed_is_named(folder, hub_here):
+    hub_here.fail("POST", "/commit/main", times=100, status=403)
+    hub_here.fail("DELETE", "/api/repos/delete", times=100, status=403)
+    assert f"the new repository {NAME} stays on the Hub, maybe empty" in failed(folder)
+
+
+def test_a_hub_without_xet_storage_is_told_apart_from_a_broken_connection(folder, hub_here, monkeypatch):
+    """huggingface_hub#4507: the client does not fall back to another way of uploading."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    assert "does not have Xet storage: set HF_HUB_DISABLE_XET=1" in failed(folder, pause=wait)
+
+
+def test_the_address_of_the_hub_may_end_with_a_slash(folder, hub):
+    """huggingface_hub#2721"""
+    script = f"from lgn_hf.hub.upload import publish; print(publish({str(folder)!r}, {NAME!r}))"
+    done = hub.run(["-c", script], HF_ENDPOINT=f"{hub.url}/")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{hub.url}/{NAME}/commit/")
+
+
+def test_a_quota_that_is_used_up_is_not_waited_for(folder, hub_here):
+    """huggingface_hub#3071, datasets#6257"""
+    hub_here.fail("POST", "/commit/main", times=9, status=429, headers={"Retry-After": "3600"})
+    assert "too many requests (429): wait 3600 seconds" in failed(folder, pause=wait)
+
+
 def test_a_name_of_somebody_else_cannot_be_used(folder, hub_here):
     assert "(403)" in failed(folder, "other/model")
 
@@ -238,6 +278,7 @@ def test_a_commit_whose_answer_is_lost_is_not_made_twice(folder, hub_here):
 def test_a_pull_request_whose_answer_is_lost_is_not_opened_twice(folder, hub_here):
     hub_here.fail("POST", "/commit/main", cut_after_bytes=0)
     assert "broke off" in failed(folder, create_pr=True, pause=wait)
+    assert len(hub_here.commits(NAME, revision="refs/pr/1")) == 2  # and it is not removed with the new repository
     with pytest.raises(Exception, match=r"404"):
         hub_here.commits(NAME, revision="refs/pr/2")
 

@@ -386,6 +386,15 @@ class TestDownloads:
         assert system.ls(f"{MODEL}/figures", detail=False) == [f"{MODEL}/figures/gallery.png"]
 
 
+def test_a_former_name_is_redirected(published: HfApi, hub: Hub):
+    published.move_repo(MODEL, "lab/renamed")
+    assert published.model_info(MODEL).id == "lab/renamed"
+    assert Path(hf_hub_download(MODEL, "model.safetensors")).read_bytes() == WEIGHTS
+    with pytest.raises(HfHubHTTPError) as error:
+        published.move_repo("lab/renamed", "other/renamed")
+    assert status(error) == 403
+
+
 class TestCollections:
     def test_are_made_and_filled_once(self, published: HfApi, hub: Hub):
         collection = published.create_collection("Linear Group Networks", namespace="lab", description="All of them")

@@ -96,6 +96,13 @@ def test_not_even_if_it_lies_where_it_would_be_built(published, here):
     assert read_folder(built) == before
 
 
+def test_a_model_folder_of_another_model_is_not_replaced(trained_run, model_folder):
+    before = read_folder(model_folder)
+    with pytest.raises(ValueError, match="holds something else than earlier output of this command"):
+        prepare(trained_run, NAME, model_folder)
+    assert read_folder(model_folder) == before
+
+
 def test_a_run_is_not_built_in_its_own_place(trained_run):
     before = read_folder(trained_run)
     with pytest.raises(ValueError, match="choose another --folder"):

@@ -1,4 +1,4 @@
-"""A server that speaks the Hugging Face Hub's HTTP protocol, for tests: `python tests/hub_server.py --folder DIR`.
+"""A server that speaks the Hugging Face Hub's HTTP protocol, for tests: `python -m tests.support.hub_server --folder DIR`.
 
 It keeps what the unmodified `huggingface_hub`, `transformers` and `datasets` need of the Hub: models, data sets and
 Spaces with their commits, branches, tags and pull requests; uploads with git-LFS; downloads with redirects and ranges;
@@ -28,7 +28,7 @@ from datetime import datetime, timezone
 from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from tests.support.hub_metadata import check_card, read_metadata
 
@@ -208,6 +208,7 @@ class Hub:
 
     def reset(self) -> None:
         self.repositories: dict[tuple[str, str], Repository] = {}
+        self.moved: dict[tuple[str, str], str] = {}  # kind and former id: id
         self.collections: dict[str, dict] = {}
         self.faults: list[Fault] = []
         self.requests: list[dict] = []
@@ -239,9 +240,14 @@ class Hub:
         """The repository, if whoever asks may see it, or change it.
 
         Raises:
-            Refused: as the Hub does, a private repository is not found by those who may not see it.
+            Refused: as the Hub does, a private repository is not found by those who may not see it, and a former
+                name is redirected.
         """
         found = self.repositories.get((kind, id))
+        if found is None and (kind, id) in self.moved:
+            path = request.path.replace(id, self.moved[kind, id])
+            query = urlencode(request.query, doseq=True)
+            raise Refused(307, f"Redirecting to {path}", headers={"Location": f"{path}?{query}" if query else path})
         if found is None or (found.private and not self.member(request, found.namespace)):
             if request.user is None:
                 raise Refused(401, "Invalid username or password.", "RepoNotFound")
@@ -367,6 +373,20 @@ def create_repository(hub: Hub, request: Request) -> Reply:
     hub.repositories[kind, repo.id] = repo
     hub.add_commit(repo, "refs/heads/main", files, str(request.user), "initial commit")
     return Reply(body={"url": url, "name": repo.id, "id": repo.id})
+
+
+@route("POST", "/api/repos/move")
+def move_repository(hub: Hub, request: Request) -> Reply:
+    payload = request.json()
+    kind, new = payload.get("type") or "model", payload["toRepo"]
+    repo = hub.repository(kind, payload["fromRepo"], request, write=True)
+    hub.check_write(request, new.split("/")[0], "You don't have the rights to use this namespace")
+    if (kind, new) in hub.repositories:
+        raise Refused(409, f"You already created this {kind} repo: {new}")
+    del hub.repositories[kind, repo.id]
+    hub.moved[kind, repo.id] = repo.id = new
+    hub.repositories[kind, new] = repo
+    return Reply()
 
 
 @route("DELETE", "/api/repos/delete")

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 import pytest
 import yaml
-from lgn_training.arguments import NetworkArguments, RunArguments, parse_arguments
+from lgn_training.arguments import NAMES_ELSEWHERE, NetworkArguments, RunArguments, parse_arguments
 
 from lgn_hf import LGNConfig
 from tests.conftest import ROOT
@@ -140,6 +140,11 @@ def test_a_recipe_knows_what_it_was_given(tmp_path):
     [
         (["--num_group", "3"], "unknown field 'num_group' in the command line: did you mean 'num_groups'?"),
         (["--learning-rat=3"], "did you mean 'learning_rate'?"),
+        (["--batch_size", "3"], "did you mean 'per_device_train_batch_size'?"),  # and not: step_size
+        (["--num-epochs", "3"], "did you mean 'num_train_epochs'?"),
+        (["--num_labels", "3"], "unknown field 'num_labels' in the command line: the classes come from the data"),
+        (["--momentum", "3"], "unknown field 'momentum' in the command line; --help lists all"),  # and not: resume
+        (["nope.yaml"], "no recipe nope.yaml; training/recipes has those of the zoo"),  # and not: lgn-none-mnist
         (["training/recipes/lgn-mnst.yaml"], "did you mean training/recipes/lgn-mnist.yaml?"),
         (["--task", "segmentation"], "task='segmentation': must be one of classification, reconstruction"),
         (["--learning_rate", "0"], "learning_rate=0.0: must be greater than 0"),
@@ -168,6 +173,12 @@ def test_a_recipe_knows_what_it_was_given(tmp_path):
 def test_a_wrong_argument_is_named(argv, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         parse_arguments(argv)
+
+
+def test_the_names_of_other_programs_lead_to_fields():
+    fields = {field.name for kind in (NetworkArguments, RunArguments) for field in dataclasses.fields(kind)}
+    assert set(NAMES_ELSEWHERE.values()) <= fields
+    assert not NAMES_ELSEWHERE.keys() & fields
 
 
 def test_an_unknown_recipe_key_is_named_with_its_file(tmp_path):

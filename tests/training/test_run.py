@@ -492,7 +492,7 @@ def test_bad_input_is_one_line(options, message, tmp_path):
 
 def test_the_traceback_can_be_had(tmp_path, monkeypatch):
     monkeypatch.setenv("LGN_HF_TRACEBACK", "1")
-    with pytest.raises(ValueError, match="filter_size=20"):
+    with pytest.raises(SystemExit, match=r"Traceback[\s\S]*ValueError: .*filter_size=20"):
         run(*TINY, "--filter_size", "20", "--output_dir", str(tmp_path / "run"))
 
 
@@ -746,6 +746,18 @@ def test_a_full_disk_loses_nothing(tmp_path):
         assert not list((disk / "run").glob(".*"))  # no half-written file
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(["--hub_model_id", "a/b/c"], "repo_id='a/b/c': must be USER/NAME"), ([], "not logged in to the Hub")],
+    ids=["name", "login"],
+)
+def test_a_run_that_cannot_be_pushed_ends_before_the_training(options, message, tmp_path, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("lgn_hf.hub.permission.get_token", lambda: None)
+    assert message in bad(tmp_path, "--push_to_hub", *options)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -31,6 +31,41 @@ __all__ = [
 
 RECIPES = Path(__file__).parents[1] / "recipes"  # in a checkout
 
+CLOSE = 0.7  # how alike a wrong name and a suggestion are at least, from 0 to 1
+# What other programs call a field.
+NAMES_ELSEWHERE = {
+    "batch": "per_device_train_batch_size",
+    "batch_size": "per_device_train_batch_size",
+    "cpu": "use_cpu",
+    "data": "dataset",
+    "data_dir": "dataset",
+    "data_path": "dataset",
+    "dataset_name": "dataset",
+    "epochs": "num_train_epochs",
+    "eval_batch_size": "per_device_eval_batch_size",
+    "grad_clip": "max_grad_norm",
+    "kernel_size": "filter_size",
+    "lr": "learning_rate",
+    "max_epochs": "num_train_epochs",
+    "max_train_steps": "max_steps",
+    "n_epochs": "num_train_epochs",
+    "no_cuda": "use_cpu",
+    "num_epochs": "num_train_epochs",
+    "num_steps": "max_steps",
+    "order": "group_order",
+    "out_dir": "output_dir",
+    "output": "output_dir",
+    "patience": "early_stopping_patience",
+    "scheduler": "lr_scheduler_type",
+    "steps": "max_steps",
+    "train_dir": "dataset",
+    "val_split": "train_val_split",
+    "validation_split": "train_val_split",
+    "warmup": "warmup_ratio",
+    "wd": "weight_decay",
+}
+CLASSES = ("id2label", "label2id", "num_classes", "num_labels")
+
 
 @dataclass
 class Recipe:
@@ -163,8 +198,11 @@ def _recipe_options(path: Path, known: Mapping[str, str]) -> list[str]:
     """
     if not path.is_file():
         recipes = sorted(p.stem for p in RECIPES.glob("*.yaml"))
-        near = difflib.get_close_matches(path.stem, recipes, n=1, cutoff=0.3)
-        raise ValueError(f"no recipe {path}" + (f": did you mean training/recipes/{near[0]}.yaml?" if near else ""))
+        near = difflib.get_close_matches(path.stem, recipes, n=1, cutoff=CLOSE)
+        hint = (
+            f": did you mean training/recipes/{near[0]}.yaml?" if near else "; training/recipes has those of the zoo"
+        )
+        raise ValueError(f"no recipe {path}{hint}")
     try:
         recipe = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, ValueError) as error:  # ValueError: what is not UTF-8, a date that does not exist
@@ -190,5 +228,10 @@ def as_options(fields: Mapping[str, Any]) -> list[str]:
 
 
 def _unknown(name: str, known: Mapping[str, str], where: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"unknown field {name!r} in {where}" + (f": did you mean {near[0]!r}?" if near else "; --help lists all")
+    problem = f"unknown field {name!r} in {where}"
+    if name in CLASSES:
+        return f"{problem}: the classes come from the data"
+    elsewhere = {other.replace("_", ""): field for other, field in NAMES_ELSEWHERE.items()}
+    common = elsewhere.get(name.replace("_", ""))
+    near = [common] if common in known else difflib.get_close_matches(name, known, n=1, cutoff=CLOSE)
+    return f"{problem}: did you mean {near[0]!r}?" if near else f"{problem}; --help lists all"

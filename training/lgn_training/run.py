@@ -47,6 +47,7 @@ from lgn_training.engine.output_folder import (
     PROCESSOR_FILE,
     RECIPE_FILE,
     RESULTS_FILE,
+    check_push,
     export,
     install,
     push,
@@ -102,6 +103,8 @@ def run_in(folder: Path, recipe: Recipe, accelerator: Accelerator) -> None:
         return
     if accelerator.is_main_process:
         warn_of_slow_cpu(accelerator)
+    if recipe.run.push_to_hub:
+        jointly(accelerator, lambda: check_push(folder, recipe.run) if accelerator.is_main_process else None)
     data, further_tests, config = load_everything(recipe, accelerator)
     network = jointly(accelerator, partial(make_network, recipe, config))
     save_recipe(recipe, folder, accelerator)

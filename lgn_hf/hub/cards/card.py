@@ -29,11 +29,18 @@ from .words import square
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME = "README.md", "recipe.yaml", "baseline_results.json"
 TEMPLATE = Path(__file__).parent.parent / "templates" / "card.md.jinja"
+SIGNATURE = b"\n- linear-group-network\n"  # one of the tags of every card
 
 
 def write_card(folder: str | os.PathLike, repo_id: str | None = None) -> Path:
-    """Write `README.md`, see `render_card`. Returns its path."""
+    """Write `README.md`, see `render_card`. Returns its path.
+
+    Raises:
+        ValueError: as `render_card`, or the folder has a README.md that is not the card of an LGN.
+    """
     path = Path(folder, CARD_NAME)
+    if path.exists() and SIGNATURE not in path.read_bytes():
+        raise ValueError(f"{path} is not the card of an LGN: move it away, and the card can be written")
     write_whole(path, render_card(folder, repo_id))
     return path
 

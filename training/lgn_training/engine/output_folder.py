@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from lgn_hf.files import write_whole
+from lgn_hf.hub.permission import check_can_publish
 from lgn_hf.hub.publication import build, validate
 from lgn_hf.hub.upload import publish
 from lgn_hf.runs.task import TASKS
@@ -86,6 +87,25 @@ def export(folder: Path, network, processor, results: dict) -> None:
     write_whole(folder / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
 
 
+def check_push(folder: Path, args: RunArguments) -> None:
+    """Refuse, before the training, a login or a name with which `push` would fail after it.
+
+    Raises:
+        ValueError: the name is not valid, or the Hub has something else under it.
+        OSError: there is no token, it may not write under this name, or the Hub cannot be reached.
+    """
+    try:
+        check_can_publish(_repo_id(folder, args), private=args.hub_private_repo)
+    except OSError as error:
+        raise OSError(
+            f"{error}; or train without --push_to_hub, and publish with `lgn-hf publish {folder}`"
+        ) from error
+
+
+def _repo_id(folder: Path, args: RunArguments) -> str:
+    return args.hub_model_id or folder.resolve().name
+
+
 def push(folder: Path, args: RunArguments) -> None:
     """Build the model's repository in `folder`/hub with card and figures, check it, and upload it in one commit.
 
@@ -93,7 +113,7 @@ def push(folder: Path, args: RunArguments) -> None:
         ValueError: the Hub has something else under this name.
         OSError: the upload failed. Nothing is half-published, and the message ends with the command that continues.
     """
-    name = args.hub_model_id or folder.resolve().name
+    name = _repo_id(folder, args)
     built = build(folder, folder / "hub", repo_id=name)
     validate(built)
     logger.info("pushed to %s", publish(built, name, private=args.hub_private_repo))

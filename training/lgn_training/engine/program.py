@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
 from accelerate import Accelerator
 from transformers.utils import logging as transformers_logging
 
+from lgn_hf.texts import full_traceback
 from lgn_training.engine.loop import TrainingStopped
 from lgn_training.engine.processes import SharedError, fail
 
@@ -40,7 +42,7 @@ def run_program(
         return fail(name, stop, stop.exit_code)
     except (ValueError, OSError) as error:
         if os.environ.get("LGN_HF_TRACEBACK"):
-            raise
+            sys.exit(full_traceback(error))
         return fail(name, error)
     except KeyboardInterrupt:  # before the first step or after the last, when there is nothing to save
         return 130

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lgn_hf import LGNConfig, LGNImageProcessor
+from lgn_hf.repository import find_folder
 from lgn_hf.runs.task import TASKS
 
 
@@ -19,13 +20,14 @@ def load_trained(name: str) -> tuple[str, Any, LGNImageProcessor]:
         OSError: there is no model of this name.
     """
     tasks = {task.model_class.__name__: task for task in TASKS.values()}
+    folder = find_folder(name)
     try:
-        architecture = str((LGNConfig.from_pretrained(name).architectures or ["no model"])[0])
+        architecture = str((LGNConfig.from_pretrained(folder).architectures or ["no model"])[0])
         if architecture not in tasks:
             raise ValueError(f"{name} holds {architecture:.80}: only {' and '.join(tasks)} can be tested")
         task = tasks[architecture]
         model_class: Any = task.model_class
-        return task.name, model_class.from_pretrained(name), LGNImageProcessor.from_pretrained(name)
+        return task.name, model_class.from_pretrained(folder), LGNImageProcessor.from_pretrained(folder)
     except OSError as error:
         raise OSError(f"{name} is neither a folder of a model nor a repository that can be read: {error}") from error
     except RuntimeError as error:
