@@ -24,13 +24,14 @@ def _register_config(auto: ModuleType) -> None:
 
 @when_imported("transformers.models.auto.modeling_auto")
 def _register_models(auto: ModuleType) -> None:
+    from .model import modeling_lgn
     from .model.configuration_lgn import LGNConfig
-    from .model.modeling_lgn import LGNBackbone, LGNForImageClassification, LGNForImageReconstruction, LGNModel
+    from .model.pretrained_lgn import AUTO_MAP
 
-    auto.AutoBackbone.register(LGNConfig, LGNBackbone, exist_ok=True)
-    auto.AutoModel.register(LGNConfig, LGNModel, exist_ok=True)
-    auto.AutoModelForImageClassification.register(LGNConfig, LGNForImageClassification, exist_ok=True)
-    auto.AutoModelForImageToImage.register(LGNConfig, LGNForImageReconstruction, exist_ok=True)
+    for auto_class, path in AUTO_MAP.items():
+        module, _, name = path.partition(".")
+        if module == "modeling_lgn":
+            getattr(auto, auto_class).register(LGNConfig, getattr(modeling_lgn, name), exist_ok=True)
 
 
 @when_imported("transformers.models.auto.image_processing_auto")

@@ -28,12 +28,9 @@ if TYPE_CHECKING:
     except ImportError:
         raise
 
+# What a Hub repository says of its classes. Each network adds itself, see `LGNPreTrainedModel.__init_subclass__`.
 AUTO_MAP = {
     "AutoConfig": "configuration_lgn.LGNConfig",
-    "AutoModel": "modeling_lgn.LGNModel",
-    "AutoBackbone": "modeling_lgn.LGNBackbone",
-    "AutoModelForImageClassification": "modeling_lgn.LGNForImageClassification",
-    "AutoModelForImageToImage": "modeling_lgn.LGNForImageReconstruction",
     "AutoImageProcessor": "image_processing_lgn.LGNImageProcessor",
 }
 
@@ -69,6 +66,12 @@ class LGNPreTrainedModel(PreTrainedModel):
     _keys_to_ignore_on_load_missing = [r"(^|\.)auxiliary_inverses$"]  # noqa: RUF012
 
     # Initialisation
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        module = cls.__module__.rpartition(".")[2]
+        if module == "modeling_lgn":
+            AUTO_MAP[cls.__dict__["_auto_class"]] = f"{module}.{cls.__name__}"
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
