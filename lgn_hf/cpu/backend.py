@@ -11,7 +11,6 @@ from ..model.convolutions import is_eager
 from .autograd import Recipe, Unfolding
 from .compilation import library
 
-
 WIDE = {
     torch.float64: torch.float64,
     torch.float32: torch.float32,
