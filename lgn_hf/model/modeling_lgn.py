@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -13,55 +12,18 @@ from torch import Tensor, nn
 from transformers import initialization as init
 from transformers.backbone_utils import BackboneMixin
 from transformers.modeling_outputs import BackboneOutput, BaseModelOutputWithNoAttention
-from transformers.utils.generic import ModelOutput, can_return_tuple
+from transformers.utils.generic import can_return_tuple
 
 from .configuration_lgn import LGNConfig
 from .convolutions import is_eager, is_onnx_export, synthesis
 from .filters import random_unit_norm
 from .group_actions import action_kind
 from .labels import LossSettings, infer_problem_type, prepare_labels
+from .outputs import LGNImageClassifierOutput, LGNImageReconstructionOutput
 from .pooling import pooling_matrix
 from .pretrained_lgn import LGNPreTrainedModel
 from .regularizers import REGULARIZERS
 from .unfolding import encode, fista_momentum
-
-
-@dataclass
-class LGNImageClassifierOutput(ModelOutput):
-    """What `LGNForImageClassification` returns.
-
-    Attributes:
-        loss: task loss, plus the regularization loss in training mode; only with labels.
-        logits: (B, num_labels).
-        task_loss: cross-entropy.
-        regularization_loss: mu times the invertibility losses of all actions (0 if nothing is regularized).
-        hidden_states: the codes z_1..z_L, each (B, K*p, H', W'), if asked for.
-    """
-
-    loss: Tensor | None = None
-    logits: Tensor | None = None
-    task_loss: Tensor | None = None
-    regularization_loss: Tensor | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-
-
-@dataclass
-class LGNImageReconstructionOutput(ModelOutput):
-    """What `LGNForImageReconstruction` returns.
-
-    Attributes:
-        loss: task loss, plus the regularization loss in training mode.
-        reconstruction: (B, C, H, W), in the space of `pixel_values` (standardised and whitened).
-        task_loss: mean squared error.
-        regularization_loss: mu times the invertibility losses of all actions (0 if nothing is regularized).
-        hidden_states: the codes z_1..z_L, each (B, K*p, H', W'), if asked for.
-    """
-
-    loss: Tensor | None = None
-    reconstruction: Tensor | None = None
-    task_loss: Tensor | None = None
-    regularization_loss: Tensor | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
 
 
 class LGNModel(LGNPreTrainedModel):
@@ -268,7 +230,8 @@ class LGNForImageClassification(LGNPreTrainedModel):
         """
         outputs = self.lgn(pixel_values, output_hidden_states=output_hidden_states, return_dict=True)
         logits = self.classifier(self._pool(outputs.last_hidden_state))
-        loss = task_loss = regularization_loss = None
+        loss = task_loss = None
+        regularization_loss: Any = None
         if self.training or labels is not None:
             regularization_loss = self.regularization_loss()
         if labels is not None:
@@ -386,7 +349,8 @@ class LGNBackbone(BackboneMixin, LGNModel):
         Raises:
             ValueError: `pixel_values` has another shape or an integer type.
         """
-        codes = LGNModel.forward(self, pixel_values, output_hidden_states=True, return_dict=True).hidden_states
+        outputs = LGNModel.forward(self, pixel_values, output_hidden_states=True, return_dict=True)
+        codes = cast("tuple[Tensor, ...]", outputs.hidden_states)
         asked = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         return BackboneOutput(
             feature_maps=tuple(codes[index] for index in self.out_indices), hidden_states=codes if asked else None

@@ -24,6 +24,7 @@ WHY = {
     "regularizers": "the training loss, for whoever fine-tunes, and the configuration's defaults",
     "unfolding": "the unfolded layers",
     "convolutions": "the two convolutions of a layer",
+    "outputs": "what the heads return",
     "pooling": "the classifier sees pooled codes",
     "labels": "the classifier's loss depends on what its labels mean",
     "image_processing_lgn": "AutoImageProcessor prepares images with it",
