@@ -61,7 +61,7 @@ def download(repo_id: str, revision: str | None, names: Sequence[str]) -> Path:
         folder = _cached_folder(repo_id, revision, names)
         if folder is not None:
             return folder
-        reason = explain(error.__cause__ or error, repo_id)
+        reason = f"it is not in the cache, and {explain(error.__cause__ or error, repo_id)}"
     except HfHubHTTPError as error:
         reason = explain(error, repo_id)
     raise OSError(f"{repo_id} is neither a folder nor a repository that can be read: {reason}")

@@ -111,7 +111,7 @@ def test_the_commands_read_an_old_file(tmp_path, monkeypatch):
 
 
 def test_the_atlas_shows_an_old_file(tmp_path):
-    run("atlas", tmp_path, OLD, ROOT / "model_cards" / "lgn-mnist")
+    run("atlas", OLD, ROOT / "model_cards" / "lgn-mnist", "--output-dir", tmp_path)
     page = (tmp_path / "index.html").read_text()
     assert "self_similarity" in page
     assert "block_concentration" in page
