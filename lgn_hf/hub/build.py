@@ -13,8 +13,9 @@ import yaml
 from ..files import contents, refuse_folder
 from ..plotting import save_figure
 from ..runs.dataset_name import check_repo_id
+from ..runs.results import RunResults
 from ..runs.trained_model import RESULTS_NAME
-from .cards import BASELINE_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, write_card
+from .cards import BASELINE_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, draw_training, write_card
 from .check import check, check_model_folder
 from .examples import draw_examples, find_examples, save_examples
 from .folder import add_modules, foreign_files, is_built, remove_modules
@@ -112,3 +113,4 @@ def _write_records(
         records[BASELINE_NAME] = public_results(baseline, f"{name}-baseline", dataset, None)
     for file, record in records.items():
         (folder / file).write_text(json.dumps(record, indent=2) + "\n")
+    draw_training(RunResults.from_json(records[RESULTS_NAME], RESULTS_NAME), folder)

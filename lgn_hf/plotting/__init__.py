@@ -18,6 +18,7 @@ from .filters import filter_plot
 from .fourier import dft_plot
 from .gallery import action_gallery
 from .images import image_plot
+from .learning_curve import learning_curve
 from .orbits import orbit_plot
 from .overview import AXES, STRUCTURES, action_figures, action_summary, median_of
 from .page import arrow_at, axes_at, blank_figure, text_at
@@ -75,6 +76,7 @@ __all__ = [
     "heat_map",
     "hide_ticks",
     "image_plot",
+    "learning_curve",
     "magnitudes",
     "matrix_thumbnail",
     "median_of",

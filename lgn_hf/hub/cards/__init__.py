@@ -7,7 +7,7 @@
 from ...runs.results import PRECISIONS
 from .card import BASELINE_NAME, CARD_NAME, RECIPE_NAME, TEMPLATE, render_card, write_card
 from .escaping import Code, escaped
-from .figures import DPI, FIGURES_NAME, draw_examples, draw_figures
+from .figures import DPI, FIGURES_NAME, draw_examples, draw_figures, draw_training
 
 __all__ = [
     "BASELINE_NAME",
@@ -20,6 +20,7 @@ __all__ = [
     "Code",
     "draw_examples",
     "draw_figures",
+    "draw_training",
     "escaped",
     "render_card",
     "write_card",

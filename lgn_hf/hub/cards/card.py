@@ -22,7 +22,7 @@ from . import limitations, sentences, tables
 from .comparison import compare, not_compared
 from .escaping import Code, escaped
 from .facts import ActionFacts, CardFacts
-from .figures import ACTIONS, EXAMPLES, FILTERS, shown_figures
+from .figures import ACTIONS, EXAMPLES, FILTERS, TRAINING, shown_figures
 from .metadata import card_metadata
 from .tasks import task_text
 from .words import square
@@ -94,6 +94,7 @@ def _contents(folder: Path, facts: CardFacts, name: str, repository: str) -> dic
         "has_actions": actions is not None,
         "filters": shown_figures(folder, facts, FILTERS),
         "training": sentences.training(facts),
+        "training_figures": shown_figures(folder, facts, TRAINING),
         "circumstances": tables.circumstances(facts),
         "command": Code(_command(name, facts)),
         "task_words": task_text(results.task).words,

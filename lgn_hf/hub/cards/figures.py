@@ -24,9 +24,11 @@ from ...plotting import (
     effect_plot,
     filter_plot,
     image_plot,
+    learning_curve,
     save_figure,
     spectrum_plot,
 )
+from ...runs.results import RunResults
 from .answers import Answers, as_pictures
 from .escaping import Markdown, joined, markdown
 from .facts import PORTRAYED, ActionFacts, CardFacts
@@ -36,7 +38,7 @@ FIGURES_NAME = "figures"
 DPI = 128  # 1024 pixels wide, for a column of 800
 
 # Where figures are on a card.
-EXAMPLES, ACTIONS, FILTERS = "examples", "actions", "filters"
+EXAMPLES, ACTIONS, FILTERS, TRAINING = "examples", "actions", "filters", "training"
 
 
 @dataclass
@@ -86,8 +88,8 @@ class CardFigure:
 
     Attributes:
         name: of its file, without `.png`.
-        place: EXAMPLES, ACTIONS or FILTERS.
-        draw: from `Answers` in EXAMPLES, else from an `ActionSubject`; None: this model does not have the figure.
+        place: EXAMPLES, ACTIONS, FILTERS or TRAINING.
+        draw: from `Answers` in EXAMPLES, from `RunResults` in TRAINING, else from an `ActionSubject`; None: this model does not have the figure.
         alt: a text for those who do not see it.
         caption: the text below it.
     """
@@ -259,6 +261,14 @@ def _filters(layer: int) -> CardFigure:
     return CardFigure(f"filters-{layer}", FILTERS, draw, alt, caption)
 
 
+# The training
+
+
+def _draw_learning_curve(results: RunResults) -> Figure | None:
+    metric = results.task.selection
+    return learning_curve(results.history, metric.name, metric.words) if results.history else None
+
+
 FIGURES = (
     CardFigure(
         "predictions",
@@ -293,6 +303,13 @@ FIGURES = (
     ),
     CardFigure("effects", ACTIONS, _draw_effects, _effects_alt, _effects_caption),
     CardFigure("spectra", ACTIONS, _draw_spectra, _spectra_alt, _spectra_caption),
+    CardFigure(
+        "learning-curve",
+        TRAINING,
+        _draw_learning_curve,
+        lambda facts: "Two charts: the losses, and the metric on the validation images, against epochs.",
+        lambda facts: Markdown("How the training went."),
+    ),
 )
 
 
@@ -314,6 +331,16 @@ def draw_figures(actions: Actions, folder: str | os.PathLike, most: int | None =
     """
     subject, layers = ActionSubject(actions, most), list(actions.numbers[0])
     drawn = {figure.name: figure.draw(subject) for place in (ACTIONS, FILTERS) for figure in figures_of(place, layers)}
+    return _save(drawn, folder)
+
+
+def draw_training(results: RunResults, folder: str | os.PathLike) -> list[Path]:
+    """Draw how a run went into `folder`/figures, and return the paths."""
+    drawn = {figure.name: figure.draw(results) for figure in figures_of(TRAINING, ())}
+    return _save(drawn, folder)
+
+
+def _save(drawn: Mapping[str, Figure | None], folder: str | os.PathLike) -> list[Path]:
     return [
         save_figure(figure, Path(folder, FIGURES_NAME, f"{name}.png"), DPI)
         for name, figure in drawn.items()

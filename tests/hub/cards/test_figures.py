@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 from lgn_hf import Actions
 from lgn_hf.hub.cards import draw_figures, figures
 from lgn_hf.hub.cards.escaping import markdown
-from lgn_hf.hub.cards.figures import ACTIONS, EXAMPLES, FIGURES, FILTERS, CardFigure, figures_of, shown_figures
+from lgn_hf.hub.cards.figures import (
+    ACTIONS,
+    EXAMPLES,
+    FIGURES,
+    FILTERS,
+    TRAINING,
+    CardFigure,
+    figures_of,
+    shown_figures,
+)
 from tests.hub.cards.test_sentences import actions_with, facts_with
 
 FACTS = {
@@ -23,14 +32,14 @@ FACTS = {
 def test_every_figure_has_its_own_name_and_a_place():
     names = [figure.name for figure in FIGURES]
     assert len(set(names)) == len(names)
-    assert {figure.place for figure in FIGURES} <= {EXAMPLES, ACTIONS}
+    assert {figure.place for figure in FIGURES} <= {EXAMPLES, ACTIONS, TRAINING}
     assert [figure.name for figure in figures_of(FILTERS, range(2))] == ["filters-0", "filters-1"]
 
 
 @pytest.mark.parametrize("kind", FACTS)
 def test_every_figure_has_a_text_and_a_caption_for_every_kind_of_model(kind):
     facts = FACTS[kind]
-    for place in (EXAMPLES, ACTIONS, FILTERS):
+    for place in (EXAMPLES, ACTIONS, FILTERS, TRAINING):
         for figure in figures_of(place, range(1)):
             alt, caption = figure.alt(facts), figure.caption(facts)
             assert len(alt) > 30, figure.name

@@ -15,10 +15,11 @@ from lgn_hf.files import write_whole
 from lgn_hf.hub.permission import check_can_publish
 from lgn_hf.hub.publication import build, validate
 from lgn_hf.hub.upload import publish
+from lgn_hf.plotting import learning_curve, save_figure
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import FREE_ON_RESUME, Recipe, RunArguments
-from lgn_training.learning_curve import save_learning_curve
 
+CURVE_FILE = "learning_curve.png"
 RECIPE_FILE, RESULTS_FILE, PROCESSOR_FILE = "recipe.yaml", "all_results.json", "preprocessor_config.json"
 LOCK_FILE = ".run.lock"
 
@@ -81,7 +82,8 @@ def export(folder: Path, network, processor, results: dict) -> None:
     def save(directory: Path) -> None:
         network.save_pretrained(directory)
         processor.save_pretrained(directory)
-        save_learning_curve(results, TASKS[results["recipe"]["task"]].selection, directory)
+        metric = TASKS[results["recipe"]["task"]].selection
+        save_figure(learning_curve(results["history"], metric.name, metric.words), directory / CURVE_FILE, dpi=128)
 
     install(folder, save)
     write_whole(folder / RESULTS_FILE, json.dumps(results, indent=2) + "\n")
