@@ -55,7 +55,11 @@ def read_run(folder: str | os.PathLike) -> TrainedRun:
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: give the output_dir of a training run")
     if not (folder / RESULTS_NAME).is_file():
-        raise ValueError(f"{folder} holds no complete run (no {RESULTS_NAME}): finish it with --resume")
+        raise ValueError(
+            f"{folder} holds no complete run (no {RESULTS_NAME}): finish it with --resume; "
+            "a model trained elsewhere is uploaded by model.push_to_hub and processor.push_to_hub, or trained on with "
+            "--model_name_or_path"
+        )
     missing = [name for name in RUN_FILES if not (folder / name).is_file()]
     if missing:
         raise ValueError(f"{folder} lacks {', '.join(missing)}: give the output_dir of a training run")
