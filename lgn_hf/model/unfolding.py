@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -9,11 +11,10 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers.utils import logging
 
 from .convolutions import analysis, is_eager, synthesis
 
-logger = logging.get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def fista_momentum(num_layers: int) -> list[float]:
@@ -72,11 +73,17 @@ def encode(
         if backend.suits(images, filters, norms, padding):
             return backend.unfold(*arguments, all_codes=all_codes)
     if images.device.type == "cpu" and images.dtype.itemsize == 2 and is_eager():
-        logger.warning_once(
-            f"Layers in {images.dtype} take several times as long as in float32 on a CPU without matrix units: "
-            "model.float() is faster there."
-        )
+        _warn_of_slow_layers(images.dtype)
     return unfold(*arguments, checkpoint=checkpoint)
+
+
+@functools.cache  # once
+def _warn_of_slow_layers(dtype: torch.dtype) -> None:
+    logger.warning(
+        "Layers in %s take several times as long as in float32 on a CPU without matrix units: model.float() is faster "
+        "there.",
+        dtype,
+    )
 
 
 def unfold(

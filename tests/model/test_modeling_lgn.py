@@ -496,7 +496,8 @@ def test_a_classifier_takes_images_of_any_size():
 def test_sixteen_bits_through_torch_on_a_cpu_are_said_to_be_slow(dtype, monkeypatch):
     said = []
     monkeypatch.setattr(unfolding, "BACKENDS", {})
-    monkeypatch.setattr(unfolding.logger, "warning_once", said.append)
+    unfolding._warn_of_slow_layers.cache_clear()
+    monkeypatch.setattr(unfolding.logger, "warning", lambda text, *values: said.append(text % values))
     model = make_used_model("learned").eval()
     images = make_images(model.config)
     model(images)
