@@ -413,6 +413,7 @@ class TestNoCommandWritesIntoAForeignFolder:
         check_error(lgn("actions", foreign / "classifier", "--output_dir", foreign), "classifier/README.md")
         assert snapshot(foreign) == before
 
+    @pytest.mark.slow
     def test_actions_over_their_own(self, lgn, models, tmp_path):
         for name in ("classifier", "classifier", "other"):
             result = lgn("actions", models / name, "--output_dir", tmp_path / "out")
@@ -420,6 +421,7 @@ class TestNoCommandWritesIntoAForeignFolder:
         (tmp_path / "out" / "other" / "figures" / "notes.txt").write_text("mine")
         check_error(lgn("actions", models / "other", "--output_dir", tmp_path / "out"), "other/figures/notes.txt")
 
+    @pytest.mark.slow
     def test_the_data_set_of_actions(self, lgn, models, tmp_path, hub_here):
         data = tmp_path / "dataset" / "data" / "train-00000-of-00001.parquet"
         data.parent.mkdir(parents=True)

@@ -21,6 +21,8 @@ from lgn_hf.hub.atlas_document import atlas_document, atlas_title, model_facts
 from lgn_hf.model.filters import rotation_matrix
 from lgn_hf.runs.trained_model import TrainedModel
 
+pytestmark = pytest.mark.slow  # a real browser
+
 
 def source(
     name: str,
@@ -385,9 +387,6 @@ def test_the_heat_map_is_red_above_zero_and_blue_below_and_sharp_on_every_screen
 
 
 # Acting
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["planted", "colour", "turning", "user/sharing"])
 def test_the_orbit_that_is_shown_is_the_orbit(visitor, name):
     actions = BY_NAME[name]
@@ -401,14 +400,12 @@ def test_the_orbit_that_is_shown_is_the_orbit(visitor, name):
     assert_equal(visitor.orbit(len(powers)), expected)
 
 
-@pytest.mark.slow
 def test_a_model_without_basis_filters_acts_on_the_identity_matrix(visitor):
     visitor.visit("#a=0.1.0@bare")
     assert_equal(visitor.orbit(4), BY_NAME["bare"][0, 1, 0].orbit(torch.eye(2), range(4)))
     assert "came without its basis filters" in visitor.card("act").inner_text()
 
 
-@pytest.mark.slow
 def test_a_painted_patch_goes_through_the_powers(visitor):
     visitor.visit("#a=0.2.0@planted")
     page = visitor.page
@@ -462,7 +459,6 @@ def test_the_end_of_the_group_is_marked_and_the_powers_go_on(visitor):
     assert orbit.nth(0).get_by_role("button").get_attribute("aria-current") == "step"  # and around
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
 def test_the_powers_play_and_pause_and_never_by_themselves(open_page, folder, motion):
     visitor = open_page(folder, "#a=0.0.0@planted&power=0", reduced_motion=motion)
@@ -528,7 +524,6 @@ def test_the_table_has_all_actions_of_all_models(visitor):
     assert visitor.page.locator("#count").inner_text() == "18 actions"
 
 
-@pytest.mark.slow
 def test_the_table_is_sorted_by_every_diagnostic_in_both_directions(visitor):
     columns = [title.strip() for title in visitor.page.locator(".all thead th[data-key]").all_inner_texts()]
     assert {"skew symmetry", "cyclicity", "condition number", "its z", "separation"} <= set(columns)
@@ -594,9 +589,6 @@ def test_a_row_of_the_table_is_looked_at_and_compared(visitor):
 
 
 # Comparing, links and history
-
-
-@pytest.mark.slow
 def test_two_actions_act_side_by_side_each_on_its_own_filter_or_both_on_one(visitor):
     page = visitor.page
     visitor.visit("#a=0.0.0@colour")
@@ -615,7 +607,6 @@ def test_two_actions_act_side_by_side_each_on_its_own_filter_or_both_on_one(visi
     assert not visitor.card("matrix", "b").is_visible()
 
 
-@pytest.mark.slow
 def test_a_link_restores_the_whole_selection(visitor, open_page, folder):
     page = visitor.page
     visitor.choose("model", "colour")
@@ -714,9 +705,6 @@ def test_it_works_in_a_frame_as_on_a_space(browser, served, tmp_path):
 
 
 # Everyone
-
-
-@pytest.mark.slow
 def test_everything_is_done_with_the_keyboard_alone(visitor):
     page, keyboard = visitor.page, visitor.page.keyboard
     visitor.tab_to(visitor.card("choose").locator("[data-field=model]"))
@@ -851,7 +839,6 @@ def hostile_source(text: str) -> TrainedModel:
     return found
 
 
-@pytest.mark.slow
 def test_whatever_a_repository_says_is_only_text(open_page, tmp_path):
     build_atlas([hostile_source(text) for text in HOSTILE] + SOURCES[:1], tmp_path)
     visitor = open_page(tmp_path, viewport={"width": 390, "height": 900})

@@ -185,6 +185,7 @@ def test_a_refused_build_puts_back_what_was_there_too(folder, tmp_path):
     assert read_folder(folder) == before
 
 
+@pytest.mark.slow
 def test_a_folder_of_an_older_version_can_be_built_again(folder, tmp_path, published):
     """Its modules had other names; a file that none of them imports is somebody's own."""
     code = folder / "modeling_lgn.py"
@@ -206,6 +207,7 @@ def test_a_folder_of_an_older_version_can_be_built_again(folder, tmp_path, publi
 # Model folders and modules
 
 
+@pytest.mark.slow
 def test_a_model_folder_holds_what_a_repository_holds_but_no_python(published, tmp_path):
     folder = build(published, tmp_path / "folder", repo_id=NAME, modules=False)
     repository = read_folder(published)

@@ -136,6 +136,7 @@ def test_a_folder_that_is_built_again_keeps_its_own(trained_run, photographs, tm
     assert "figures/predictions.png" not in contents(build(folder, folder, repo_id=NAME, examples=[]))
 
 
+@pytest.mark.slow
 def test_an_example_that_cannot_be_read_leaves_the_folder_as_it_was(folder, tmp_path):
     before = read_folder(folder)
     with pytest.raises(ValueError, match=r"nothere\.png"):

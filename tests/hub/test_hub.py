@@ -204,6 +204,7 @@ def test_a_hub_without_xet_storage_is_told_apart_from_a_broken_connection(folder
     assert "does not have Xet storage: set HF_HUB_DISABLE_XET=1" in failed(folder, pause=wait)
 
 
+@pytest.mark.slow
 def test_the_address_of_the_hub_may_end_with_a_slash(folder, hub):
     """huggingface_hub#2721"""
     script = f"from lgn_hf.hub.upload import publish; print(publish({str(folder)!r}, {NAME!r}))"

@@ -84,6 +84,7 @@ def test_actions_are_the_model_s(folder: Path):
 
 @of_every_folder
 @pytest.mark.skipif("LGN_HF_DATA" not in os.environ, reason="LGN_HF_DATA names no folder of real MNIST and CIFAR-10")
+@pytest.mark.slow
 def test_is_as_good_as_its_card_says(folder: Path):
     """On a thousand test images: an accuracy within three standard errors, a relative error within a twentieth."""
     from lgn_training.data import load_test_images, local_copy

@@ -11,6 +11,8 @@ from lgn_hf import LGNForImageClassification
 from tests.conftest import ROOT
 from tests.support.networks import ANSWER, HEADS, NETWORKS, make_images, make_used_model
 
+pytestmark = pytest.mark.slow  # exporters and compilers
+
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
 ONE_OF_EACH_KIND = ["learned-colour", "left", "rotation-60", "cyclic-leftover", "baseline", "dense"]
 
@@ -123,7 +125,6 @@ def test_onnx_of_the_older_exporter(name, head):
     check_onnx(name, head, "torch.jit")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("head", ["classification", "reconstruction"])
 @pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
 def test_onnx(name, head):

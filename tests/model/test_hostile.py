@@ -23,7 +23,10 @@ from lgn_hf.runs.trained_model import open_trained_model
 from tests.conftest import ROOT
 from tests.support.networks import make_used_model
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="limits the address space as Linux does"),
+]
 
 DEEP = "[" * 10**5
 DEEP_OBJECT = '{"a":' * 10**5

@@ -560,6 +560,7 @@ class TestAuto:
         for trust in (None, False, True):
             assert type(AutoImageProcessor.from_pretrained(tmp_path, trust_remote_code=trust)) is LGNImageProcessor
 
+    @pytest.mark.slow
     def test_alone_without_the_package(self, tmp_path):
         processor = make_processor(1, "patch")
         processor.save_pretrained(tmp_path / "alone")

@@ -244,5 +244,6 @@ def test_colour_filters_have_grey_at_zero():
         np.testing.assert_allclose(values(image), expected.permute(1, 2, 0), **EXACT)
 
 
+@pytest.mark.slow
 def test_more_groups_than_fit_go_on_below():
     assert len(images(plots.filter_plot(random(13, 1, 1, SIZE, SIZE)))) == 13

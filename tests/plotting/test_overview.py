@@ -26,6 +26,7 @@ def with_scores(actions: Actions, change) -> Actions:
     return actions
 
 
+@pytest.mark.slow
 def test_the_gallery_has_all_actions_and_the_orbits_one_per_structure(actions):
     figures = action_figures(actions)
     assert [*figures] == ["gallery", "spectra", "effects", "orbits"]
@@ -60,6 +61,7 @@ def test_a_score_that_the_records_lack_is_left_out(actions):
     assert action_summary(actions)["toeplitz z"] is None
 
 
+@pytest.mark.slow
 def test_a_score_that_this_version_does_not_know_is_drawn_by_its_name(actions):
     actions = with_scores(actions, lambda scores: scores.update(newer_score={"value": 0.9, "z": 1e3}))
     gallery = texts(action_figures(actions)["gallery"])

@@ -11,6 +11,7 @@ PROGRAMS = {"orbits": "orbits_picture", "how_it_works": "network_picture"}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.slow
 def test_a_program_draws_the_committed_picture(name):
     program = runpy.run_path(str(DOCS / "pictures" / f"{name}.py"))
     figure = program[PROGRAMS[name]]()

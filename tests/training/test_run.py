@@ -29,6 +29,8 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelFor
 from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor, LGNModel
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 RUN = str(ROOT / "training" / "run.py")
 LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
 TINY = ["--dataset", "digits", "--num_groups", "2", "--num_layers", "2", "--filter_size", "4", "--disable_tqdm"]
@@ -87,7 +89,6 @@ def trained(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", [[RUN], ["-m", "lgn_training.run"]], ids=["in a checkout", "as a module"])
 def test_launches_train_what_a_call_trains(trained, tmp_path, way):
     launch(*TINY, "--output_dir", str(tmp_path / "run"), program=way)
@@ -144,7 +145,6 @@ def test_a_part_of_an_epoch_counts_as_a_part(tmp_path):
     assert "this run is complete" in done.stderr
 
 
-@pytest.mark.slow
 def test_the_model_reads_an_image_with_nothing_else_installed(trained, tmp_path):
     """In an interpreter that cannot import lgn_hf, from the folder alone, without being asked anything."""
     Image.new("RGB", (20, 30), (200, 200, 200)).save(tmp_path / "image.png")
@@ -192,7 +192,6 @@ def test_the_auto_classes_and_the_pipeline_work_with_the_package(trained):
     assert classify(Image.new("P", (9, 9)))[0]["label"] in [str(digit) for digit in range(10)]
 
 
-@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_weights(trained, tmp_path):
     """kill -9 after the first mid-epoch checkpoint."""
     folder = tmp_path / "killed"
@@ -210,7 +209,6 @@ def test_a_killed_run_resumes_to_the_same_weights(trained, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.slow
 def test_a_signal_ends_a_run_which_resumes_to_the_same_weights(trained, tmp_path, number, monkeypatch):
     """It comes while the first checkpoint is saved, within the first epoch."""
     arguments = [*TINY, "--save_steps", "2", "--output_dir", str(tmp_path / "stopped")]
@@ -233,7 +231,6 @@ def test_a_signal_ends_a_run_which_resumes_to_the_same_weights(trained, tmp_path
         assert torch.equal(tensor, weights(tmp_path / "stopped")[name]), name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_from_outside_saves_and_leaves(tmp_path, number):
     folder = tmp_path / "stopped"
@@ -264,7 +261,6 @@ def test_resuming_a_complete_run_shows_its_table(trained):
     assert (trained / "all_results.json").read_text() == before
 
 
-@pytest.mark.slow
 def test_two_processes_follow_one(tmp_path):
     """Half the batch each, without BatchNorm; float32 sums in another order are all that differs."""
     arguments = [*TINY, "--batch_norm", "false", "--max_steps", "6", "--train_val_split", "0"]
@@ -279,7 +275,6 @@ def test_two_processes_follow_one(tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # of the whole batch, not of the main process's part
 
 
-@pytest.mark.slow
 def test_processes_without_a_common_folder_do_not_train(tmp_path):
     """Each in a folder of its own, as on machines without a common disk."""
     program = tmp_path / "apart.py"
@@ -301,7 +296,6 @@ sys.exit(run.main({[*TINY, "--output_dir", "run"]!r}))
     assert [path.name for path in tmp_path.glob("?/run/*")] == []
 
 
-@pytest.mark.slow
 def test_processes_agree_on_batch_norm_and_on_metrics(tmp_path):
     """Each with its own statistics before; with 5 images between two processes, as one alone would measure."""
     program = tmp_path / "agree.py"
@@ -337,7 +331,6 @@ print("agreed")
     assert launch(program=str(program), processes=2).stdout.count("agreed") == 2
 
 
-@pytest.mark.slow
 def test_two_processes_train_and_test_on_uneven_data(tmp_path):
     options = ["--max_train_samples", "333", "--also_test_on", "digits"]
     done = launch(*TINY, *options, "--output_dir", str(tmp_path / "two"), processes=2)
@@ -350,7 +343,6 @@ def test_two_processes_train_and_test_on_uneven_data(tmp_path):
     assert (again["images"], again["accuracy"], again["loss"]) == (360, results["test_accuracy"], results["test_loss"])
 
 
-@pytest.mark.slow
 def test_a_cpu_launch_that_runs_one_process_says_so(tmp_path):
     done = subprocess.run(
         [
@@ -381,7 +373,6 @@ def test_real_images(mnist, tmp_path):
     assert results["data"]["test"] == 300
 
 
-@pytest.mark.slow
 def test_the_trained_model_is_tested_on_further_data_sets_too(tmp_path):
     """With the preprocessing that was fitted on the training images, in full precision, the same after a resumption."""
     folder, source = tmp_path / "run", "rotated:digits"
@@ -712,7 +703,6 @@ def test_a_long_run_says_that_its_first_validation_is_pessimistic(tmp_path):
     assert done.stderr.count("Note: the running averages of batch normalisation lag behind") == 1
 
 
-@pytest.mark.slow
 def test_processes_with_different_data_do_not_train(tmp_path):
     """As on machines with a copy of the data each, where one copy is old."""
     for rank, size in enumerate((20, 19)):
@@ -760,7 +750,6 @@ def test_a_run_that_cannot_be_pushed_ends_before_the_training(options, message, 
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 def test_a_run_ends_on_the_hub_or_says_how_to_get_there(tmp_path, hub):
     options = [*TINY, "--num_train_epochs", "1", "--output_dir", str(tmp_path / "lgn-digits"), "--push_to_hub"]
     hub.fail("POST", "/api/repos/create", times=9, status=403)

@@ -30,6 +30,8 @@ from lgn_hf.plotting import action_figures
 from lgn_hf.runs.trained_model import open_trained_model
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow  # whole cards, in a real browser
+
 RUN = ["--dataset", "digits", "--num_groups", "2", "--num_layers", "2", "--filter_size", "4", "--disable_tqdm"]
 RUN += ["--num_train_epochs", "1", "--max_train_samples", "300", "--max_test_samples", "100"]
 KINDS = {
@@ -133,7 +135,6 @@ def add_baseline(folder: Path, free: Path, **fields: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.slow
 def test_a_card_of_every_kind_is_complete(published, kind):
     folder = published(kind)
     path = write_card(folder, f"user/lgn-{kind}")
