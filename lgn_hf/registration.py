@@ -1,8 +1,8 @@
 """Registers the models with the Auto classes of transformers, as soon as transformers is imported.
 
-Registration needs the model classes, and those need most of transformers. That takes 2.6 s to import, where
-`import lgn_hf` takes 0.05 s and looking at some actions 1.6 s. So `wrapt.when_imported` runs each function below at
-the end of the import of the module that it registers with, or at once if that module is imported already.
+Registration needs the model classes, and those need most of transformers, which takes seconds to import. So
+`wrapt.when_imported` runs each function below at the end of the import of the module that it registers with, or at once
+if that module is imported already.
 
 There is one function per module because transformers imports configuration_auto while it still defines its model
 classes: what needs those classes has to wait for the later modules.

@@ -49,8 +49,8 @@ def warn_of_slow_cpu(accelerator: Accelerator) -> None:
         )
     if accelerator.mixed_precision in ("bf16", "fp16") and not _has_matrix_units(accelerator.mixed_precision):
         logger.warning(
-            "Note: this CPU has no matrix units (AMX) for %s. Training is about half as fast as in float32, and inference "
-            "up to 13 times slower: leave --%s out",
+            "Note: this CPU has no matrix units (AMX) for %s, which gains nothing over float32 here and can be slower: "
+            "leave --%s out",
             accelerator.mixed_precision,
             accelerator.mixed_precision,
         )
