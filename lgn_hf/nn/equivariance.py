@@ -40,27 +40,30 @@ def equivariance_error(
         >>> bool((equivariance_error(layer, group, torch.rand(2, 1, 9, 9, dtype=torch.float64)) < 1e-12).all())
         True
     """
-    said: list[Any] = [part.transforms for part in module.modules() if hasattr(part, "transforms")]
     expected = _tensor(module(x))
-    if input is None:
-        input = said[0][0] if said else "image"
-    if output is None:
-        output = "invariant" if expected.dim() < 4 else said[-1][1] if said else "image"
-    for name, value, allowed in (("input", input, TRANSFORMS[:2]), ("output", output, TRANSFORMS)):
-        if value not in allowed:
-            raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
+    before, after = _how_both_transform(module, expected, input, output)
     errors = []
     for element, image_map in enumerate(extends_to_image(group)):
         if image_map is None:
             errors.append(float("nan"))
             continue
-        moved = _tensor(module(transform(x, group, element, image_map, input)))
-        wanted = transform(expected, group, element, image_map, output)
+        moved = _tensor(module(transform(x, group, element, image_map, before)))
+        wanted = transform(expected, group, element, image_map, after)
         if moved.shape != wanted.shape:
             errors.append(float("inf"))
         else:
             errors.append(float((moved - wanted).double().norm() / wanted.double().norm()))
     return torch.tensor(errors, dtype=torch.float64)
+
+
+def _how_both_transform(module: nn.Module, result: Tensor, input: str | None, output: str | None) -> tuple[str, str]:
+    said: list[Any] = [part.transforms for part in module.modules() if hasattr(part, "transforms")]
+    before = input or (said[0][0] if said else "image")
+    after = output or ("invariant" if result.dim() < 4 else said[-1][1] if said else "image")
+    for name, value, allowed in (("input", before, TRANSFORMS[:2]), ("output", after, TRANSFORMS)):
+        if value not in allowed:
+            raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
+    return before, after
 
 
 def transform(maps: Tensor, group: LinearGroup, element: int, image_map: ImageMap, how: str) -> Tensor:

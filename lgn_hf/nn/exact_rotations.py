@@ -20,8 +20,9 @@ def exact_rotation(filter_size: int, order: int) -> Tensor:
     """A rotation by 360 / `order` degrees whose power `order` is the identity: (d, d), float64, orthogonal.
 
     Multiples of 90 degrees are permutations of the pixels. Where `order` is a multiple of 4, the power that rotates by
-    90 degrees is such a permutation too. The exception are filters of 2, 6, 10, ... pixels: one pattern there changes
-    its sign by a rotation by 90 degrees, and no rotation by 45 degrees does half of that.
+    90 degrees is such a permutation too, unless `order` is a multiple of 8 and `filter_size` is even. Such filters
+    have patterns like the checkerboard of 2 x 2 pixels: a rotation by 90 degrees changes its sign, and nothing that
+    agrees with mirrors does half of that.
     """
     if 360 % order == 0 and 360 // order % 90 == 0:
         return rotation_matrix(filter_size, 360 / order)
@@ -49,8 +50,8 @@ def angular_patterns(filter_size: int) -> tuple[Tensor, list[int | None]]:
     their degree. Symmetries of the grid carry each pair to itself.
 
     Returns:
-        The patterns as columns, (d, d), and the frequency of each: two patterns in a row for m > 0, one for m = 0, and None
-        for a pattern whose partner vanishes at the pixels.
+        The patterns as columns, (d, d), and the frequency of each: two patterns in a row for m > 0, one for m = 0.
+        None is for a pattern that changes its sign by 90 degrees and whose partner is nothing new at the pixels.
     """
     pixels = torch.arange(filter_size, dtype=torch.float64) - (filter_size - 1) / 2
     down, right = (vec(t) for t in torch.meshgrid(pixels, pixels, indexing="ij"))
@@ -65,7 +66,11 @@ def angular_patterns(filter_size: int) -> tuple[Tensor, list[int | None]]:
             fresh = [pattern for pattern in fresh if pattern is not None]
             for pattern in fresh:
                 basis = torch.cat([basis, pattern[:, None]], dim=1)
-            frequencies += [frequency if len(fresh) == len(waves) else None] * len(fresh)
+            if len(fresh) < len(waves) and frequency % 4 == 0:
+                frequency = 0  # a single pattern that a rotation by 90 degrees keeps
+            elif len(fresh) < len(waves):
+                frequency = None
+            frequencies += [frequency] * len(fresh)
     return basis, frequencies
 
 

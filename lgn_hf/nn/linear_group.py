@@ -29,9 +29,9 @@ from .pixel_grid import ImageMap, extends_to_image
 
 MIRRORS = {
     "left-right": ImageMap(0, True),
-    "anti-diagonal": ImageMap(1, True),
+    "diagonal": ImageMap(1, True),
     "up-down": ImageMap(2, True),
-    "diagonal": ImageMap(3, True),
+    "anti-diagonal": ImageMap(3, True),
 }
 SHIFT_AXES = ("vertical", "horizontal")
 
@@ -141,8 +141,9 @@ class LinearGroup:
     def rotations(cls, filter_size: int, order: int = 4) -> LinearGroup:
         """C_n: rotations by multiples of 360 / `order` degrees, counter-clockwise. Element i is the i-th power.
 
-        Multiples of 90 degrees move pixels to pixels. Other rotations are the matrices nearest to bilinear rotations
-        that satisfy A^n = I exactly and contain the exact rotations by 90 or 180 degrees where n is a multiple of 4 or 2.
+        Multiples of 90 degrees move pixels to pixels. Other rotations are orthogonal matrices that turn smooth filters
+        as interpolation does, and satisfy A^n = I exactly. Where n is a multiple of 4, they contain the exact rotation by 90
+        degrees (for a multiple of 8, on odd filter sizes only).
         """
         _check_size(filter_size)
         _check_order(order)

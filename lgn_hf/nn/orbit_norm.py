@@ -78,26 +78,19 @@ class OrbitNorm2d(nn.Module):
             self.num_batches_tracked.add_(1)
             if momentum is None:  # a plain average
                 momentum = 1 / float(self.num_batches_tracked)
-        batch_statistics = self.training or self.running_mean is None
-        batch, channels, height, width = input.shape
-        # An orbit's maps become one channel, without a copy in either order of memory.
-        if input.is_contiguous():
-            orbits = input.view(batch, channels // self.order, -1)
-        else:
-            orbits = input.permute(0, 2, 3, 1).reshape(-1, channels // self.order, self.order)
-        output = F.batch_norm(
-            orbits,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            batch_statistics,
-            momentum or 0.0,
-            self.eps,
-        )
-        if input.is_contiguous():
-            return output.view(input.shape)
-        return output.view(batch, height, width, channels).permute(0, 3, 1, 2)
+        if not self.training and self.running_mean is not None:
+            per_map = [None if t is None else self._per_map(t) for t in self._statistics_and_affine()]
+            return F.batch_norm(input, *per_map, False, 0.0, self.eps)
+        # An orbit's maps become one channel.
+        orbits = input.reshape(input.shape[0], -1, self.order * input.shape[2] * input.shape[3])
+        output = F.batch_norm(orbits, *self._statistics_and_affine(), True, momentum or 0.0, self.eps)
+        return output.view(input.shape)
+
+    def _statistics_and_affine(self) -> tuple[Tensor | None, ...]:
+        return self.running_mean, self.running_var, self.weight, self.bias
+
+    def _per_map(self, per_orbit: Tensor) -> Tensor:
+        return per_orbit[:, None].expand(-1, self.order).flatten()
 
     def extra_repr(self) -> str:
         return f"{self.num_channels}, |G|={self.order}, eps={self.eps}, momentum={self.momentum}"
