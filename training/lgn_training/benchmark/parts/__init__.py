@@ -5,6 +5,7 @@ To add a part, write its file and append its function to PARTS. It is called wit
 
 from lgn_training.benchmark.parts.growth import growth
 from lgn_training.benchmark.parts.inference import inference
+from lgn_training.benchmark.parts.orbit_convolutions import orbit_convolutions
 from lgn_training.benchmark.parts.pipeline import pipeline
 from lgn_training.benchmark.parts.precision import precision
 from lgn_training.benchmark.parts.processes import processes
@@ -15,5 +16,16 @@ from lgn_training.benchmark.parts.whitening import whitening
 
 PARTS = {
     part.__name__: part
-    for part in (steps, regularizers, precision, growth, processes, pipeline, startup, whitening, inference)
+    for part in (
+        steps,
+        regularizers,
+        precision,
+        growth,
+        processes,
+        pipeline,
+        startup,
+        whitening,
+        inference,
+        orbit_convolutions,
+    )
 }
