@@ -11,6 +11,13 @@ from . import registration  # noqa: F401  (registers the models with the Auto cl
 
 if TYPE_CHECKING:
     from .actions import Action, Actions, load_actions
+    from .convnet.configuration_lgn_convnet import LGNConvNetConfig
+    from .convnet.modeling_lgn_convnet import (
+        LGNConvNetBackbone,
+        LGNConvNetForImageClassification,
+        LGNConvNetModel,
+        LGNConvNetPreTrainedModel,
+    )
     from .model.configuration_lgn import LGNConfig
     from .model.image_processing_lgn import LGNImageProcessor
     from .model.modeling_lgn import (
@@ -28,6 +35,11 @@ __all__ = [
     "Actions",
     "LGNBackbone",
     "LGNConfig",
+    "LGNConvNetBackbone",
+    "LGNConvNetConfig",
+    "LGNConvNetForImageClassification",
+    "LGNConvNetModel",
+    "LGNConvNetPreTrainedModel",
     "LGNForImageClassification",
     "LGNForImageReconstruction",
     "LGNImageProcessor",
@@ -42,6 +54,11 @@ _MODULES = {
     "Actions": "actions",
     "LGNBackbone": "model.modeling_lgn",
     "LGNConfig": "model.configuration_lgn",
+    "LGNConvNetBackbone": "convnet.modeling_lgn_convnet",
+    "LGNConvNetConfig": "convnet.configuration_lgn_convnet",
+    "LGNConvNetForImageClassification": "convnet.modeling_lgn_convnet",
+    "LGNConvNetModel": "convnet.modeling_lgn_convnet",
+    "LGNConvNetPreTrainedModel": "convnet.modeling_lgn_convnet",
     "LGNForImageClassification": "model.modeling_lgn",
     "LGNForImageReconstruction": "model.modeling_lgn",
     "LGNImageProcessor": "model.image_processing_lgn",

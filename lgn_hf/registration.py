@@ -16,27 +16,35 @@ from wrapt import when_imported
 
 
 @when_imported("transformers.models.auto.configuration_auto")
-def _register_config(auto: ModuleType) -> None:
+def _register_configs(auto: ModuleType) -> None:
+    from .convnet.configuration_lgn_convnet import LGNConvNetConfig
     from .model.configuration_lgn import LGNConfig
 
-    auto.AutoConfig.register("lgn", LGNConfig, exist_ok=True)
+    for config in (LGNConfig, LGNConvNetConfig):
+        auto.AutoConfig.register(config.model_type, config, exist_ok=True)
 
 
 @when_imported("transformers.models.auto.modeling_auto")
 def _register_models(auto: ModuleType) -> None:
-    from .model import modeling_lgn
-    from .model.configuration_lgn import LGNConfig
-    from .model.pretrained_lgn import AUTO_MAP
+    from .convnet import modeling_lgn_convnet
+    from .model import modeling_lgn, pretrained_lgn
 
-    for auto_class, path in AUTO_MAP.items():
-        module, _, name = path.partition(".")
-        if module == "modeling_lgn":
-            getattr(auto, auto_class).register(LGNConfig, getattr(modeling_lgn, name), exist_ok=True)
+    for family, auto_map in (
+        (modeling_lgn, pretrained_lgn.AUTO_MAP),
+        (modeling_lgn_convnet, modeling_lgn_convnet.AUTO_MAP),
+    ):
+        for auto_class, path in auto_map.items():
+            module, _, name = path.partition(".")
+            if module == family.__name__.rpartition(".")[2]:
+                model = getattr(family, name)
+                getattr(auto, auto_class).register(model.config_class, model, exist_ok=True)
 
 
 @when_imported("transformers.models.auto.image_processing_auto")
 def _register_image_processor(auto: ModuleType) -> None:
+    from .convnet.configuration_lgn_convnet import LGNConvNetConfig
     from .model.configuration_lgn import LGNConfig
     from .model.image_processing_lgn import LGNImageProcessor
 
-    auto.AutoImageProcessor.register(LGNConfig, image_processor_classes={"pil": LGNImageProcessor}, exist_ok=True)
+    for config in (LGNConfig, LGNConvNetConfig):
+        auto.AutoImageProcessor.register(config, image_processor_classes={"pil": LGNImageProcessor}, exist_ok=True)

@@ -97,23 +97,28 @@ class LearnedGroup(GroupModule):
         self.noise = noise
         self.basis = nn.Parameter(torch.empty(*batch_shape, group.dim, group.dim, device=device, dtype=dtype))
         self.register_buffer("initial", None, persistent=False)
-        self._restore(self.basis)
+        self.restore()
         self.reset_parameters()
 
-    def _restore(self, like: Tensor) -> None:
-        dtype = torch.promote_types(like.dtype, torch.float32)
-        self.initial = self.start.elements.to(like.device, dtype)
+    def restore(self) -> None:
+        """Compute rho_0 anew, which is not saved, in the dtype of S but float32 at least."""
+        dtype = torch.promote_types(self.basis.dtype, torch.float32)
+        self.initial = self.start.elements.to(self.basis.device, dtype)
 
     def _apply(self, fn: Any, recurse: bool = True) -> LearnedGroup:
         super()._apply(fn, recurse)
-        self._restore(self.basis)  # a cast alone would keep the rounding of the old dtype
+        self.restore()  # a cast alone would keep the rounding of the old dtype
         return self
 
     def reset_parameters(self) -> None:
         """Draw S = I + noise."""
         with torch.no_grad():
-            eye = torch.eye(self.dim, device=self.basis.device, dtype=self.basis.dtype)
-            self.basis.copy_(eye + random_unit_norm(self.basis, self.noise).to(eye.dtype))
+            self.basis.copy_(self.draw())
+
+    def draw(self) -> Tensor:
+        """A start for S, shaped like it."""
+        noise = random_unit_norm(self.basis, self.noise)
+        return torch.eye(self.dim, device=noise.device, dtype=noise.dtype) + noise
 
     @property
     def elements(self) -> Tensor:

@@ -52,7 +52,7 @@ class _OrbitFilters(_ConvNd):
         self.bias = nn.Parameter(torch.empty(biases, **factory)) if bias else None
         for name in ("matrices", "_table"):
             self.register_buffer(name, None, persistent=False)
-        self._restore_group()
+        self.restore_group()
         self._filters: tuple[tuple, Tensor] | None = None  # kept in eval mode, with what they were built from
         self.reset_parameters()
 
@@ -79,11 +79,19 @@ class _OrbitFilters(_ConvNd):
         if batch and self.kind != "orbits":
             raise ValueError(f"a batch of actions {batch} needs kind='orbits', not {self.kind!r}")
 
-    def _restore_group(self) -> None:
-        """Compute the constants of the group anew, in the dtype of the weight but float32 at least."""
+    @property
+    def _is_learned(self) -> bool:
+        # Not by class: remote code may have loaded the group with another copy of its module.
+        return isinstance(self.group, nn.Module)
+
+    def restore_group(self) -> None:
+        """Compute the constants of the group anew, in the dtype of the weight but float32 at least.
+
+        They are not saved. Casts and loaders that leave them empty need this.
+        """
         dtype = torch.promote_types(self.weight.dtype, torch.float32)
         device = self.weight.device
-        if isinstance(self.group, LinearGroup):
+        if not self._is_learned:
             self.matrices = self._row_major(self.group.elements).to(device, dtype)
         if self.kind == "regular":
             # F[(k, g), (j, h)] reads W[k, (j, g^-1 h)]
@@ -101,7 +109,7 @@ class _OrbitFilters(_ConvNd):
 
     def _apply(self, fn: Any, recurse: bool = True) -> _OrbitFilters:
         super()._apply(fn, recurse)
-        self._restore_group()  # a cast alone would keep the rounding of the old dtype
+        self.restore_group()  # a cast alone would keep the rounding of the old dtype
         self._filters = None
         return self
 
@@ -137,7 +145,7 @@ class _OrbitFilters(_ConvNd):
 
     def _assemble(self) -> Tensor:
         weight, order = self.weight, self.group.order
-        matrices = self.matrices if isinstance(self.group, LinearGroup) else self._row_major(self.group.elements)
+        matrices = self._row_major(self.group.elements) if self._is_learned else self.matrices
         matrices = matrices.to(weight.dtype)
         if self.transposed:  # (in, K / groups) to (K, in / groups)
             weight = weight.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1)

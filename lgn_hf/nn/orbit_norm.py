@@ -60,15 +60,20 @@ class OrbitNorm2d(nn.Module):
 
     def reset_parameters(self) -> None:
         """Back to mean 0 and variance 1, weight 1 and bias 0."""
-        for tensor, value in (
-            (self.weight, 1),
-            (self.bias, 0),
-            (self.running_mean, 0),
-            (self.running_var, 1),
-            (self.num_batches_tracked, 0),
-        ):
-            if tensor is not None:
-                nn.init.constant_(tensor, value)
+        for tensor, value in self.initial_values():
+            nn.init.constant_(tensor, value)
+
+    def initial_values(self) -> list[tuple[Tensor, float]]:
+        """The parameters and statistics, and the number that each starts with."""
+        values = {
+            "weight": 1,
+            "bias": 0,
+            "running_mean": 0,
+            "running_var": 1,
+            "num_batches_tracked": 0,
+        }
+        tensors = [(getattr(self, name), value) for name, value in values.items()]
+        return [(tensor, value) for tensor, value in tensors if tensor is not None]
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4 or input.shape[1] != self.num_channels:
@@ -79,18 +84,19 @@ class OrbitNorm2d(nn.Module):
             if momentum is None:  # a plain average
                 momentum = 1 / float(self.num_batches_tracked)
         if not self.training and self.running_mean is not None:
-            per_map = [None if t is None else self._per_map(t) for t in self._statistics_and_affine()]
-            return F.batch_norm(input, *per_map, False, 0.0, self.eps)
+            mean, variance, weight, bias = map(
+                self._per_map, (self.running_mean, self.running_var, self.weight, self.bias)
+            )
+            return F.batch_norm(input, mean, variance, weight, bias, False, 0.0, self.eps)
         # An orbit's maps become one channel.
         orbits = input.reshape(input.shape[0], -1, self.order * input.shape[2] * input.shape[3])
-        output = F.batch_norm(orbits, *self._statistics_and_affine(), True, momentum or 0.0, self.eps)
+        output = F.batch_norm(
+            orbits, self.running_mean, self.running_var, self.weight, self.bias, True, momentum or 0.0, self.eps
+        )
         return output.view(input.shape)
 
-    def _statistics_and_affine(self) -> tuple[Tensor | None, ...]:
-        return self.running_mean, self.running_var, self.weight, self.bias
-
-    def _per_map(self, per_orbit: Tensor) -> Tensor:
-        return per_orbit[:, None].expand(-1, self.order).flatten()
+    def _per_map(self, per_orbit: Tensor | None) -> Tensor | None:
+        return None if per_orbit is None else per_orbit[:, None].expand(-1, self.order).flatten()
 
     def extra_repr(self) -> str:
         return f"{self.num_channels}, |G|={self.order}, eps={self.eps}, momentum={self.momentum}"

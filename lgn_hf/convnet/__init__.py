@@ -1,0 +1,1 @@
+"""The second family: residual convolution networks over one linear group. It travels to the Hub with the modules of `nn/`."""

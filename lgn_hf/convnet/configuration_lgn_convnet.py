@@ -1,0 +1,169 @@
+"""The configuration of a convolution network over one linear group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import field, fields
+from typing import Any
+
+import torch
+from transformers import PreTrainedConfig
+from transformers.backbone_utils import BackboneConfigMixin
+
+from ..nn.linear_group import LinearGroup
+
+GROUPS = {
+    "rotation": ("rotations by 360 / group_order degrees", LinearGroup.rotations),
+    "dihedral": ("these rotations and mirror images", LinearGroup.dihedral),
+    "reflection": ("the mirror image, left to right", lambda size, order: LinearGroup.reflections(size)),
+    "cyclic": ("a shift within blocks of group_order pixels", lambda size, order: LinearGroup.cyclic(order, size**2)),
+    "trivial": ("the identity alone: free filters", lambda size, order: LinearGroup.trivial(size)),
+    "given": ("the matrices of group_generators", None),
+}
+ACTIONS = ("fixed", "learned")
+POOLINGS = ("max", "mean", "none")
+LARGEST = {"image_size": 4096, "filter_size": 15, "group_order": 64, "num_labels": 100_000}
+LARGEST_WIDTH, LARGEST_DEPTH = 4096, 64
+
+
+def _field(default: Any, help: str) -> Any:
+    settings: dict[str, Any] = (
+        {"default_factory": lambda: list(default)} if isinstance(default, list) else {"default": default}
+    )
+    return field(metadata={"help": help}, **settings)
+
+
+class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
+    """Configuration of a residual convolution network in which every filter is in an orbit of one linear group.
+
+    The free twin of a network has `group="trivial"`. A group that was found is given as a `LinearGroup`, and the
+    configuration keeps its generators:
+
+        config = LGNConvNetConfig(group=found.group)
+
+    Raises:
+        ValueError: a field has a wrong value; the message names the field, the value and what is allowed.
+
+    Example:
+        >>> LGNConvNetConfig(group="dihedral").linear_group
+        LinearGroup('D_4', order=8, dim=9)
+    """
+
+    model_type = "lgn_convnet"
+
+    image_size: int = _field(28, "height and width of the (square) images, pixels")
+    num_channels: int = _field(1, "input channels: 1 (grey) or 3 (colour)")
+    num_orbits: list[int] = _field([10, 10, 10], "orbits per layer of each stage; a layer has |G| times as many maps")
+    depths: list[int] = _field([1, 1, 1], "residual blocks of each stage; between stages the maps are halved")
+    filter_size: int = _field(3, "height and width n of a filter, pixels; an element of the group is n^2 x n^2")
+    group: Any = _field(
+        "rotation", "the group: " + ", ".join(f"{name} ({words})" for name, (words, _) in GROUPS.items())
+    )
+    group_order: int = _field(4, "rotations of the group, or pixels in a block, for rotation, dihedral and cyclic")
+    group_generators: list | None = _field(None, "generators of a given group: matrices on vec(W), as nested lists")
+    action: str = _field(
+        "fixed",
+        "whether the matrices stay (fixed) or are learned as S rho(g) S^-1 with S shared by all layers (learned)",
+    )
+    share_norms: bool = _field(True, "batch normalisation with one mean and variance for each orbit")
+    orbit_pooling: str = _field("max", "pooling over the group before the classifier: max, mean or none")
+    dropout: float = _field(0.0, "share of the classifier's inputs that training drops")
+
+    def __post_init__(self, **kwargs):
+        out_features, out_indices = kwargs.pop("out_features", None), kwargs.pop("out_indices", None)
+        if not isinstance(self.group, str) and hasattr(self.group, "generators"):
+            self.group_generators = self.group.generators.tolist() or None
+            self.group = "given" if self.group_generators else "trivial"
+        self.num_orbits, self.depths = self._as_list("num_orbits"), self._as_list("depths")
+        self._check_values(kwargs)
+        self._linear_group = self._make_group()
+        self.set_output_features_output_indices(out_features, out_indices)
+        super().__post_init__(**kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in transformers. What a backbone returns is left out unless it differs from the default."""
+        values = super().to_dict()
+        values.pop("_linear_group", None)
+        if values["out_features"] == self.stage_names[-1:]:
+            del values["out_features"], values["out_indices"]
+        return values
+
+    @classmethod
+    def own_fields(cls) -> list[str]:
+        """The names of the fields above, without those of every transformers configuration."""
+        return [f.name for f in fields(LGNConvNetConfig) if "help" in f.metadata]
+
+    @property
+    def linear_group(self) -> LinearGroup:
+        """The group that the fields describe; where the action is learned, the one that it starts at."""
+        return self._linear_group
+
+    @property
+    def stage_names(self) -> list[str]:
+        """The stages, as a backbone names them."""
+        return [f"stage{i + 1}" for i in range(len(self.depths))]
+
+    @property
+    def num_maps(self) -> list[int]:
+        """Maps per layer of each stage: orbits times |G|."""
+        return [orbits * self.linear_group.order for orbits in self.num_orbits]
+
+    def _as_list(self, name: str) -> list:
+        value = getattr(self, name)
+        return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+
+    def _check_values(self, kwargs: dict[str, Any]) -> None:
+        def check(name: str, value: Any, ok: bool, allowed: str) -> None:
+            if not ok:
+                raise ValueError(f"{name}={value!r:.80}: must be {allowed}")
+
+        def is_int(value: Any, least: int, most: int) -> bool:
+            return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+        for name in ("image_size", "filter_size", "group_order"):
+            most = LARGEST[name]
+            check(name, getattr(self, name), is_int(getattr(self, name), 1, most), f"a whole number from 1 to {most}")
+        check("filter_size", self.filter_size, self.filter_size % 2 == 1, "odd, so that maps keep their size")
+        labels = kwargs.get("num_labels", 1)
+        check("num_labels", labels, is_int(labels, 1, LARGEST["num_labels"]), "a whole number from 1 to 100000")
+        check("num_channels", self.num_channels, self.num_channels in (1, 3), "1 or 3")
+        for name, most in (("num_orbits", LARGEST_WIDTH), ("depths", LARGEST_DEPTH)):
+            values = getattr(self, name)
+            ok = 1 <= len(values) <= LARGEST_DEPTH and all(is_int(value, 1, most) for value in values)
+            check(name, values, ok, f"a list of whole numbers from 1 to {most}, one for each stage")
+        if len(self.num_orbits) != len(self.depths):
+            raise ValueError(f"num_orbits={self.num_orbits} and depths={self.depths}: must name equally many stages")
+        check(
+            "group",
+            self.group,
+            isinstance(self.group, str) and self.group in GROUPS,
+            "a LinearGroup or one of " + ", ".join(GROUPS),
+        )
+        check("action", self.action, self.action in ACTIONS, "one of " + ", ".join(ACTIONS))
+        check("orbit_pooling", self.orbit_pooling, self.orbit_pooling in POOLINGS, "one of " + ", ".join(POOLINGS))
+        check("share_norms", self.share_norms, isinstance(self.share_norms, bool), "true or false")
+        ok = isinstance(self.dropout, (int, float)) and not isinstance(self.dropout, bool) and 0 <= self.dropout < 1
+        check("dropout", self.dropout, ok, "at least 0 and less than 1")
+
+    def _make_group(self) -> LinearGroup:
+        make = GROUPS[self.group][1]
+        if make is not None:
+            if self.group_generators is not None:
+                raise ValueError(
+                    f"group_generators: must be left out for group={self.group!r}; they need group='given'"
+                )
+            return make(self.filter_size, self.group_order)
+        try:
+            generators = torch.tensor(self.group_generators, dtype=torch.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError("group_generators: must be a list of matrices for group='given'") from error
+        if generators.dim() != 3 or math.isqrt(generators.shape[-1]) != self.filter_size:
+            raise ValueError(
+                f"group_generators has shape {tuple(generators.shape)}: must be (number, d, d) with "
+                f"d = filter_size^2 = {self.filter_size**2}"
+            )
+        return LinearGroup.from_generators(generators, max_order=LARGEST["group_order"])
+
+
+__all__ = ["LGNConvNetConfig"]

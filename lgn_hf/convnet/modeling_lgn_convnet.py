@@ -1,0 +1,267 @@
+"""Residual convolution networks in which every filter is in an orbit of one linear group."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.backbone_utils import BackboneMixin
+from transformers.modeling_outputs import (
+    BackboneOutput,
+    BaseModelOutputWithPoolingAndNoAttention,
+    ImageClassifierOutputWithNoAttention,
+)
+from transformers.utils.generic import can_return_tuple
+
+from ..model.labels import LossSettings, infer_problem_type, prepare_labels
+from ..nn.learned_groups import GroupModule, LearnedGroup
+from ..nn.linear_group import LinearGroup
+from ..nn.orbit_convolution import OrbitConv2d
+from ..nn.orbit_norm import OrbitNorm2d
+from ..nn.orbit_pool import OrbitPool2d
+from .configuration_lgn_convnet import LGNConvNetConfig
+
+AUTO_MAP = {
+    "AutoConfig": "configuration_lgn_convnet.LGNConvNetConfig",
+    "AutoImageProcessor": "image_processing_lgn.LGNImageProcessor",
+    "AutoModel": "modeling_lgn_convnet.LGNConvNetModel",
+    "AutoModelForImageClassification": "modeling_lgn_convnet.LGNConvNetForImageClassification",
+    "AutoBackbone": "modeling_lgn_convnet.LGNConvNetBackbone",
+}
+
+
+class OrbitBlock(nn.Module):
+    """x + norm(conv(ReLU(norm(conv(x))))), then ReLU; a 1 x 1 convolution widens x where the widths differ."""
+
+    def __init__(self, config: LGNConvNetConfig, group: LinearGroup | GroupModule, before: int, after: int):
+        super().__init__()
+        self.conv1 = _convolution(config, group, before, after)
+        self.norm1 = _norm(config, group, after)
+        self.conv2 = _convolution(config, group, after, after)
+        self.norm2 = _norm(config, group, after)
+        self.shortcut = nn.Identity()
+        if before != after:
+            widen = OrbitConv2d(before, after, 1, group, kind="regular", bias=False)
+            self.shortcut = nn.Sequential(widen, _norm(config, group, after))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        inner = F.relu(self.norm1(self.conv1(maps)))
+        return F.relu(self.shortcut(maps) + self.norm2(self.conv2(inner)))
+
+
+class LGNConvNetPreTrainedModel(PreTrainedModel):
+    """Base class: loading, saving and initialisation."""
+
+    config: LGNConvNetConfig
+    config_class = LGNConvNetConfig
+    base_model_prefix = "lgn_convnet"
+    main_input_name = "pixel_values"
+    accepts_loss_kwargs = False
+    input_modalities = ("image",)  # pyright: ignore[reportAssignmentType]
+    _no_split_modules = ["OrbitBlock"]  # noqa: RUF012
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, OrbitConv2d):
+            module.restore_group()
+            init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+        elif isinstance(module, LearnedGroup):
+            module.restore()
+            init.copy_(module.basis, module.draw())
+        elif isinstance(module, OrbitNorm2d):
+            for tensor, value in module.initial_values():
+                init.constant_(tensor, value)
+        elif isinstance(module, nn.Linear):
+            bound = module.in_features**-0.5
+            init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+            init.uniform_(module.bias, -bound, bound)
+        else:
+            super()._init_weights(module)
+
+    def save_pretrained(self, save_directory, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+        """As in transformers, with the modules for remote loading."""
+        self.config.auto_map = dict(AUTO_MAP)
+        super().save_pretrained(save_directory, **kwargs)
+        if type(self)._auto_class is None:  # otherwise transformers has copied the modules that it loaded
+            try:
+                from lgn_hf.remote_code import write_modules
+            except ImportError:
+                return
+            write_modules(save_directory, self.config.model_type)
+
+    @property
+    def group(self) -> LinearGroup:
+        """The group as it is now."""
+        action = self._action
+        return action.group() if isinstance(action, nn.Module) else action
+
+    def group_actions(self) -> Tensor:
+        """The matrices rho(g) on vectorised filters, identity first: (|G|, d, d)."""
+        return self._action.elements
+
+    @property
+    def _action(self) -> LinearGroup | GroupModule:
+        return cast("LGNConvNetModel", self.base_model).action
+
+
+class LGNConvNetModel(LGNConvNetPreTrainedModel):
+    """The network up to its last maps. Its `action` is the group, fixed or learned, that all layers share."""
+
+    def __init__(self, config: LGNConvNetConfig):
+        super().__init__(config)
+        group = config.linear_group
+        self.action = LearnedGroup(group) if config.action == "learned" else group
+        maps = config.num_maps
+        self.stem = _convolution(config, self.action, config.num_channels, maps[0], kind="lifting")
+        self.stem_norm = _norm(config, self.action, maps[0])
+        self.stages = nn.ModuleList()
+        before = maps[0]
+        for after, depth in zip(maps, config.depths, strict=True):
+            widths = [before] + [after] * depth
+            self.stages.append(nn.Sequential(*(OrbitBlock(config, self.action, *pair) for pair in pairwise(widths))))
+            before = after
+        if config.action == "learned":  # every layer holds it; it is saved once
+            self._tied_weights_keys = {r"(stem|stages\..*)\.group\.basis": "action.basis"}
+        self.pool = nn.Identity() if config.orbit_pooling == "none" else OrbitPool2d(group, config.orbit_pooling)  # pyright: ignore[reportArgumentType]
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self, pixel_values: Tensor, output_hidden_states: bool | None = None, **kwargs: Any
+    ) -> BaseModelOutputWithPoolingAndNoAttention:
+        """Encode images.
+
+        Args:
+            pixel_values: (B, C, H, W), floating.
+            output_hidden_states: also return the maps of every stage as `hidden_states`.
+
+        Returns:
+            `last_hidden_state`, the last maps, orbit by orbit: (B, K|G|, H', W'); `pooler_output`, these pooled over the group and
+            averaged over the pixels: (B, K).
+
+        Raises:
+            ValueError: `pixel_values` has another shape or an integer type.
+        """
+        _check_images(pixel_values, self.config)
+        maps = F.relu(self.stem_norm(self.stem(pixel_values.to(self.stem.weight.dtype))))
+        states = []
+        for i, stage in enumerate(self.stages):
+            maps = stage(halve(maps) if i else maps)
+            states.append(maps)
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        return BaseModelOutputWithPoolingAndNoAttention(
+            last_hidden_state=maps,
+            pooler_output=self.pool(maps).mean((2, 3)),
+            hidden_states=tuple(states) if wanted else None,
+        )
+
+
+class LGNConvNetForImageClassification(LGNConvNetPreTrainedModel):
+    """A linear classifier on maps that are pooled over the group and the image.
+
+    Where the group consists of symmetries of the pixel grid, the logits do not change when the image is moved by one.
+    """
+
+    def __init__(self, config: LGNConvNetConfig):
+        super().__init__(config)
+        self.lgn_convnet = LGNConvNetModel(config)
+        widths = config.num_maps if config.orbit_pooling == "none" else config.num_orbits
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = nn.Linear(widths[-1], config.num_labels or 0)
+        self.post_init()
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: Tensor,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+        **kwargs: Any,
+    ) -> ImageClassifierOutputWithNoAttention:
+        """Classify images.
+
+        Args:
+            pixel_values: (B, C, H, W), floating.
+            labels: (B,), class indices; (B, num_labels), several labels at once; or numbers, if `num_labels` is 1.
+            output_hidden_states: also return the maps of every stage as `hidden_states`.
+
+        Returns:
+            `logits`, (B, num_labels); with labels also `loss`.
+
+        Raises:
+            ValueError: `pixel_values` has another shape or an integer type, or labels do not fit.
+        """
+        outputs = self.lgn_convnet(pixel_values, output_hidden_states=output_hidden_states, return_dict=True)
+        logits = self.classifier(self.dropout(outputs.pooler_output))
+        loss = None
+        if labels is not None:
+            num_labels = logits.shape[-1]
+            problem_type = self.config.problem_type or infer_problem_type(labels, num_labels)
+            labels = prepare_labels(labels, logits, problem_type)
+            loss = self.loss_function(labels, logits, LossSettings(num_labels, problem_type))
+        return ImageClassifierOutputWithNoAttention(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+
+
+class LGNConvNetBackbone(BackboneMixin, LGNConvNetModel):
+    """The maps of chosen stages, for the detection and segmentation heads of transformers."""
+
+    def __init__(self, config: LGNConvNetConfig):
+        super().__init__(config)
+        self.num_features = config.num_maps
+
+    @can_return_tuple
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, pixel_values: Tensor, output_hidden_states: bool | None = None, **kwargs: Any
+    ) -> BackboneOutput:
+        """Encode images: `feature_maps` of the stages in `config.out_features`, (B, K|G|, H', W') each."""
+        outputs = LGNConvNetModel.forward(self, pixel_values, output_hidden_states=True, return_dict=True)
+        states: Any = outputs.hidden_states
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        return BackboneOutput(
+            feature_maps=tuple(states[index] for index in self.out_indices), hidden_states=states if wanted else None
+        )
+
+
+def halve(maps: Tensor) -> Tensor:
+    """Average neighbouring pixels, so that H and W are halved, rounded up, and symmetries of the grid stay.
+
+    An even side has windows of 2 pixels. An odd side has windows of 3 around every second pixel.
+    """
+    sides = maps.shape[-2:]
+    kernel, padding = [2 + side % 2 for side in sides], [side % 2 for side in sides]
+    return F.avg_pool2d(maps, kernel, stride=2, padding=padding, count_include_pad=False)
+
+
+def _convolution(
+    config: LGNConvNetConfig, group: LinearGroup | GroupModule, before: int, after: int, kind: Any = "regular"
+) -> OrbitConv2d:
+    size = config.filter_size
+    return OrbitConv2d(before, after, size, group, kind=kind, padding=size // 2, bias=False)
+
+
+def _norm(config: LGNConvNetConfig, group: LinearGroup | GroupModule, maps: int) -> nn.Module:
+    return OrbitNorm2d(maps, group) if config.share_norms else nn.BatchNorm2d(maps)
+
+
+def _check_images(pixel_values: Tensor, config: LGNConvNetConfig) -> None:
+    if pixel_values.dim() != 4 or pixel_values.shape[1] != config.num_channels:
+        raise ValueError(
+            f"pixel_values has shape {tuple(pixel_values.shape)}: this model takes (batch, {config.num_channels}, "
+            f"height, width), trained on {config.image_size} x {config.image_size}"
+        )
+    if not pixel_values.is_floating_point():
+        raise ValueError(f"pixel_values is {pixel_values.dtype}: the image processor makes floating ones")
+
+
+__all__ = [
+    "LGNConvNetBackbone",
+    "LGNConvNetForImageClassification",
+    "LGNConvNetModel",
+    "LGNConvNetPreTrainedModel",
+]
