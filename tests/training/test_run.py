@@ -21,7 +21,7 @@ import torch
 from accelerate.state import AcceleratorState
 from lgn_training import run as program
 from lgn_training.data import fingerprint, load_data
-from lgn_training.engine import loop
+from lgn_training.engine import loop, output_folder
 from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, pipeline
@@ -648,10 +648,13 @@ def test_a_run_that_cannot_be_pushed_ends_before_the_training(options, message, 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_ends_on_the_hub_or_says_how_to_get_there(tmp_path, hub):
+def test_a_run_ends_on_the_hub_or_says_how_to_get_there(tmp_path, hub_here, monkeypatch):
+    hub, tried = hub_here, []
+    monkeypatch.setattr(output_folder, "validate", tried.append)  # the command below tries it in earnest
     options = [*TINY, "--num_train_epochs", "1", "--output_dir", str(tmp_path / "lgn-digits"), "--push_to_hub"]
     hub.fail("POST", "/api/repos/create", times=9, status=403)
-    failed = launch(*options, check=False, **hub.environment)
+    failed = run(*options, check=False)
+    assert tried == [tmp_path / "lgn-digits" / "hub"]
     assert failed.returncode == 1
     message = failed.stderr.strip().splitlines()[-1]
     assert "may not write to lgn-digits (403)" in message
