@@ -109,7 +109,7 @@ def publish(
     """Publish a trained model in one commit.
 
     FOLDER is the output_dir of a training run, or a model folder such as model_cards/lgn-mnist. Its own files stay as
-    they are. Publishing again is harmless: only what differs is uploaded.
+    they are. A model that was trained elsewhere is first measured by training/evaluate_model.py --record. Publishing again is harmless: only what differs is uploaded.
 
     lgn_hf.hub.publication.prepare builds the repository, lgn_hf.hub.publication.validate tries it, and
     lgn_hf.hub.upload.publish uploads it.

@@ -302,7 +302,7 @@ class TestPublish:
         ]
 
     def test_says_what_is_no_run(self, lgn, tmp_path):
-        check_error(lgn("publish", tmp_path, "me/model", "--dry-run"), f"{tmp_path} holds no complete run")
+        check_error(lgn("publish", tmp_path, "me/model", "--dry-run"), f"{tmp_path} holds no run of training/run.py")
 
     def test_asks_for_the_login_before_it_builds(self, lgn, calls, tmp_path, monkeypatch):
         def refuse(*_, **__):

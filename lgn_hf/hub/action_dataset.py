@@ -58,11 +58,11 @@ def actions_dataset(sources: Sequence[TrainedModel]) -> Dataset:
 
 
 def _rows(source: TrainedModel) -> Iterable[dict[str, Any]]:
-    actions, task = source.actions, source.recipe.get("task")
+    actions = source.actions
     shared = {
         "model": source.name,
         "dataset": None if source.dataset is None else str(source.dataset),
-        "task": None if task is None else str(task),
+        "task": source.task,
         "order": actions.order,
         "size": actions.size,
         "config": json.dumps({**actions.config, "group_order": actions.order}),

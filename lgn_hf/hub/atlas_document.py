@@ -118,7 +118,7 @@ def model_facts(source: TrainedModel) -> list[list[str]]:
     data = results.get("data")
     facts = {
         "Data set": _dataset(source),
-        "Task": source.recipe.get("task"),
+        "Task": source.task,
         "Test accuracy": _percent(results.get("test_accuracy")),
         "Test error": _percent(results.get("test_relative_error"), " of the images' energy missed"),
         "Network": f"{count_text(layers, 'layer')} of {count_text(groups, 'group')} of order {actions.order}, {filters}",

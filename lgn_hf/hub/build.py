@@ -13,13 +13,14 @@ import yaml
 from ..files import contents, refuse_folder
 from ..plotting import save_figure
 from ..runs.dataset_name import check_repo_id
+from ..runs.evaluation import EVALUATION_NAME
 from ..runs.results import RunResults
 from ..runs.trained_model import RESULTS_NAME
 from .cards import BASELINE_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, draw_training, write_card
 from .check import check, check_model_folder
 from .examples import draw_examples, find_examples, save_examples
 from .folder import add_modules, foreign_files, is_built, remove_modules
-from .public_records import public_recipe, public_results
+from .public_records import public_evaluation, public_recipe, public_results
 from .replacement import put_back, replacing_folder
 from .run_folder import TrainedRun, read_baseline, read_run
 
@@ -41,7 +42,8 @@ def build(
     built is checked before it takes the place of `target`; a build that fails leaves `target` as it was.
 
     Args:
-        folder: a training run, a model folder, or a repository of this or an older version.
+        folder: a training run, a model that was trained elsewhere and measured by `evaluate_model.py --record`, a model
+            folder, or a repository of this or an older version.
         target: the folder to make. A model folder or a repository that is there is replaced.
         modules: add the modules that `trust_remote_code` runs.
         repo_id: where the repository will be published, USER/NAME. By default the model has the name of `target`.
@@ -105,12 +107,19 @@ def _write_records(
     dataset_note: str | None,
     baseline: dict[str, Any] | None,
 ) -> None:
-    """Recipe, results and the baseline's results, without the machine's folders."""
+    """Recipe, results and the baseline's results, or the evaluation, without the machine's folders."""
+    if run.recipe is None:
+        _write_json(folder / EVALUATION_NAME, public_evaluation(run.results, dataset, dataset_note))
+        return
     recipe = public_recipe(run.recipe, name, dataset)
     (folder / RECIPE_NAME).write_text(yaml.safe_dump(recipe, sort_keys=False))
     records = {RESULTS_NAME: public_results(run.results, name, dataset, dataset_note)}
     if baseline is not None:
         records[BASELINE_NAME] = public_results(baseline, f"{name}-baseline", dataset, None)
     for file, record in records.items():
-        (folder / file).write_text(json.dumps(record, indent=2) + "\n")
+        _write_json(folder / file, record)
     draw_training(RunResults.from_json(records[RESULTS_NAME], RESULTS_NAME), folder)
+
+
+def _write_json(path: Path, record: dict[str, Any]) -> None:
+    path.write_text(json.dumps(record, indent=2) + "\n")

@@ -1,7 +1,7 @@
 """What a model folder holds, and what a repository on the Hub holds.
 
 A *model folder* holds what is of one model: weights, configurations, whitening, recipe, results, actions, card, figures and
-examples. It holds no Python. A *repository* is a model folder plus the modules that `trust_remote_code` runs: the files of
+examples. It holds no Python. A model that was trained elsewhere has `evaluation.json` in place of recipe and results. A *repository* is a model folder plus the modules that `trust_remote_code` runs: the files of
 `lgn_hf/model/`.
 
 To add a file to model folders: name it in `MODEL_FILES` or `OPTIONAL_FILES`, and write it in `build.py`.
@@ -20,6 +20,7 @@ from transformers.dynamic_module_utils import get_relative_imports
 from ..actions import RECORDS_NAME, TENSORS_NAME
 from ..files import contents, matches
 from ..model.image_processing_lgn import WHITENING_NAME
+from ..runs.evaluation import EVALUATION_NAME
 from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from .cards import BASELINE_NAME, CARD_NAME, FIGURES_NAME, RECIPE_NAME
 from .examples import EXAMPLES_NAME
@@ -27,8 +28,9 @@ from .examples import EXAMPLES_NAME
 PACKAGE = Path(__file__).parent.parent
 PROCESSOR_NAME = "preprocessor_config.json"
 
-RUN_FILES = (CONFIG_NAME, WEIGHTS_NAME, PROCESSOR_NAME, RECIPE_NAME)  # and RESULTS_NAME, which a run writes last
-MODEL_FILES = (*RUN_FILES, RESULTS_NAME, CARD_NAME, TENSORS_NAME, RECORDS_NAME)
+NETWORK_FILES = (CONFIG_NAME, WEIGHTS_NAME, PROCESSOR_NAME)
+MODEL_FILES = (*NETWORK_FILES, CARD_NAME, TENSORS_NAME, RECORDS_NAME)
+RUN_RECORDS = (RECIPE_NAME, RESULTS_NAME)  # also in the model folder of a run
 OPTIONAL_FILES = (WHITENING_NAME, BASELINE_NAME, f"{FIGURES_NAME}/*.png", f"{EXAMPLES_NAME}/*.png")
 MODULES = tuple(sorted(path.name for path in (PACKAGE / "model").glob("*.py") if path.stem != "__init__"))
 
@@ -56,13 +58,27 @@ def is_repository(folder: str | os.PathLike) -> bool:
 
 def missing_files(folder: str | os.PathLike) -> list[str]:
     """The files that a folder lacks to be a model folder."""
-    return [name for name in MODEL_FILES if not Path(folder, name).is_file()]
+    return [name for name in (*MODEL_FILES, *records_of(folder)) if not Path(folder, name).is_file()]
+
+
+def records_of(folder: str | os.PathLike) -> tuple[str, ...]:
+    """The files that say how the model of a folder was trained or tested."""
+    return (EVALUATION_NAME,) if is_trained_elsewhere(folder) else RUN_RECORDS
+
+
+def is_trained_elsewhere(folder: str | os.PathLike) -> bool:
+    """Whether the results of a folder's model are those of `evaluate_model.py --record`.
+
+    `transformers.Trainer` also writes an `all_results.json`, but no recipe.
+    """
+    return Path(folder, EVALUATION_NAME).is_file() and not Path(folder, RECIPE_NAME).is_file()
 
 
 def foreign_files(folder: str | os.PathLike) -> list[str]:
     """The files of a folder that neither a model folder nor a repository has."""
     others = contents(folder).keys() - own_modules(folder)
-    return sorted(path for path in others if not matches(path, (*MODEL_FILES, *OPTIONAL_FILES, *MODULES)))
+    own = (*MODEL_FILES, *records_of(folder), *OPTIONAL_FILES, *MODULES)
+    return sorted(path for path in others if not matches(path, own))
 
 
 def add_modules(folder: str | os.PathLike) -> None:

@@ -1,7 +1,8 @@
-"""Load a repository as a stranger would, ask the model about noise and about an image, and save its answers.
+"""Load repositories as a stranger would, ask each model about noise and about an image, and save its answers.
 
-`python probe.py FOLDER with|without OUTPUT`, in a fresh process. `with`: the package is imported first, and its code runs.
-`without`: the package cannot be imported, and the repository's own modules run. The folder is read through the Auto classes.
+`python probe.py with|without OUTPUT FOLDER...`, in a fresh process. `with`: the package is imported first, and its code runs.
+`without`: the package cannot be imported, and the repository's own modules run. A folder is read through the Auto classes.
+The answers of the first folder are `OUTPUT/0.safetensors`, and so on.
 
 This is a program and not a module: it must not import from the package.
 """
@@ -16,7 +17,7 @@ def forget_own_folder() -> None:
     sys.path[:] = [place for place in sys.path if os.path.abspath(place) != here]
 
 
-def main(folder: str, where: str, output: str) -> None:
+def main(where: str, output: str, *folders: str) -> None:
     forget_own_folder()
     if where == "with":
         import lgn_hf  # noqa: F401
@@ -26,6 +27,11 @@ def main(folder: str, where: str, output: str) -> None:
         sys.modules["lgn_hf"] = None  # pyright: ignore[reportArgumentType]  (to import it is a ModuleNotFoundError)
         options = {"trust_remote_code": True}
 
+    for number, folder in enumerate(folders):
+        probe(folder, os.path.join(output, f"{number}.safetensors"), options)
+
+
+def probe(folder: str, output: str, options: dict) -> None:
     import torch
     import transformers
     from PIL import Image

@@ -50,6 +50,12 @@ def public_results(results: dict[str, Any], name: str, dataset: str | None, note
     return {**results, **own}
 
 
+def public_evaluation(results: dict[str, Any], dataset: str | None, note: str | None) -> dict[str, Any]:
+    """The results of a model that was trained elsewhere, without the folder of its data; as `public_results`."""
+    data = {**results["data"], "source": public_dataset(results["data"]["source"], dataset)}
+    return {**results, "data": {**data, "note": note} if note else data}
+
+
 def public_dataset(recorded: str, dataset: str | None) -> str:
     """The name of a run's data that means something elsewhere.
 

@@ -27,7 +27,7 @@ def prepare(folder: str | os.PathLike, repo_id: str, target: str | os.PathLike |
     A repository that today's code has built for `repo_id` is taken as it is, if neither a target nor an option is given.
 
     Args:
-        folder: a training run, a model folder or a repository.
+        folder: a training run, a measured model that was trained elsewhere, a model folder or a repository.
         repo_id: where the repository will be published.
         target: the folder to build. By default `hub` in the folder of a run, else `build/NAME` in the current folder.
         options: further arguments of `build`.

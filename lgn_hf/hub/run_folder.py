@@ -1,6 +1,7 @@
-"""Read a trained run from its folder, and refuse one whose files do not belong together.
+"""Read a trained model from its folder, and refuse one whose files do not belong together.
 
-A model folder is a trained run too: it holds the same files and more.
+The folder is that of a run, or of a model that was trained elsewhere and then measured by `evaluate_model.py --record`. A
+model folder is one of these, too: it holds the same files and more.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import yaml
 
 from ..model.configuration_lgn import LGNConfig
 from ..model.image_processing_lgn import LGNImageProcessor
+from ..runs.evaluation import EVALUATION_NAME, EvaluationResults, weights_fingerprint
 from ..runs.task import TASKS
 from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from ..texts import one_line_without_tokens
 from .cards import BASELINE_NAME, RECIPE_NAME
-from .folder import PROCESSOR_NAME, RUN_FILES
+from .folder import NETWORK_FILES, PROCESSOR_NAME, is_trained_elsewhere
 
 SAME_IN_RECIPE = (
     "num_groups",
@@ -35,41 +37,81 @@ SAME_IN_RECIPE = (
 class TrainedRun:
     """What a run left.
 
-    model: with its head. processor: makes the model's images. results: `all_results.json`. recipe: `recipe.yaml`.
+    model: with its head. processor: makes the model's images. results: `all_results.json`. recipe: `recipe.yaml`; None for
+    a model that was trained elsewhere, whose results are `evaluation.json`.
     """
 
     model: Any
     processor: Any
     results: dict[str, Any]
-    recipe: dict[str, Any]
+    recipe: dict[str, Any] | None
 
 
 def read_run(folder: str | os.PathLike) -> TrainedRun:
-    """Read a complete run.
+    """Read a complete run, or a model that was trained elsewhere.
 
     Raises:
-        ValueError: the run is not complete, a file is damaged, or the files are of different runs.
+        ValueError: the run is not complete, a file is damaged, or the files are of different runs or models.
         OSError: a file cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder: give the output_dir of a training run")
-    if not (folder / RESULTS_NAME).is_file():
-        raise ValueError(
-            f"{folder} holds no complete run (no {RESULTS_NAME}): finish it with --resume; "
-            "a model trained elsewhere is uploaded by model.push_to_hub and processor.push_to_hub, or trained on with "
-            "--model_name_or_path"
-        )
-    missing = [name for name in RUN_FILES if not (folder / name).is_file()]
+    is_elsewhere = is_trained_elsewhere(folder)
+    if not is_elsewhere:
+        _check_complete(folder)
+    missing = [name for name in NETWORK_FILES if not (folder / name).is_file()]
     if missing:
-        raise ValueError(f"{folder} lacks {', '.join(missing)}: give the output_dir of a training run")
-    results, recipe = _read_results(folder / RESULTS_NAME), _read_recipe(folder / RECIPE_NAME)
-    model = _load_model(folder, results, recipe)
-    processor = LGNImageProcessor.from_pretrained(folder)
-    made, taken = ((part.num_channels, part.image_size) for part in (processor, model.config))
+        raise ValueError(f"{folder} lacks {', '.join(missing)}: save the model and its image processor in it")
+    run = _read_evaluated(folder) if is_elsewhere else _read_own_run(folder)
+    made, taken = ((part.num_channels, part.image_size) for part in (run.processor, run.model.config))
     if made != taken:
         raise ValueError(f"{folder}: {PROCESSOR_NAME} makes images {made}, which {CONFIG_NAME} does not take")
-    return TrainedRun(model, processor, results, recipe)
+    return run
+
+
+def _check_complete(folder: Path) -> None:
+    """Refuse a run that has not ended, and a model that nobody measured."""
+    if not (folder / RECIPE_NAME).is_file():
+        raise ValueError(
+            f"{folder} holds no run of training/run.py (no {RECIPE_NAME}): a model that was trained elsewhere is first "
+            f"measured with `training/evaluate_model.py {folder} --dataset SOURCE --record`"
+        )
+    if not (folder / RESULTS_NAME).is_file():
+        raise ValueError(f"{folder} holds no complete run (no {RESULTS_NAME}): finish it with --resume")
+
+
+def _read_own_run(folder: Path) -> TrainedRun:
+    results, recipe = _read_results(folder / RESULTS_NAME), _read_recipe(folder / RECIPE_NAME)
+    task, config = str(recipe.get("task", "classification")), LGNConfig.from_pretrained(folder)
+    _check_task(folder, config, task, RECIPE_NAME)
+    for source, fields in ((RECIPE_NAME, recipe), (f"{RESULTS_NAME}'s recipe", results["recipe"])):
+        for field in SAME_IN_RECIPE:
+            if field in fields and fields[field] != getattr(config, field):
+                raise ValueError(
+                    f"{folder}: {CONFIG_NAME} and {source} are of different runs: {field} is "
+                    f"{getattr(config, field)!r} and {fields[field]!r}"
+                )
+    model = _load_model(folder, task)
+    count = sum(p.numel() for name, p in model.named_parameters() if "auxiliary" not in name)
+    if count != results.get("parameters", count):
+        raise ValueError(
+            f"{folder}: {WEIGHTS_NAME} has {count:,} parameters, the model of {RESULTS_NAME} {results['parameters']:,}"
+        )
+    return TrainedRun(model, LGNImageProcessor.from_pretrained(folder), results, recipe)
+
+
+def _read_evaluated(folder: Path) -> TrainedRun:
+    results = EvaluationResults.from_json(_read_json(folder / EVALUATION_NAME))
+    _check_task(folder, LGNConfig.from_pretrained(folder), results.task_name, EVALUATION_NAME)
+    model = _load_model(folder, results.task_name)
+    processor = LGNImageProcessor.from_pretrained(folder)
+    if (weights_fingerprint(model), processor.whitening) != (results.model.weights, results.whitening):
+        raise ValueError(
+            f"{folder}: the model was changed after {EVALUATION_NAME} was measured: measure it again with "
+            f"`training/evaluate_model.py {folder} --dataset SOURCE --record`"
+        )
+    return TrainedRun(model, processor, results.to_json(), None)
 
 
 def read_baseline(
@@ -86,6 +128,10 @@ def read_baseline(
     Raises:
         ValueError: the baseline is not a complete run, has groups, or was tested on other data.
     """
+    if baseline is not None and "recipe" not in results:
+        raise ValueError(
+            f"baseline {baseline}: {folder} was trained elsewhere, and only runs of training/run.py can be compared"
+        )
     if baseline is None:
         path = Path(folder, BASELINE_NAME)
         return _read_results(path) if path.is_file() else None
@@ -106,11 +152,15 @@ def read_baseline(
     return found
 
 
-def _read_results(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> Any:
     try:
-        results = json.loads(path.read_bytes())
-    except ValueError as error:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error})") from None
+
+
+def _read_results(path: Path) -> dict[str, Any]:
+    results = _read_json(path)
     recipe, data = (results.get(part) if isinstance(results, dict) else None for part in ("recipe", "data"))
     if not (isinstance(data, dict) and isinstance(recipe, dict) and isinstance(recipe.get("dataset"), str)):
         raise ValueError(
@@ -129,31 +179,21 @@ def _read_recipe(path: Path) -> dict[str, Any]:
     return recipe
 
 
-def _load_model(folder: Path, results: dict[str, Any], recipe: dict[str, Any]) -> Any:
-    """Load the model with the head for the recipe's task, if configuration, recipe, results and weights agree."""
-    config = LGNConfig.from_pretrained(folder)
-    task = TASKS.get(str(recipe.get("task", "classification")))
+def _check_task(folder: Path, config: LGNConfig, task_name: str, source: str) -> None:
+    """Refuse a model without the head for a task, which the file `source` names."""
+    task = TASKS.get(task_name)
     if config.model_type != "lgn" or task is None or config.architectures != [task.model_class.__name__]:
         allowed = ", ".join(f"{task.model_class.__name__} for {task.name}" for task in TASKS.values())
         raise ValueError(
-            f"{folder}: {CONFIG_NAME} describes {config.architectures}, {RECIPE_NAME} the task {recipe.get('task')!r}; "
+            f"{folder}: {CONFIG_NAME} describes {config.architectures}, {source} the task {task_name!r}; "
             f"allowed are {allowed}"
         )
-    for source, fields in ((RECIPE_NAME, recipe), (f"{RESULTS_NAME}'s recipe", results["recipe"])):
-        for field in SAME_IN_RECIPE:
-            if field in fields and fields[field] != getattr(config, field):
-                raise ValueError(
-                    f"{folder}: {CONFIG_NAME} and {source} are of different runs: {field} is "
-                    f"{getattr(config, field)!r} and {fields[field]!r}"
-                )
+
+
+def _load_model(folder: Path, task_name: str) -> Any:
+    model_class: Any = TASKS[task_name].model_class
     try:
-        model: Any = task.model_class.from_pretrained(folder)
+        return model_class.from_pretrained(folder)
     except RuntimeError as error:
         reason = one_line_without_tokens(error)
         raise ValueError(f"{folder}: {WEIGHTS_NAME} does not belong to {CONFIG_NAME}: {reason}") from None
-    count = sum(p.numel() for name, p in model.named_parameters() if "auxiliary" not in name)
-    if count != results.get("parameters", count):
-        raise ValueError(
-            f"{folder}: {WEIGHTS_NAME} has {count:,} parameters, the model of {RESULTS_NAME} {results['parameters']:,}"
-        )
-    return model

@@ -14,14 +14,17 @@ ACCELERATE_CONFIGS: Mapping[tuple[str, bool], str] = {
 }
 
 
-def launch_command(recipe: str, options: Mapping[str, str], device: str, processes: int) -> str:
-    r"""The command that trains by a recipe in a checkout, on two lines.
+def launch_command(
+    argument: str, options: Mapping[str, str], device: str, processes: int, program: str = "training/run.py"
+) -> str:
+    r"""The command that trains by a recipe in a checkout, or starts another program of `training/`, on two lines.
 
     Args:
-        recipe: path of the recipe file.
-        options: fields that override those of the recipe.
+        argument: the first one of the program, such as the path of a recipe file.
+        options: fields that override those of the recipe, or other options.
         device: `cpu` or `cuda`.
-        processes: how many train together.
+        processes: how many work together.
+        program: path of the program.
 
     Example:
         >>> print(launch_command("recipe.yaml", {"output_dir": "runs/a"}, "cpu", 1))
@@ -33,4 +36,4 @@ def launch_command(recipe: str, options: Mapping[str, str], device: str, process
     if processes > 1:
         launch += ["--num_processes", str(processes)]
     given = [text for name, value in options.items() for text in (f"--{name}", value)]
-    return shlex.join(launch) + " \\\n    " + shlex.join(["training/run.py", recipe, *given])
+    return shlex.join(launch) + " \\\n    " + shlex.join([program, argument, *given])

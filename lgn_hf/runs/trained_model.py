@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..actions import RECORDS_NAME, TENSORS_NAME, Actions, download, load_actions
 from .dataset_name import DataName, data_name
+from .evaluation import EVALUATION_NAME
 
 CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME = "config.json", "model.safetensors", "all_results.json"
 
@@ -23,7 +24,8 @@ class TrainedModel:
     Attributes:
         name: of the repository or the folder.
         actions: its actions, with their basis filters if the weights are there.
-        results: the object in `all_results.json` as it is, {} if there is no such file; `RunResults.from_json` reads it.
+        results: the object in `all_results.json` as it is, or in `evaluation.json` if the model was trained elsewhere; {}
+            if there is no such file. `RunResults.from_json` or `EvaluationResults.from_json` reads it.
         folder: where its files are.
     """
 
@@ -35,21 +37,31 @@ class TrainedModel:
     @property
     def recipe(self) -> dict[str, Any]:
         """The fields of its recipe, {} if the results have none."""
-        recipe = self.results.get("recipe")
-        return recipe if isinstance(recipe, dict) else {}
+        return self._part("recipe")
 
     @property
     def dataset(self) -> DataName | None:
-        """The data that it was trained on, None if the results do not say."""
-        recorded = self.recipe.get("dataset")
+        """The data that it was trained on, or tested on if it was trained elsewhere; None if the results do not say."""
+        recorded = self.recipe.get("dataset") if self.recipe else self._part("data").get("source")
         return data_name(recorded) if isinstance(recorded, str) and recorded else None
+
+    @property
+    def task(self) -> str | None:
+        """The name of its task, None if the results do not say."""
+        task = (self.recipe or self._part("model")).get("task")
+        return None if task is None else str(task)
 
     @property
     def data_and_task(self) -> str:
         """Its task and data, such as `classification of ylecun/mnist`; its own name if the results do not say."""
-        if self.dataset is None or "task" not in self.recipe:
+        if self.dataset is None or self.task is None:
             return self.name
-        return f"{self.recipe['task']} of {self.dataset}"
+        return f"{self.task} of {self.dataset}"
+
+    def _part(self, name: str) -> dict[str, Any]:
+        """An object in the results, {} if there is none."""
+        part = self.results.get(name)
+        return part if isinstance(part, dict) else {}
 
 
 def open_trained_model(repo_or_folder: str | os.PathLike, revision: str | None = None) -> TrainedModel:
@@ -68,7 +80,7 @@ def open_trained_model(repo_or_folder: str | os.PathLike, revision: str | None =
     if folder.is_dir():
         name = folder.resolve().name
     else:
-        wanted = [TENSORS_NAME, RECORDS_NAME, CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME]
+        wanted = [TENSORS_NAME, RECORDS_NAME, CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME, EVALUATION_NAME]
         folder = download(name, revision, wanted)
     if (folder / TENSORS_NAME).is_file():
         actions = _with_basis(load_actions(folder), folder / WEIGHTS_NAME)
@@ -84,7 +96,8 @@ def open_trained_model(repo_or_folder: str | os.PathLike, revision: str | None =
         actions.name = name
     else:
         raise FileNotFoundError(f"{repo_or_folder} holds neither a model ({CONFIG_NAME}) nor actions ({TENSORS_NAME})")
-    return TrainedModel(name, actions, _results(folder / RESULTS_NAME), folder)
+    results = EVALUATION_NAME if (folder / EVALUATION_NAME).is_file() else RESULTS_NAME
+    return TrainedModel(name, actions, _results(folder / results), folder)
 
 
 def _with_basis(actions: Actions, weights: Path) -> Actions:

@@ -4,6 +4,7 @@
 <!-- test: replace "--num_train_epochs 30" by "--max_steps 2" -->
 <!-- test: append "--max_steps 2" -->
 <!-- test: printed above -->            the text block is what the block before it prints
+<!-- test: run on README.md -->         that page has the same block, and runs it
 """
 
 import re
@@ -18,6 +19,8 @@ SKIP = re.compile(r"skip because \w.+")
 REPLACE = re.compile(r'replace "(.+)" by "(.*)"')
 APPEND = re.compile(r'append "(.+)"')
 PRINTED = "printed above"
+ELSEWHERE = re.compile(r"run on (\S+\.md)")
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def _changed(code: str, told: str | None, where: str) -> str | None:
     if told is None:
         return code
     if SKIP.fullmatch(told):
+        return None
+    if (found := ELSEWHERE.fullmatch(told)) and f"\n{code}```" in (ROOT / found[1]).read_text():
         return None
     if (found := REPLACE.fullmatch(told)) and found[1] in code:
         return code.replace(found[1], found[2])

@@ -30,27 +30,34 @@ def test_the_folder_answers_alike_with_the_package_and_without(folder, caplog, m
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("network", "task"), KINDS)
-def test_so_does_a_folder_of_each_kind(trained_run, tmp_path, network, task):
-    run = save_run(tmp_path / "run", network, task, trained_run)
-    validate(build(run, tmp_path / "folder"))
+def test_so_do_folders_of_each_kind(trained_run, tmp_path, caplog):
+    folders = []
+    for network, task in KINDS:
+        name = f"{network}-{task}"
+        run = save_run(tmp_path / "runs" / name, network, task, trained_run)
+        folders.append(build(run, tmp_path / "folders" / name))
+    with caplog.at_level("INFO", "lgn_hf.hub.trial"):
+        validate(*folders)
+    assert [record.getMessage().split(" is complete")[0] for record in caplog.records] == [*map(str, folders)]
 
 
 @pytest.mark.slow
-def test_a_folder_whose_own_code_answers_otherwise_is_refused(folder):
+def test_a_folder_whose_own_code_answers_otherwise_is_refused(folder, published):
+    """The message names it, and not the folder that is tried before it."""
     code = folder / "image_processing_lgn.py"
     code.write_text(code.read_text().replace("images.float() / 255", "images.float() / 256"))
-    with pytest.raises(ValueError, match="answers otherwise with its own code than with lgn_hf: pixels of an image"):
-        validate(folder)
+    message = f"{folder} answers otherwise with its own code than with lgn_hf: pixels of an image"
+    with pytest.raises(ValueError, match=message):
+        validate(published, folder)
 
 
 @pytest.mark.slow
-def test_a_module_that_needs_the_package_is_refused(folder):
+def test_a_module_that_needs_the_package_is_refused(folder, published):
     """The package is hidden from the second process, although it is installed."""
     code = folder / "regularizers.py"
     code.write_text(f"{code.read_text()}\nimport lgn_hf.actions\n")
-    with pytest.raises(ValueError, match=r"does not work without lgn_hf installed: .*lgn_hf"):
-        validate(folder)
+    with pytest.raises(ValueError, match=rf"{folder} does not work without lgn_hf installed: .*lgn_hf"):
+        validate(published, folder)
 
 
 @pytest.mark.slow

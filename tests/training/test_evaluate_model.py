@@ -16,8 +16,6 @@ from lgn_training.data.readers import read_tables
 from PIL import Image
 
 from lgn_hf import LGNConfig, LGNForImageReconstruction, LGNImageProcessor, LGNModel
-from tests.conftest import ROOT
-from tests.training.test_run import launch
 
 
 def run(*arguments: object, check: bool = True) -> subprocess.CompletedProcess:
@@ -69,18 +67,6 @@ def test_data_that_number_the_classes_differently_are_matched_by_name(trained_ru
 def test_training_images(trained_run, tmp_path):
     run(trained_run, "--dataset", "digits", "--split", "train", "--output", tmp_path / "result.json")
     assert json.loads((tmp_path / "result.json").read_text())["images"] == 1437
-
-
-@pytest.mark.slow
-def test_two_processes_find_what_one_finds(trained_run, tmp_path):
-    arguments = [str(trained_run), "--dataset", "rotated:digits", "--output"]
-    run(*arguments, tmp_path / "one.json")
-    program = str(ROOT / "training" / "evaluate_model.py")
-    done = launch(*arguments, str(tmp_path / "two.json"), program=program, processes=2)
-    one, two = (json.loads((tmp_path / name).read_text()) for name in ("one.json", "two.json"))
-    assert (one["machine"]["processes"], two["machine"]["processes"]) == (1, 2)
-    assert two == {**one, "loss": pytest.approx(one["loss"], rel=1e-5), "machine": two["machine"]}
-    assert done.stdout.count("accuracy") == 1
 
 
 def test_the_error_of_a_reconstruction(tmp_path):

@@ -21,7 +21,7 @@ import torch
 from accelerate.state import AcceleratorState
 from lgn_training import run as program
 from lgn_training.data import fingerprint, load_data
-from lgn_training.engine import loop
+from lgn_training.engine import loop, output_folder
 from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, pipeline
@@ -41,16 +41,14 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", **extra}
 
 
-def launch(
-    *arguments: str, processes: int = 1, check: bool = True, program: str | list[str] = RUN, **extra: str
-) -> subprocess.CompletedProcess:
-    """`accelerate launch PROGRAM ...` in processes of their own."""
+def launch(*arguments: str, processes: int = 1, check: bool = True, **extra: str) -> subprocess.CompletedProcess:
+    """`accelerate launch training/run.py ...` in processes of its own."""
     config = ROOT / "training" / "accelerate" / ("cpu.yaml" if processes == 1 else "cpu-2-processes.yaml")
     command = [*LAUNCH, "--quiet", "--config_file", str(config)]
     if processes > 1:
         command += ["--main_process_port", "0"]
     done = subprocess.run(
-        [*command, *([program] if isinstance(program, str) else program), *arguments],
+        [*command, RUN, *arguments],
         env=environment(**extra),
         capture_output=True,
         text=True,
@@ -89,9 +87,18 @@ def trained(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("way", [[RUN], ["-m", "lgn_training.run"]], ids=["in a checkout", "as a module"])
-def test_launches_train_what_a_call_trains(trained, tmp_path, way):
-    launch(*TINY, "--output_dir", str(tmp_path / "run"), program=way)
+def test_a_launch_in_a_checkout_trains_what_a_call_trains(trained, tmp_path):
+    launch(*TINY, "--output_dir", str(tmp_path / "run"))
+    assert all(torch.equal(tensor, weights(tmp_path / "run")[name]) for name, tensor in weights(trained).items())
+
+
+def test_so_does_a_launch_as_a_module_which_says_that_one_process_runs(trained, tmp_path):
+    """`accelerate` starts one process on a CPU, although it is asked for two, unless its configuration says multi-CPU."""
+    command = [*LAUNCH, "--cpu", "--num_processes", "2", "-m", "lgn_training.run", *TINY]
+    done = subprocess.run(
+        [*command, "--output_dir", str(tmp_path / "run")], env=environment(), capture_output=True, text=True
+    )
+    assert "asked for several processes and started ONE" in done.stderr
     assert all(torch.equal(tensor, weights(tmp_path / "run")[name]) for name, tensor in weights(trained).items())
 
 
@@ -261,76 +268,6 @@ def test_resuming_a_complete_run_shows_its_table(trained):
     assert (trained / "all_results.json").read_text() == before
 
 
-def test_two_processes_follow_one(tmp_path):
-    """Half the batch each, without BatchNorm; float32 sums in another order are all that differs."""
-    arguments = [*TINY, "--batch_norm", "false", "--max_steps", "6", "--train_val_split", "0"]
-    arguments += ["--projection", "none", "--regularizer", "none", "--learning_rate", "0.001"]
-    run(*arguments, "--output_dir", str(tmp_path / "one"))
-    two = launch(*arguments, "--per_device_train_batch_size", "16", "--output_dir", str(tmp_path / "two"), processes=2)
-    assert "2 process(es)" in two.stderr
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
-    for name in one:
-        assert torch.allclose(one[name], two[name], atol=1e-4), name
-    losses = [json.loads((tmp_path / n / "all_results.json").read_text())["train_loss"] for n in ("one", "two")]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # of the whole batch, not of the main process's part
-
-
-def test_processes_without_a_common_folder_do_not_train(tmp_path):
-    """Each in a folder of its own, as on machines without a common disk."""
-    program = tmp_path / "apart.py"
-    program.write_text(f"""
-import os, sys
-sys.path.insert(0, {str(ROOT / "training")!r})
-from lgn_training import run
-from lgn_training.engine import processes
-processes.LATE = 0.5
-folder = os.path.join({str(tmp_path)!r}, os.environ["RANK"])
-os.makedirs(folder)
-os.chdir(folder)
-sys.exit(run.main({[*TINY, "--output_dir", "run"]!r}))
-""")
-    done = launch(program=str(program), processes=2, check=False)
-    assert done.returncode != 0
-    line = "run.py: process 1: output_dir run does not hold here what the main process writes in it"
-    assert done.stderr.count(line) == 1
-    assert [path.name for path in tmp_path.glob("?/run/*")] == []
-
-
-def test_processes_agree_on_batch_norm_and_on_metrics(tmp_path):
-    """Each with its own statistics before; with 5 images between two processes, as one alone would measure."""
-    program = tmp_path / "agree.py"
-    program.write_text(f"""
-import sys
-sys.path.insert(0, {str(ROOT / "training")!r})
-import torch
-from accelerate import Accelerator
-from lgn_training.data import ImageSet
-from lgn_training.engine.evaluation import evaluate_split
-from lgn_training.engine.batch_norm import average_batch_norm
-from lgn_hf import LGNConfig, LGNForImageClassification
-accelerator = Accelerator(cpu=True)
-assert accelerator.num_processes == 2
-torch.manual_seed(0)
-network = LGNForImageClassification(LGNConfig(num_groups=2, num_layers=3, image_size=9, num_labels=3, step_size=0.5))
-for name, buffer in network.named_buffers():
-    if "running" in name:
-        buffer.fill_(1.0 + accelerator.process_index)
-average_batch_norm(accelerator, network)
-for name, buffer in network.named_buffers():
-    if "running" in name:
-        assert (accelerator.gather(buffer) == 1.5).all(), name
-images = torch.randint(256, (5, 1, 9, 9), dtype=torch.uint8)
-part = ImageSet(images, torch.tensor([0, 1, 2, 0, 1]))
-found = evaluate_split(accelerator, network, part, lambda x: x.float() / 255, task="classification", batch_size=2)
-with torch.no_grad():
-    outputs = network.eval()(images.float() / 255, labels=part.labels)
-assert abs(found["loss"] - outputs.loss.item()) < 1e-5, found
-assert abs(found["accuracy"] - (outputs.logits.argmax(-1) == part.labels).double().mean().item()) < 1e-9
-print("agreed")
-""")
-    assert launch(program=str(program), processes=2).stdout.count("agreed") == 2
-
-
 def test_two_processes_train_and_test_on_uneven_data(tmp_path):
     options = ["--max_train_samples", "333", "--also_test_on", "digits"]
     done = launch(*TINY, *options, "--output_dir", str(tmp_path / "two"), processes=2)
@@ -341,27 +278,6 @@ def test_two_processes_train_and_test_on_uneven_data(tmp_path):
     assert done.stdout.count("test accuracy") == 1
     again = results["also_tested_on"]["digits"]
     assert (again["images"], again["accuracy"], again["loss"]) == (360, results["test_accuracy"], results["test_loss"])
-
-
-def test_a_cpu_launch_that_runs_one_process_says_so(tmp_path):
-    done = subprocess.run(
-        [
-            *LAUNCH,
-            "--cpu",
-            "--num_processes",
-            "2",
-            RUN,
-            *TINY,
-            "--max_steps",
-            "1",
-            "--output_dir",
-            str(tmp_path / "run"),
-        ],
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert "asked for several processes and started ONE" in done.stderr
 
 
 def test_real_images(mnist, tmp_path):
@@ -703,24 +619,6 @@ def test_a_long_run_says_that_its_first_validation_is_pessimistic(tmp_path):
     assert done.stderr.count("Note: the running averages of batch normalisation lag behind") == 1
 
 
-def test_processes_with_different_data_do_not_train(tmp_path):
-    """As on machines with a copy of the data each, where one copy is old."""
-    for rank, size in enumerate((20, 19)):
-        image_folder(tmp_path / f"copy-{rank}" / "photos", size)
-    program = tmp_path / "apart.py"
-    program.write_text(f"""
-import os, sys
-sys.path.insert(0, {str(ROOT / "training")!r})
-from lgn_training import run
-os.chdir(os.path.join({str(tmp_path)!r}, "copy-" + os.environ["RANK"]))
-sys.exit(run.main({[*TINY, "--dataset", "photos", "--output_dir", str(tmp_path / "run")]!r}))
-""")
-    done = launch(program=str(program), processes=2, check=False)
-    assert done.returncode != 0
-    assert done.stderr.count("has other data") == 1
-    assert not list((tmp_path / "run").glob("checkpoint-*"))
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny file system needs root")
 def test_a_full_disk_loses_nothing(tmp_path):
     disk = tmp_path / "disk"
@@ -750,10 +648,13 @@ def test_a_run_that_cannot_be_pushed_ends_before_the_training(options, message, 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_ends_on_the_hub_or_says_how_to_get_there(tmp_path, hub):
+def test_a_run_ends_on_the_hub_or_says_how_to_get_there(tmp_path, hub_here, monkeypatch):
+    hub, tried = hub_here, []
+    monkeypatch.setattr(output_folder, "validate", tried.append)  # the command below tries it in earnest
     options = [*TINY, "--num_train_epochs", "1", "--output_dir", str(tmp_path / "lgn-digits"), "--push_to_hub"]
     hub.fail("POST", "/api/repos/create", times=9, status=403)
-    failed = launch(*options, check=False, **hub.environment)
+    failed = run(*options, check=False)
+    assert tried == [tmp_path / "lgn-digits" / "hub"]
     assert failed.returncode == 1
     message = failed.stderr.strip().splitlines()[-1]
     assert "may not write to lgn-digits (403)" in message

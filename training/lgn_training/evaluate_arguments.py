@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
+from lgn_hf.runs.dataset_name import check_repo_id
 from lgn_training.arguments import Parser
 
 
@@ -27,7 +28,23 @@ def parse(argv: list[str]) -> Namespace:
     parser.add_argument("--batch_size", type=int, default=500, help="images per process and step")
     parser.add_argument("--use_cpu", action="store_true", help="stay on the CPU even if there is a GPU")
     parser.add_argument("--output", type=Path, help="file for the result as JSON")
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="keep the result in the model's folder, so that `lgn-hf publish` can publish a model that was trained elsewhere",
+    )
+    parser.add_argument("--base_model", help="with --record: USER/NAME of the model that the training started from")
     args = parser.parse_args(argv)
     if args.batch_size < 1:
         raise ValueError(f"batch_size={args.batch_size}: must be at least 1")
+    if args.record and args.split != "test":
+        raise ValueError(f"split={args.split!r}: --record needs the test images")
+    if args.base_model is not None:
+        if not args.record:
+            raise ValueError(f"base_model={args.base_model!r}: must be given with --record")
+        if Path(args.base_model).exists():
+            raise ValueError(
+                f"base_model={args.base_model!r} is a folder: must be the name of a repository, USER/NAME"
+            )
+        check_repo_id(args.base_model)
     return args

@@ -15,15 +15,16 @@ from lgn_hf import LGNConfig, LGNImageProcessor
 from lgn_hf.files import write_whole
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import RunArguments
-from lgn_training.data import ImageSet, fingerprint, load_data, with_classes
+from lgn_training.data import DataError, ImageSet, fingerprint, load_data, with_classes
 from lgn_training.data.batches import device_pixels
 from lgn_training.engine.accelerator import make_accelerator
-from lgn_training.engine.evaluation import evaluate_split
+from lgn_training.engine.evaluation import evaluate_in_detail
 from lgn_training.engine.machine_checks import check_caches
 from lgn_training.engine.processes import jointly
 from lgn_training.engine.program import run_program
 from lgn_training.engine.trained_model import load_trained
 from lgn_training.evaluate_arguments import parse
+from lgn_training.evaluation_record import check_can_record, record
 from lgn_training.results import commit, machine, today, versions
 
 
@@ -38,12 +39,14 @@ def main(argv: list[str]) -> int:
 
 
 def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
-    """Print the model's metrics on the images, and save them if `--output` is given.
+    """Print the model's metrics on the images, and save them if `--output` or `--record` is given.
 
     Raises:
         ValueError: the model cannot be tested, or the images or labels do not fit it.
         OSError: the model cannot be found or read, or the result cannot be written.
     """
+    if args.record:
+        jointly(accelerator, partial(check_can_record, args.model))
     jointly(accelerator, check_caches)
     task, network, processor = jointly(accelerator, partial(load_trained, args.model))
     images = jointly(
@@ -51,7 +54,9 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
     )
     to_pixels = partial(device_pixels, processor, accelerator.device)
     network.to(accelerator.device)
-    metrics = evaluate_split(accelerator, network, images, to_pixels, task=task, batch_size=args.batch_size)
+    metrics, details = evaluate_in_detail(
+        accelerator, network, images, to_pixels, task=task, batch_size=args.batch_size
+    )
     if not accelerator.is_main_process:
         return
     results = {"model": args.model, "dataset": args.dataset, "split": args.split, **metrics, "images": len(images)}
@@ -64,6 +69,8 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
         circumstances = {"machine": machine(accelerator), "versions": versions(), "commit": commit(), "date": today()}
         results |= {"fingerprint": fingerprint(images), **circumstances}
         write_whole(args.output, json.dumps(results, indent=2) + "\n")
+    if args.record:
+        record(args, accelerator, task, network, processor, images, metrics, details)
 
 
 def load_images(
@@ -94,7 +101,9 @@ def load_images(
         progress=shows_progress,
     )
     if needs_labels:
-        data = with_classes(data, [name for _, name in sorted((config.id2label or {}).items())], args.model)
+        names = [name for _, name in sorted((config.id2label or {}).items())]
+        _check_named(names, data.label_names or [], args.model)
+        data = with_classes(data, names, args.model)
     images: ImageSet = getattr(data, args.split)
     shape, expected = images.images.shape[1:], (config.num_channels, config.image_size, config.image_size)
     if shape != expected:
@@ -103,6 +112,14 @@ def load_images(
             f"{_text(expected)}: read them as it does with `--num_channels {expected[0]} --image_size {expected[1]}`"
         )
     return images
+
+
+def _check_named(names: list[str], wanted: list[str], model: str) -> None:
+    """Refuse the names that transformers gives to classes without names."""
+    if names == [f"LABEL_{i}" for i in range(len(wanted))] != wanted:
+        raise DataError(
+            f"{model} does not name its classes: set config.id2label in its training, here {dict(enumerate(wanted))!s:.80}"
+        )
 
 
 def _text(shape: tuple[int, ...]) -> str:

@@ -14,6 +14,7 @@ from huggingface_hub.utils import validate_repo_id
 from ...actions import MIN_Z, RECORDS_NAME, TENSORS_NAME, Actions
 from ...files import write_whole
 from ...model.configuration_lgn import LGNConfig
+from ...runs.evaluation import EVALUATION_NAME, EvaluationResults
 from ...runs.launch import launch_command
 from ...runs.results import RunResults
 from ...runs.trained_model import CONFIG_NAME, RESULTS_NAME, open_trained_model
@@ -48,6 +49,7 @@ def write_card(folder: str | os.PathLike, repo_id: str | None = None) -> Path:
 def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
     """Make the card of a published folder from its configuration, actions, results, recipe and figures.
 
+    A model that was trained elsewhere has `evaluation.json` in place of results and recipe.
     If the folder has `baseline_results.json`, the card compares the model with that network without groups.
 
     Args:
@@ -59,17 +61,21 @@ def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
         ValueError: a file is damaged or does not belong to the others, or `repo_id` cannot be the name of a repository.
     """
     folder = Path(folder)
-    for name in (CONFIG_NAME, TENSORS_NAME, RECORDS_NAME, RESULTS_NAME, RECIPE_NAME):
+    is_elsewhere = (folder / EVALUATION_NAME).is_file()
+    records = (EVALUATION_NAME,) if is_elsewhere else (RESULTS_NAME, RECIPE_NAME)
+    for name in (CONFIG_NAME, TENSORS_NAME, RECORDS_NAME, *records):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} has no {name}: a model card needs it")
     if repo_id is not None:
         validate_repo_id(repo_id)
     model = open_trained_model(folder)
-    config, results = LGNConfig.from_pretrained(folder), RunResults.from_json(model.results, RESULTS_NAME)
+    config = LGNConfig.from_pretrained(folder)
+    results = (EvaluationResults if is_elsewhere else RunResults).from_json(model.results)
     _check_actions(folder, model.actions, config)
     has_groups = config.group_order > 1
     facts = CardFacts(config, results, ActionFacts.of(model.actions) if has_groups else None)
-    name = (repo_id or results.recipe_name or model.name).split("/")[-1]
+    recipe_name = facts.run.recipe_name if facts.run else None
+    name = (repo_id or recipe_name or model.name).split("/")[-1]
     contents = _contents(folder, facts, name, repo_id or one_line(name))
     card = ModelCard.from_template(card_metadata(name, facts), template_path=str(TEMPLATE), **escaped(contents))
     return re.sub(r"\n{3,}", "\n\n", str(card)).rstrip() + "\n"
@@ -80,7 +86,7 @@ def _contents(folder: Path, facts: CardFacts, name: str, repository: str) -> dic
     results, actions = facts.results, facts.actions
     address = json.dumps(repository, ensure_ascii=False)
     with_package, without_package = task_text(results.task).programs(address)
-    comparison = _comparison(folder, results)
+    comparison = _comparison(folder, facts.run) if facts.run else None
     contents = {
         "name": name,
         "introduction": sentences.introduction(facts),
@@ -96,7 +102,8 @@ def _contents(folder: Path, facts: CardFacts, name: str, repository: str) -> dic
         "training": sentences.training(facts),
         "training_figures": shown_figures(folder, facts, TRAINING),
         "circumstances": tables.circumstances(facts),
-        "command": Code(_command(name, facts)),
+        "is_trained_elsewhere": facts.evaluation is not None,
+        "command": Code(_command(name, repository, facts)),
         "task_words": task_text(results.task).words,
         "comparison": comparison.rows if comparison else [],
         "limitations": limitations.limitations(facts),
@@ -139,10 +146,17 @@ def _check_actions(folder: Path, actions: Actions, config: LGNConfig) -> None:
         raise ValueError(f"{folder}: {TENSORS_NAME} does not belong to {CONFIG_NAME}: {actions!r}")
 
 
-def _command(name: str, facts: CardFacts) -> str:
-    """The command that trains the model again, with the recipe beside it."""
-    machine, data = facts.results.machine, facts.dataset
-    options = {"output_dir": f"runs/{one_line(name)}"}
-    if not data.id and data.name != "digits":
-        options["dataset"] = f"{data.kind}path/to/{one_line(data.name)}"
+def _command(name: str, repository: str, facts: CardFacts) -> str:
+    """The command that trains the model again, with the recipe beside it, or tests it again if it was trained elsewhere."""
+    machine, data, evaluation = facts.results.machine, facts.dataset, facts.evaluation
+    is_local = not data.id and data.name != "digits"
+    dataset = f"{data.kind}path/to/{one_line(data.name)}" if is_local else str(data)
+    if evaluation:
+        options = {
+            "dataset": dataset,
+            **{one_line(name): one_line(value) for name, value in evaluation.options.items()},
+        }
+        program = "training/evaluate_model.py"
+        return launch_command(one_line(repository), options, machine.device, machine.processes, program)
+    options = {"output_dir": f"runs/{one_line(name)}", **({"dataset": dataset} if is_local else {})}
     return launch_command(RECIPE_NAME, options, machine.device, machine.processes)

@@ -14,7 +14,8 @@ from ...model.configuration_lgn import LGNConfig
 from ...model.group_actions import GroupAction, action_kind
 from ...plotting import AXES, STRUCTURES
 from ...runs.dataset_name import DataName, data_name
-from ...runs.results import RunResults
+from ...runs.evaluation import EvaluationResults
+from ...runs.results import Results, RunResults
 
 ROWS = 10  # most actions that the table shows
 PORTRAYED = 20  # most actions that the figures show
@@ -134,8 +135,18 @@ class CardFacts:
     """All that a card says. `actions` is None for a network without groups."""
 
     config: LGNConfig
-    results: RunResults
+    results: Results
     actions: ActionFacts | None
+
+    @property
+    def run(self) -> RunResults | None:
+        """How the model was trained; None if it was trained elsewhere."""
+        return self.results if isinstance(self.results, RunResults) else None
+
+    @property
+    def evaluation(self) -> EvaluationResults | None:
+        """What was measured of a model that was trained elsewhere; None for other models."""
+        return self.results if isinstance(self.results, EvaluationResults) else None
 
     @property
     def dataset(self) -> DataName:
@@ -171,7 +182,7 @@ def standard_error(share: float, count: int) -> float:
     return math.sqrt(max(0.0, share * (1 - share)) / max(1, count))
 
 
-def gap(results: RunResults, metric: str) -> tuple[float, float] | None:
+def gap(results: Results, metric: str) -> tuple[float, float] | None:
     """A metric on the validation and on the test images, if they differ by more than many images could.
 
     Returns:

@@ -118,7 +118,7 @@ def _draw_reconstructions(answers: Answers) -> Figure | None:
 
 
 def _reconstructions_caption(facts: CardFacts) -> Markdown:
-    if facts.results.recipe.whitening == "none":
+    if facts.results.whitening == "none":
         return Markdown(
             "The images in `examples/` and their reconstructions. Below each: the share of its energy that is missed."
         )

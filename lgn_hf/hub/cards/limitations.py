@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...plotting import number_text
-from ...runs.results import RunResults
+from ...runs.results import Results, RunResults
 from .escaping import NOTHING, Markdown, markdown
 from .facts import NEARLY_SAME, NEARLY_SINGULAR, ActionFacts, CardFacts, Span, gap
 from .tasks import task_text
@@ -14,14 +14,13 @@ PAPER_EPOCHS = 100
 
 def limitations(facts: CardFacts) -> list[Markdown]:
     """What a reader must know before using the model. The comparison with free filters comes before it."""
-    actions, results = facts.actions, facts.results
+    actions, results, run = facts.actions, facts.results, facts.run
     found = [
         *([] if actions is None else action_limitations(facts, actions)),
         whitening(results),
         validation_gap(results),
         data_note(results),
-        one_seed(results),
-        few_epochs(results),
+        *([one_seed(run), few_epochs(run)] if run else [unknown_training()]),
         purpose(facts),
     ]
     return [sentence for sentence in found if sentence]
@@ -171,9 +170,9 @@ def collapse(actions: ActionFacts, order: int) -> Markdown:
     )
 
 
-def whitening(results: RunResults) -> Markdown:
+def whitening(results: Results) -> Markdown:
     """What ZCA whitening does to other images."""
-    if results.recipe.whitening != "zca":
+    if results.whitening != "zca":
         return NOTHING
     return Markdown(
         "ZCA whitening is tied to the pixels of the training images: the values of images that are shifted, or differ from "
@@ -181,7 +180,7 @@ def whitening(results: RunResults) -> Markdown:
     )
 
 
-def validation_gap(results: RunResults) -> Markdown:
+def validation_gap(results: Results) -> Markdown:
     """Whether validation and test images give very different losses."""
     text = task_text(results.task)
     found = gap(results, text.loss)
@@ -194,7 +193,7 @@ def validation_gap(results: RunResults) -> Markdown:
     )
 
 
-def data_note(results: RunResults) -> Markdown:
+def data_note(results: Results) -> Markdown:
     """What is special about the data."""
     note = results.data.note
     return markdown("The data: {}. Results on other copies may differ.", note) if note else NOTHING
@@ -210,6 +209,14 @@ def few_epochs(results: RunResults) -> Markdown:
     if results.epochs >= PAPER_EPOCHS:
         return NOTHING
     return markdown("Trained for {}; the papers train for {}.", plural(results.epochs, "epoch"), PAPER_EPOCHS)
+
+
+def unknown_training() -> Markdown:
+    """That a model which was trained elsewhere may know its test images."""
+    return Markdown(
+        "Its training images are not known here. If test images were among them, new images give worse results than "
+        "those above."
+    )
 
 
 def purpose(facts: CardFacts) -> Markdown:

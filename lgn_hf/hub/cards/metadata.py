@@ -11,15 +11,19 @@ TAGS = ("lgn", "linear-group-network", "group-actions", "equivariance", "sparse-
 
 
 def card_metadata(name: str, facts: CardFacts) -> ModelCardData:
-    """License, task, data, tags and the metrics on the test images."""
-    results, data = facts.results, facts.dataset
+    """License, task, data, tags and the metrics on the test images.
+
+    The data are those of the training, so a model that was trained elsewhere has none; its base model may be known.
+    """
+    results, data, run, evaluation = facts.results, facts.dataset, facts.run, facts.evaluation
     task, kind = results.task, facts.config.action if facts.actions else "baseline"
     return ModelCardData(
         license="apache-2.0",
         library_name="transformers",
         pipeline_tag=task.pipeline_tag,
         tags=[*TAGS, f"lgn-{kind}"],
-        datasets=[data.id] if data.id else None,
+        base_model=evaluation.model.base_model if evaluation else None,
+        datasets=[data.id] if data.id and run else None,
         metrics=[task.metrics[0].hub_name],
         model_name=one_line(name),
         eval_results=[
@@ -29,9 +33,9 @@ def card_metadata(name: str, facts: CardFacts) -> ModelCardData:
                 dataset_name=one_line(data.display_name),
                 dataset_split="test",
                 metric_type=metric.hub_name,
-                metric_name=f"test {metric.words}, seed {results.seed}",
+                metric_name=f"test {metric.words}" + (f", seed {run.seed}" if run else ""),
                 metric_value=results.test(metric.name),
-                metric_args={"seed": results.seed},
+                metric_args={"seed": run.seed} if run else None,
             )
             for metric in task.metrics
         ],

@@ -6,7 +6,8 @@ Each is a function of what it speaks about, and empty if there is nothing to say
 from __future__ import annotations
 
 from ...actions import MIN_Z
-from ...runs.results import RunResults
+from ...runs.evaluation import EvaluationResults
+from ...runs.results import Results, RunResults
 from ...runs.task import TASKS
 from .escaping import NOTHING, Markdown, joined, markdown
 from .facts import ActionFacts, CardFacts
@@ -70,14 +71,15 @@ def shared_action(facts: CardFacts) -> Markdown:
 
 
 def result(facts: CardFacts) -> Markdown:
-    """How good the model is, at which size and after how much training."""
-    results = facts.results
+    """How good the model is, at which size and, if that is known, after how much training."""
+    results, run = facts.results, facts.run
     text = markdown(
-        "{result}, with {parameters}, after {epochs} of training (seed {seed}).",
+        "{result}, with {parameters}{training}.",
         result=task_text(results.task).result(results),
         parameters=plural(results.parameters, "parameter"),
-        epochs=plural(results.epochs, "epoch"),
-        seed=results.seed,
+        training=markdown(", after {} of training (seed {})", plural(run.epochs, "epoch"), run.seed)
+        if run
+        else NOTHING,
     )
     note = results.data.note
     return joined(" ", [text, markdown("Note on the data: {}.", note) if note else NOTHING])
@@ -149,15 +151,34 @@ def group_by_construction(facts: CardFacts, actions: ActionFacts) -> Markdown:
 
 
 def training(facts: CardFacts) -> Markdown:
-    """On which data, for how long and how the model was trained."""
-    data = facts.results.data
+    """On which data, for how long and how the model was trained, or that this is not known."""
+    if facts.evaluation:
+        return training_elsewhere(facts.evaluation, str(facts.dataset))
+    return training_here(facts.run, str(facts.dataset)) if facts.run else NOTHING
+
+
+def training_elsewhere(results: EvaluationResults, dataset: str) -> Markdown:
+    """What is not known, what the training started from, and what the model was tested on."""
+    base = results.model.base_model
+    start = markdown("It started from [{}](https://huggingface.co/{}).", base, base) if base else NOTHING
+    tested = markdown("The results are those of a test on {:,} test images of {}.", results.data.test, dataset)
+    unknown = Markdown(
+        "This model was trained outside of the training program of lgn-hf, so its training images, epochs, optimizer and "
+        "seed are not known here."
+    )
+    return joined(" ", [unknown, start, tested])
+
+
+def training_here(results: RunResults, dataset: str) -> Markdown:
+    """On which data, for how long and how a run trained the model."""
+    data = results.data
     first = markdown(
         "Trained on {train:,} images of {name} and tested once on its {test:,} test images.",
         train=data.train,
-        name=str(facts.dataset),
+        name=dataset,
         test=data.test,
     )
-    return joined(" ", [first, kept_epoch(facts.results), optimisation(facts.results)])
+    return joined(" ", [first, kept_epoch(results), optimisation(results)])
 
 
 def kept_epoch(results: RunResults) -> Markdown:
@@ -205,8 +226,8 @@ def training_time(results: RunResults) -> Markdown:
     return markdown("{}, {:,.0f} images per second", duration(results.train_seconds), results.images_per_second)
 
 
-def machine(results: RunResults) -> Markdown:
-    """What the model was trained with."""
+def machine(results: Results) -> Markdown:
+    """What the model was trained or tested with."""
     found = results.machine
     processor = [found.accelerator or "", found.processor, plural(found.cores, "core")]
     return joined(", ", [*processor, plural(found.processes, "process"), f"mixed precision: {found.mixed_precision}"])

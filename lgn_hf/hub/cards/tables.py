@@ -36,7 +36,7 @@ def architecture(facts: CardFacts) -> list[list[Any]]:
     side, colour = square(config.image_size), "grey" if config.num_channels == 1 else "colour"
     rows += [
         ["algorithm", f"{config.algorithm}, step size {config.step_size:g}"],
-        ["input", f"{side} pixels, {colour}, whitening: {facts.results.recipe.whitening}"],
+        ["input", f"{side} pixels, {colour}, whitening: {facts.results.whitening}"],
         ["parameters", parameters(facts)],
     ]
     if facts.labels:
@@ -90,13 +90,13 @@ def score_rows(actions: ActionFacts) -> list[list[Any]]:
 
 
 def circumstances(facts: CardFacts) -> list[list[Any]]:
-    """Property and value: when, how long and with what the model was trained."""
-    results = facts.results
+    """Property and value: when, how long and with what the model was trained, or tested if it was trained elsewhere."""
+    results, run = facts.results, facts.run
     versions = (markdown("{} {}", package, version) for package, version in results.versions.items())
     return [
-        ["training time", training_time(results)],
-        ["machine", machine(results)],
-        ["date", results.date],
+        *([["training time", training_time(run)]] if run else []),
+        ["machine" if run else "machine of the test", machine(results)],
+        ["date" if run else "date of the test", results.date],
         ["versions", joined(", ", versions)],
     ]
 

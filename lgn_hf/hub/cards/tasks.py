@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...plotting import number_text
-from ...runs.results import RunResults
+from ...runs.results import Results
 from ...runs.task import Task
 from .escaping import Code, Markdown, markdown
 from .words import percent
@@ -37,7 +37,7 @@ class TaskText:
     has_standard_error: bool
     loss: str
     loss_words: str
-    result: Callable[[RunResults], Markdown]
+    result: Callable[[Results], Markdown]
     use: str
     use_without_package: str
 
@@ -48,13 +48,13 @@ class TaskText:
         )
 
 
-def _classified(results: RunResults) -> Markdown:
+def _classified(results: Results) -> Markdown:
     share, count = percent(results.test("accuracy")), results.data.test
     return markdown("**It classifies {} of {:,} test images correctly**", share, count)
 
 
-def _reconstructed(results: RunResults) -> Markdown:
-    whitened = "" if results.recipe.whitening == "none" else "whitened "
+def _reconstructed(results: Results) -> Markdown:
+    whitened = "" if results.whitening == "none" else "whitened "
     return markdown(
         "**It misses {} of the energy of {:,} {}test images** (mean squared error {})",
         percent(results.test("relative_error")),
@@ -125,7 +125,7 @@ def task_text(task: Task) -> TaskText:
 def _plain_text(task: Task) -> TaskText:
     metric, auto_class = task.metrics[0], task.model_class._auto_class
 
-    def result(results: RunResults) -> Markdown:
+    def result(results: Results) -> Markdown:
         value, count = number_text(results.test(metric.name)), results.data.test
         return markdown("**Its {} on {:,} test images is {}**", metric.words, count, value)
 

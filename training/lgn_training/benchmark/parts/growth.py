@@ -23,7 +23,12 @@ def growth(args: argparse.Namespace, device: torch.device) -> list[Row]:
     for field, values in GROWTH.items():
         contenders = {value: Contender.ours(make_config("mnist", **{field: value}), device) for value in values}
         step_times, group_times = (
-            alternate({str(v): partial(call, c) for v, c in contenders.items()}, device, rounds=5, seconds=2.0)
+            alternate(
+                {str(v): partial(call, c) for v, c in contenders.items()},
+                device,
+                rounds=min(5, args.rounds),
+                seconds=2.0,
+            )
             for call in (lambda c: c.step(*batch), lambda c: group_work(c.network))
         )
         rows += [
