@@ -51,6 +51,8 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
     """
 
     model_type = "lgn_convnet"
+    keys_to_ignore_at_inference = ["task_loss", "regularization_loss", "hidden_states"]  # noqa: RUF012
+    batch_norm = True  # as `LGNConfig` says it of its networks
 
     image_size: int = _field(28, "height and width of the (square) images, pixels")
     num_channels: int = _field(1, "input channels: 1 (grey) or 3 (colour)")

@@ -12,14 +12,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.backbone_utils import BackboneMixin
-from transformers.modeling_outputs import (
-    BackboneOutput,
-    BaseModelOutputWithPoolingAndNoAttention,
-    ImageClassifierOutputWithNoAttention,
-)
+from transformers.modeling_outputs import BackboneOutput, BaseModelOutputWithPoolingAndNoAttention
 from transformers.utils.generic import can_return_tuple
 
 from ..model.labels import LossSettings, infer_problem_type, prepare_labels
+from ..model.outputs import LGNImageClassifierOutput
 from ..nn.learned_groups import GroupModule, LearnedGroup
 from ..nn.linear_group import LinearGroup
 from ..nn.orbit_convolution import OrbitConv2d
@@ -45,14 +42,14 @@ class OrbitBlock(nn.Module):
         self.norm1 = _norm(config, group, after)
         self.conv2 = _convolution(config, group, after, after)
         self.norm2 = _norm(config, group, after)
-        self.shortcut = nn.Identity()
+        self.widen, self.widen_norm = nn.Identity(), nn.Identity()
         if before != after:
-            widen = OrbitConv2d(before, after, 1, group, kind="regular", bias=False)
-            self.shortcut = nn.Sequential(widen, _norm(config, group, after))
+            self.widen = OrbitConv2d(before, after, 1, group, kind="regular", bias=False)
+            self.widen_norm = _norm(config, group, after)
 
     def forward(self, maps: Tensor) -> Tensor:
         inner = F.relu(self.norm1(self.conv1(maps)))
-        return F.relu(self.shortcut(maps) + self.norm2(self.conv2(inner)))
+        return F.relu(self.widen_norm(self.widen(maps)) + self.norm2(self.conv2(inner)))
 
 
 class LGNConvNetPreTrainedModel(PreTrainedModel):
@@ -100,6 +97,9 @@ class LGNConvNetPreTrainedModel(PreTrainedModel):
         """The group as it is now."""
         action = self._action
         return action.group() if isinstance(action, nn.Module) else action
+
+    def project_(self) -> None:
+        """Nothing to do after a step: the group law holds by construction."""
 
     def group_actions(self) -> Tensor:
         """The matrices rho(g) on vectorised filters, identity first: (|G|, d, d)."""
@@ -183,7 +183,7 @@ class LGNConvNetForImageClassification(LGNConvNetPreTrainedModel):
         labels: Tensor | None = None,
         output_hidden_states: bool | None = None,
         **kwargs: Any,
-    ) -> ImageClassifierOutputWithNoAttention:
+    ) -> LGNImageClassifierOutput:
         """Classify images.
 
         Args:
@@ -205,7 +205,8 @@ class LGNConvNetForImageClassification(LGNConvNetPreTrainedModel):
             problem_type = self.config.problem_type or infer_problem_type(labels, num_labels)
             labels = prepare_labels(labels, logits, problem_type)
             loss = self.loss_function(labels, logits, LossSettings(num_labels, problem_type))
-        return ImageClassifierOutputWithNoAttention(loss=loss, logits=logits, hidden_states=outputs.hidden_states)
+        nothing = logits.new_zeros(()) if self.training or labels is not None else None
+        return LGNImageClassifierOutput(loss, logits, loss, nothing, outputs.hidden_states)
 
 
 class LGNConvNetBackbone(BackboneMixin, LGNConvNetModel):

@@ -63,6 +63,12 @@ class OrbitNorm2d(nn.Module):
         for tensor, value in self.initial_values():
             nn.init.constant_(tensor, value)
 
+    def reset_running_stats(self) -> None:
+        """Back to mean 0 and variance 1, as `nn.BatchNorm2d` does."""
+        for tensor, value in self.initial_values():
+            if tensor is not self.weight and tensor is not self.bias:
+                nn.init.constant_(tensor, value)
+
     def initial_values(self) -> list[tuple[Tensor, float]]:
         """The parameters and statistics, and the number that each starts with."""
         values = {

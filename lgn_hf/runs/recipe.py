@@ -161,6 +161,12 @@ class RunArguments:
         "whitening are taken over, and its classifier too if the classes are the same",
         compared_as="initial weights",
     )
+    group_from: str | None = _option(
+        None,
+        "folder of actions that `lgn-hf discover` found; the group that they generate is the network's, if its field "
+        "group is given",
+        not_compared=THE_GROUPS,
+    )
     resume: bool = _option(False, "continue the run in output_dir from its newest checkpoint", not_compared=NO_EFFECT)
     seed: int = _option(
         0,

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 import yaml
 
 from lgn_hf.runs.recipe import FREE_ON_RESUME, RunArguments
-from lgn_training.network_fields import NetworkArguments
+from lgn_training.network_fields import DEFAULT_FAMILY, FAMILIES, NetworkArguments
 
 __all__ = [
     "FREE_ON_RESUME",
@@ -72,20 +72,23 @@ class Recipe:
     """A parsed run.
 
     Attributes:
-        network: fields of `LGNConfig`; None: as the data.
+        network: fields of the network's configuration; None: as the data.
         run: all other fields.
         name: of the recipe file, without its ending; None if there is none.
         given: the names of the fields that the recipe file or the command line has.
+        model_type: the family of the network, a key of `FAMILIES`.
     """
 
     network: dict
     run: RunArguments
     name: str | None
     given: frozenset[str] = frozenset()
+    model_type: str = DEFAULT_FAMILY
 
     def fields(self) -> dict:
         """The fields that say what is trained, as a recipe file has them: all but where it is kept."""
-        fields = {**self.network, **dataclasses.asdict(self.run)}
+        family = {} if self.model_type == DEFAULT_FAMILY else {"model_type": self.model_type}
+        fields = {**family, **self.network, **dataclasses.asdict(self.run)}
         return {name: value for name, value in fields.items() if name not in ("output_dir", "resume", "seeds")}
 
     def of_seeds(self) -> list[Recipe]:
@@ -152,19 +155,23 @@ def parse_arguments(argv: list[str]) -> Recipe:
             name), a value has the wrong type or is not allowed, or there is an argument too many.
         OSError: the recipe cannot be read.
     """
-    kinds = (NetworkArguments, RunArguments)
+    path = Path(argv[0]) if argv and not argv[0].startswith("-") else None
+    recipe = {} if path is None else _read_recipe(path)
+    model_type = _family(argv, recipe)
+    kinds = (FAMILIES[model_type], RunArguments)
     parser = Parser(
         prog="run.py",
         usage="accelerate launch training/run.py [RECIPE.yaml] [--field value ...]",
         description="Train and test a Linear Group Network.",
         allow_abbrev=False,
     )
+    families = f"family of networks: {', '.join(FAMILIES)} (default: {DEFAULT_FAMILY}); --help shows the fields of one"
+    parser.add_argument("--model_type", "--model-type", choices=FAMILIES, help=families)
     for kind in kinds:
         parser.add_fields(kind)
-    known = {f.name: str(f.type) for kind in kinds for f in dataclasses.fields(kind)}
-    path = Path(argv[0]) if argv and not argv[0].startswith("-") else None
+    known = {"model_type": "str"} | {f.name: str(f.type) for kind in kinds for f in dataclasses.fields(kind)}
     if path is not None:
-        argv = _recipe_options(path, known) + argv[1:]
+        argv = _recipe_options(path, recipe, known) + argv[1:]
     parsed, rest = parser.parse_known_args(argv)
     if rest and rest[0].startswith("--"):
         raise ValueError(_unknown(rest[0][2:].split("=")[0].replace("-", "_"), known, "the command line"))
@@ -174,11 +181,22 @@ def parse_arguments(argv: list[str]) -> Recipe:
         {f.name: getattr(parsed, f.name) for f in dataclasses.fields(kind) if f.name in parsed} for kind in kinds
     )
     return Recipe(
-        dataclasses.asdict(NetworkArguments(**network)),
+        dataclasses.asdict(FAMILIES[model_type](**network)),
         RunArguments(**run),
         path.stem if path else None,
         frozenset({*network, *run}),
+        model_type,
     )
+
+
+def _family(argv: list[str], recipe: Mapping[str, Any]) -> str:
+    """The family that the command line or the recipe names; which fields there are depends on it."""
+    parser = Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--model_type", "--model-type", default=recipe.get("model_type", DEFAULT_FAMILY))
+    family = parser.parse_known_args(argv)[0].model_type
+    if family not in FAMILIES:
+        raise ValueError(f"model_type={family!r}: must be one of {', '.join(FAMILIES)}")
+    return family
 
 
 def with_recipe_file(argv: list[str]) -> list[str]:
@@ -190,12 +208,8 @@ def with_recipe_file(argv: list[str]) -> list[str]:
     return argv
 
 
-def _recipe_options(path: Path, known: Mapping[str, str]) -> list[str]:
-    """A recipe as command-line options, so that both are checked alike. The command line follows, so it wins.
-
-    Args:
-        known: all fields, and their types.
-    """
+def _read_recipe(path: Path) -> dict:
+    """The fields of a recipe file."""
     if not path.is_file():
         recipes = sorted(p.stem for p in RECIPES.glob("*.yaml"))
         near = difflib.get_close_matches(path.stem, recipes, n=1, cutoff=CLOSE)
@@ -209,6 +223,15 @@ def _recipe_options(path: Path, known: Mapping[str, str]) -> list[str]:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(recipe, dict):
         raise ValueError(f"{path} must be a mapping of fields to values, not {type(recipe).__name__}")
+    return recipe
+
+
+def _recipe_options(path: Path, recipe: Mapping[str, Any], known: Mapping[str, str]) -> list[str]:
+    """A recipe as command-line options, so that both are checked alike. The command line follows, so it wins.
+
+    Args:
+        known: all fields, and their types.
+    """
     for name, value in recipe.items():
         if name not in known:
             raise ValueError(_unknown(str(name), known, str(path)))

@@ -1,7 +1,7 @@
-"""The fields of the network as options of the command line.
+"""The fields of each family of networks as options of the command line.
 
-`LGNConfig` defines them, and importing it takes seconds, as it imports torch and transformers. So `--help` reads this copy;
-a test compares the two.
+Their configurations define them, and importing these takes seconds, as they import torch and transformers. So `--help` reads this copy;
+a test compares them. `FAMILIES` names the families by their `model_type`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 
 def _field(default: Any, help: str) -> Any:
+    if isinstance(default, list):
+        return field(default_factory=default.copy, metadata={"help": help})
     return field(default=default, metadata={"help": help})
 
 
@@ -63,3 +65,38 @@ class NetworkArguments:
     decoder: str = _field(
         "free", "reconstruction from a dictionary of its own (free) or from the last layer's orbits (tied)"
     )
+
+
+@dataclass
+class ConvNetArguments:
+    """The fields of `LGNConvNetConfig`, likewise. Its generators come from `group_from`, a field of the run."""
+
+    image_size: int | None = _field(None, "height and width of the (square) images, pixels (default: as the data)")
+    num_channels: int | None = _field(None, "input channels: 1 (grey) or 3 (colour) (default: as the data)")
+    num_orbits: list[int] = _field(
+        [10, 10, 10], "orbits per layer of each stage; a layer has |G| times as many maps"
+    )
+    depths: list[int] = _field([1, 1, 1], "residual blocks of each stage; between stages the maps are halved")
+    filter_size: int = _field(
+        3, "height and width n of a filter, pixels; an element of the group is n^2 x n^2"
+    )
+    group: str = _field(
+        "rotation",
+        "the group: rotation (rotations by 360 / group_order degrees), dihedral (these rotations and mirror images), "
+        "reflection (the mirror image, left to right), cyclic (a shift within blocks of group_order pixels), trivial "
+        "(the identity alone: free filters), given (the matrices of group_generators)",
+    )
+    group_order: int = _field(
+        4, "rotations of the group, or pixels in a block, for rotation, dihedral and cyclic"
+    )
+    action: str = _field(
+        "fixed",
+        "whether the matrices stay (fixed) or are learned as S rho(g) S^-1 with S shared by all layers (learned)",
+    )
+    share_norms: bool = _field(True, "batch normalisation with one mean and variance for each orbit")
+    orbit_pooling: str = _field("max", "pooling over the group before the classifier: max, mean or none")
+    dropout: float = _field(0.0, "share of the classifier's inputs that training drops")
+
+
+FAMILIES: dict[str, type] = {"lgn": NetworkArguments, "lgn_convnet": ConvNetArguments}
+DEFAULT_FAMILY = "lgn"

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lgn_hf.nn import OrbitNorm2d
 from lgn_training.data.batches import TrainingBatches
 
 # Steps until running averages have caught up with the filters. On digits with the default learning rate, test accuracy is
@@ -33,7 +34,7 @@ def average_batch_norm(accelerator: Accelerator, network: nn.Module) -> None:
 @torch.no_grad()
 def estimate_batch_norm(network: nn.Module, batches: TrainingBatches, epoch: int) -> None:
     """Replace running averages by the mean statistics of the first batches of an epoch, all with today's filters."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    norms = [module for module in network.modules() if isinstance(module, (_BatchNorm, OrbitNorm2d))]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
