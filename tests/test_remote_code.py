@@ -22,6 +22,7 @@ WHY = {  # those of the first family are in tests/model/test_remote_modules.py
     "orbit_pool": "pooling over the group",
     "filters": "filters as vectors",
     "convolutions": "it says whether operations run as they are called",
+    "outputs": "what the head returns",
     "labels": "the classifier's loss depends on what its labels mean",
     "image_processing_lgn": "AutoImageProcessor prepares images with it",
     "image_conversion": "the image processor reads images of any kind with it",

@@ -1,7 +1,5 @@
 """The configuration of a convolution network over one linear group."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import field, fields

@@ -76,12 +76,8 @@ class MachineRecord(JsonRecord):
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeRecord(JsonRecord):
-    """The fields of a recipe that cards print; `to_json` has them all. See `LGNConfig` and `RunArguments`."""
+    """The fields of a recipe that cards print; `to_json` has them all. See `RunArguments` and the network's configuration."""
 
-    num_groups: int
-    group_order: int
-    num_layers: int
-    filter_size: int
     dataset: str
     task: str
     whitening: str
@@ -92,6 +88,46 @@ class RecipeRecord(JsonRecord):
     lr_milestones: list[float]
     lr_decay: float
     max_grad_norm: float
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> RecipeRecord:
+        """Read the recipe of a network of any family."""
+        # Recipes of the first family do not name it.
+        is_lgn = isinstance(value, dict) and value.get("model_type", "lgn") == "lgn"
+        kind: type[RecipeRecord] = LGNRecipeRecord if is_lgn else cls
+        return super(RecipeRecord, kind).from_json(value, where)  # pyright: ignore[reportReturnType]
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """The facts of the network's shape that a card always shows."""
+        return {}
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether filters share anything: False for the baselines that models are compared with."""
+        return self.kept.get("group") != "trivial"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LGNRecipeRecord(RecipeRecord):
+    """The recipe of an LGN."""
+
+    num_groups: int
+    group_order: int
+    num_layers: int
+    filter_size: int
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        return {
+            "layers": self.num_layers,
+            "filters per layer": self.num_groups * self.group_order,
+            "filter size": self.filter_size,
+        }
+
+    @property
+    def has_groups(self) -> bool:
+        return self.group_order != 1
 
 
 @dataclass(frozen=True, kw_only=True)

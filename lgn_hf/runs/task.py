@@ -30,7 +30,7 @@ class Metric:
 class Task:
     """What a network can be trained for.
 
-    name: the `task` of a recipe. models: for each family, the class of the network with the head for it. pipeline_tag: the Hub's name of the task.
+    name: the `task` of a recipe. model_name: the class of the LGN with the head for it. pipeline_tag: the Hub's name of the task.
     metrics: what is measured; the first is the main one. selection: the metric by which the best epoch is chosen.
     needs_labels: whether it is trained on labels.
     """

@@ -9,9 +9,12 @@ from typing import Any, get_type_hints
 
 import pytest
 import yaml
+from lgn_training import network_fields
 from lgn_training.arguments import NAMES_ELSEWHERE, NetworkArguments, RunArguments, parse_arguments
 
 from lgn_hf import LGNConfig
+from lgn_hf.remote_code import ENTRIES
+from lgn_hf.runs.family import FAMILIES
 from tests.conftest import ROOT
 
 RECIPES = sorted((ROOT / "training" / "recipes").glob("*.yaml"))
@@ -59,8 +62,8 @@ def test_numbers_in_yaml_may_be_written_without_a_point(tmp_path):
 def test_every_recipe_parses_and_makes_a_network(path):
     recipe = parse_arguments([str(path)])
     side = 8 if "digits" in path.stem else 28 if "mnist" in path.stem else 32
-    config = LGNConfig(**{**recipe.network, "image_size": side, "num_channels": 3 if side == 32 else 1})
-    assert config.num_layers == 4
+    fields = {**recipe.network, "image_size": side, "num_channels": 3 if side == 32 else 1}
+    assert FAMILIES[recipe.model_type].config_class(**fields).own_fields()
     assert recipe.run.output_dir == f"runs/{path.stem}"
 
 
@@ -86,18 +89,47 @@ def test_help_explains_every_field(capsys):
             assert f.metadata["help"]
 
 
-def test_the_options_of_the_network_are_the_fields_of_its_configuration():
-    """`network_fields.py` is a copy that is fast to import: change it with LGNConfig."""
-    types = get_type_hints(NetworkArguments)
-    defined = [f for f in dataclasses.fields(LGNConfig) if "help" in f.metadata]
-    assert [f.name for f in dataclasses.fields(NetworkArguments)] == [f.name for f in defined]
-    for copy, original in zip(dataclasses.fields(NetworkArguments), defined, strict=True):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_options_of_the_network_are_the_fields_of_its_configuration(family):
+    """`network_fields.py` is a copy that is fast to import: change it with the configurations."""
+    arguments, config = network_fields.FAMILIES[family], FAMILIES[family].config_class
+    types = get_type_hints(arguments)
+    elsewhere = ("group_generators",)  # they come from `group_from`
+    defined = [f for f in dataclasses.fields(config) if "help" in f.metadata and f.name not in elsewhere]
+    assert [f.name for f in dataclasses.fields(arguments)] == [f.name for f in defined]
+    for copy, original in zip(dataclasses.fields(arguments), defined, strict=True):
         by_the_data = original.name in ("image_size", "num_channels")
         help = original.metadata["help"] + (" (default: as the data)" if by_the_data else "")
         assert copy.metadata["help"] == help
-        assert copy.default == (None if by_the_data else original.default)
-        kind: Any = original.type
+        if isinstance(copy.default_factory, type(dataclasses.MISSING)):
+            assert copy.default == (None if by_the_data else original.default)
+        else:
+            assert copy.default_factory() == original.default_factory()
+        kind: Any = (
+            str if original.name == "group" else kinds[original.name]
+        )  # a configuration takes a LinearGroup, too
         assert types[copy.name] == (kind | None if by_the_data else kind)
+
+
+def test_the_families_are_the_same_everywhere():
+    assert network_fields.FAMILIES.keys() == FAMILIES.keys() == ENTRIES.keys()
+
+
+def test_a_family_has_fields_of_its_own(tmp_path, capsys):
+    recipe = parse_arguments(
+        [write(tmp_path, model_type="lgn_convnet", group="dihedral", depths=[1, 2, 1]), "--seed", "3"]
+    )
+    assert recipe.model_type == "lgn_convnet"
+    assert (recipe.network["group"], recipe.network["depths"], recipe.run.seed) == ("dihedral", [1, 2, 1], 3)
+    assert parse_arguments([write(tmp_path, **recipe.fields())]).fields() == recipe.fields()
+    assert "model_type" not in parse_arguments([]).fields()
+    with pytest.raises(ValueError, match="unknown field 'depths' in the command line"):
+        parse_arguments(["--depths", "1"])
+    with pytest.raises(ValueError, match="model_type='resnet': must be one of lgn, lgn_convnet"):
+        parse_arguments(["--model_type", "resnet"])
+    with pytest.raises(SystemExit):
+        parse_arguments(["--model_type", "lgn_convnet", "--help"])
+    assert "--num_orbits" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("program", ["run", "evaluate_model"])

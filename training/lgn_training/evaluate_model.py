@@ -6,12 +6,13 @@ import json
 import sys
 from argparse import Namespace
 from functools import partial
+from typing import Any
 
 from accelerate import Accelerator
 from rich.console import Console
 from rich.table import Table
 
-from lgn_hf import LGNConfig, LGNImageProcessor
+from lgn_hf import LGNImageProcessor
 from lgn_hf.files import write_whole
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import RunArguments
@@ -74,7 +75,7 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
 
 
 def load_images(
-    args: Namespace, config: LGNConfig, processor: LGNImageProcessor, task: str, shows_progress: bool
+    args: Namespace, config: Any, processor: LGNImageProcessor, task: str, shows_progress: bool
 ) -> ImageSet:
     """The images to test on, converted as `processor` does it.
 

@@ -73,22 +73,20 @@ class ConvNetArguments:
 
     image_size: int | None = _field(None, "height and width of the (square) images, pixels (default: as the data)")
     num_channels: int | None = _field(None, "input channels: 1 (grey) or 3 (colour) (default: as the data)")
-    num_orbits: list[int] = _field(
+    num_orbits: list[int] = _field(  # noqa: RUF009  (it makes a field)
         [10, 10, 10], "orbits per layer of each stage; a layer has |G| times as many maps"
     )
-    depths: list[int] = _field([1, 1, 1], "residual blocks of each stage; between stages the maps are halved")
-    filter_size: int = _field(
-        3, "height and width n of a filter, pixels; an element of the group is n^2 x n^2"
+    depths: list[int] = _field(  # noqa: RUF009
+        [1, 1, 1], "residual blocks of each stage; between stages the maps are halved"
     )
+    filter_size: int = _field(3, "height and width n of a filter, pixels; an element of the group is n^2 x n^2")
     group: str = _field(
         "rotation",
         "the group: rotation (rotations by 360 / group_order degrees), dihedral (these rotations and mirror images), "
         "reflection (the mirror image, left to right), cyclic (a shift within blocks of group_order pixels), trivial "
         "(the identity alone: free filters), given (the matrices of group_generators)",
     )
-    group_order: int = _field(
-        4, "rotations of the group, or pixels in a block, for rotation, dihedral and cyclic"
-    )
+    group_order: int = _field(4, "rotations of the group, or pixels in a block, for rotation, dihedral and cyclic")
     action: str = _field(
         "fixed",
         "whether the matrices stay (fixed) or are learned as S rho(g) S^-1 with S shared by all layers (learned)",

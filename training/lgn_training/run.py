@@ -21,9 +21,11 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object, set_seed
 from torch import Tensor, nn
 
-from lgn_hf import LGNConfig, LGNImageProcessor
+from lgn_hf import LGNImageProcessor
+from lgn_hf.actions import load_actions
 from lgn_hf.files import write_whole
-from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
+from lgn_hf.nn import LinearGroup
+from lgn_hf.runs.family import FAMILIES
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe, RunArguments, parse_arguments, with_recipe_file
 from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests, warn_of_unseen_classes
@@ -61,6 +63,7 @@ from lgn_training.results import collect_results, print_spread, print_table
 logger = logging.getLogger("lgn_hf.training")
 
 Measure = Callable[[ImageSet], Metrics]
+GROUP_TOLERANCE = 0.5  # relative distance below which products of actions that were found are one element
 
 
 def main(argv: list[str]) -> int:
@@ -155,7 +158,7 @@ def is_complete(recipe: Recipe, folder: Path, accelerator: Accelerator) -> bool:
     return True
 
 
-def load_everything(recipe: Recipe, accelerator: Accelerator) -> tuple[Data, dict[str, ImageSet], LGNConfig]:
+def load_everything(recipe: Recipe, accelerator: Accelerator) -> tuple[Data, dict[str, ImageSet], Any]:
     """The data, the test images of further data sets, and the configuration of a network for them."""
     args = recipe.run
     options: dict[str, Any] = {
@@ -173,32 +176,49 @@ def load_everything(recipe: Recipe, accelerator: Accelerator) -> tuple[Data, dic
         "progress": accelerator.is_main_process and not args.disable_tqdm,
     }
 
-    def load() -> tuple[Data, dict[str, ImageSet], LGNConfig]:
+    def load() -> tuple[Data, dict[str, ImageSet], Any]:
         data = load_data(
             args.dataset, train_val_split=args.train_val_split, max_train_samples=args.max_train_samples, **options
         )
         warn_of_unseen_classes(data)
         further_tests = load_tests(args.also_test_on or [], data, **options)
-        return data, further_tests, network_config(recipe.network, data, args.task)
+        return data, further_tests, network_config(recipe, data)
 
     return jointly(accelerator, load)
 
 
-def network_config(network: dict, data: Data, task: str) -> LGNConfig:
+def network_config(recipe: Recipe, data: Data) -> Any:
     """The recipe's fields of the network, completed by those that the data decides."""
     channels, height = data.train.images.shape[1:3]
-    fields = {**network, "image_size": height, "num_channels": channels}
-    if TASKS[task].needs_labels and data.label_names is not None:
+    fields = {**recipe.network, "image_size": height, "num_channels": channels}
+    if TASKS[recipe.run.task].needs_labels and data.label_names is not None:
         fields["id2label"] = dict(enumerate(data.label_names))
         fields["label2id"] = {name: label for label, name in enumerate(data.label_names)}
         fields["problem_type"] = "single_label_classification"
-    return LGNConfig(**fields)
+    if recipe.run.group_from is not None:
+        fields["group"] = found_group(recipe.run.group_from, recipe.network.get("group"))
+    return FAMILIES[recipe.model_type].config_class(**fields)
 
 
-def make_network(recipe: Recipe, config: LGNConfig) -> LGNPreTrainedModel:
+def found_group(place: str, group: str | None) -> LinearGroup:
+    """The group that the actions of a folder generate, for a network whose field `group` asks for it.
+
+    Raises:
+        ValueError: the network does not take a given group, or the actions do not generate one.
+    """
+    if group != "given":
+        raise ValueError(f"group_from={place!r} needs --model_type lgn_convnet and --group given")
+    actions = load_actions(place)
+    try:
+        return LinearGroup.from_generators(actions.matrices.flatten(0, 2), tolerance=GROUP_TOLERANCE)
+    except ValueError as error:
+        raise ValueError(f"group_from={place!r}: {error}") from None
+
+
+def make_network(recipe: Recipe, config: Any) -> Any:
     """The network for the task, with the initial weights of the run's seed, or those of the model that it starts from."""
     set_seed(recipe.run.seed)
-    network = TASKS[recipe.run.task].model_class(config)
+    network = FAMILIES[recipe.model_type].network_class(recipe.run.task)(config)
     if recipe.run.model_name_or_path is not None:
         load_weights(recipe.run.model_name_or_path, network)
     return network
@@ -212,7 +232,7 @@ def save_recipe(recipe: Recipe, folder: Path, accelerator: Accelerator) -> None:
 
 
 def share_processor(
-    accelerator: Accelerator, folder: Path, config: LGNConfig, data: Data, args: RunArguments
+    accelerator: Accelerator, folder: Path, config: Any, data: Data, args: RunArguments
 ) -> LGNImageProcessor:
     """The image processor: fitted on the training images, saved with the run, and sent to every process.
 
@@ -243,15 +263,13 @@ def share_processor(
 class Training:
     """The network in training. `model` and `optimizer` are what Accelerate makes of `network` and of its optimiser."""
 
-    network: LGNPreTrainedModel
+    network: Any
     model: nn.Module
     optimizer: Any
     progress: Progress
 
 
-def start_or_continue(
-    args: RunArguments, folder: Path, network: LGNPreTrainedModel, accelerator: Accelerator
-) -> Training:
+def start_or_continue(args: RunArguments, folder: Path, network: Any, accelerator: Accelerator) -> Training:
     """Prepare the network and its optimiser, in the state of the newest whole checkpoint if there is one."""
     shared = [newest_whole(folder, args.load_best_model_at_end) if accelerator.is_main_process else None]
     broadcast_object_list(shared)

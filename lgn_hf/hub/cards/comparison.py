@@ -33,9 +33,10 @@ def compare(results: RunResults, baseline: RunResults, name: str) -> Comparison:
     Raises:
         ValueError: the baseline has another task, or groups.
     """
-    if baseline.task != results.task or baseline.recipe.group_order != 1:
+    if baseline.task != results.task or baseline.recipe.has_groups:
+        order = baseline.recipe.to_json().get("group_order")
         raise ValueError(
-            f"{name} is of {baseline.task.name} with group_order {baseline.recipe.group_order}: "
+            f"{name} is of {baseline.task.name} with group_order {order}: "
             f"must be of {results.task.name} with group_order 1"
         )
     text = task_text(results.task)
@@ -58,9 +59,7 @@ def shown_facts(results: RunResults) -> dict[str, Any]:
     """What the table always shows."""
     recipe = results.recipe
     return {
-        "layers": recipe.num_layers,
-        "filters per layer": recipe.num_groups * recipe.group_order,
-        "filter size": recipe.filter_size,
+        **recipe.shape,
         "whitening": recipe.whitening,
         "epochs": results.epochs,
         "batch size": results.global_batch_size,

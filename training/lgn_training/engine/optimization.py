@@ -9,7 +9,12 @@ from torch import nn
 
 from lgn_training.arguments import RunArguments
 
-UNDECAYED = ("threshold", "bias", "norm", "action.basis")  # parts of names of parameters that weight decay leaves alone
+UNDECAYED = (
+    "threshold",
+    "bias",
+    "norm",
+    "action.basis",
+)  # parts of names of parameters that weight decay leaves alone
 
 
 def make_optimizer(model: nn.Module, args: RunArguments) -> torch.optim.Optimizer:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lgn_hf import LGNConfig, LGNImageProcessor
+from lgn_hf import LGNImageProcessor
 from lgn_hf.repository import find_folder
-from lgn_hf.runs.task import TASKS
+from lgn_hf.runs.family import FAMILIES, read_config
 
 
 def load_trained(name: str) -> tuple[str, Any, LGNImageProcessor]:
@@ -19,15 +19,15 @@ def load_trained(name: str) -> tuple[str, Any, LGNImageProcessor]:
         ValueError: the model is not trained for one of the tasks, or its weights do not fit its configuration.
         OSError: there is no model of this name.
     """
-    tasks = {task.model_class.__name__: task for task in TASKS.values()}
+    tasks = {name: (task, family) for family in FAMILIES.values() for task, name in family.tasks.items()}
     folder = find_folder(name)
     try:
-        architecture = str((LGNConfig.from_pretrained(folder).architectures or ["no model"])[0])
+        architecture = str((read_config(folder).architectures or ["no model"])[0])
         if architecture not in tasks:
             raise ValueError(f"{name} holds {architecture:.80}: only {' and '.join(tasks)} can be tested")
-        task = tasks[architecture]
-        model_class: Any = task.model_class
-        return task.name, model_class.from_pretrained(folder), LGNImageProcessor.from_pretrained(folder)
+        task, family = tasks[architecture]
+        model = family.network_class(task).from_pretrained(folder)
+        return task, model, LGNImageProcessor.from_pretrained(folder)
     except OSError as error:
         raise OSError(f"{name} is neither a folder of a model nor a repository that can be read: {error}") from error
     except RuntimeError as error:

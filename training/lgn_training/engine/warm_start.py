@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any
 
-from lgn_hf import LGNConfig, LGNImageProcessor
-from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
+from lgn_hf import LGNImageProcessor
+from lgn_hf.runs.family import read_config
 from lgn_training.arguments import Recipe
 from lgn_training.engine.trained_model import load_trained
 
@@ -26,6 +27,8 @@ def with_fields_of_model(recipe: Recipe) -> Recipe:
     if name is None:
         return recipe
     config, processor = _config(name), LGNImageProcessor.from_pretrained(name)
+    if config.model_type != recipe.model_type:
+        raise ValueError(f"model_type={recipe.model_type!r}: {name} is a {config.model_type!r}; give --model_type")
     fixed = {"image_size": config.image_size, "num_channels": config.num_channels, "whitening": processor.whitening}
     given = {**recipe.network, "whitening": recipe.run.whitening}
     for field, value in fixed.items():
@@ -38,16 +41,16 @@ def with_fields_of_model(recipe: Recipe) -> Recipe:
     return replace(recipe, network=network, run=replace(recipe.run, whitening=processor.whitening))
 
 
-def _config(name: str) -> LGNConfig:
+def _config(name: str) -> Any:
     try:
-        return LGNConfig.from_pretrained(name)
+        return read_config(name)
     except OSError as error:
         raise OSError(
             f"model_name_or_path={name!r} is neither a folder nor a repository of a model: {error}"
         ) from None
 
 
-def load_weights(name: str, network: LGNPreTrainedModel) -> None:
+def load_weights(name: str, network: Any) -> None:
     """Give `network` the weights of a trained model. A head for another task or for other classes keeps its own.
 
     Raises:
