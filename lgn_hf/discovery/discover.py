@@ -1,0 +1,231 @@
+"""`discover`: the linear symmetries of a point cloud, each with a p-value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .closure import close, same_action
+from .evidence import Evidence
+from .null import p_value, scrambled
+from .planting import cyclic_table, plant
+from .refine import refined
+from .result import Discovery, FoundAction, Power
+from .search import Candidate, Effort, search
+from .whitening import Cloud, checked_points, whiten
+
+ORDERS = (2, 3, 4, 5, 6, 7, 8)
+PLANTED_NOISE = 0.2
+
+Progress = Callable[[str, int, int], None]
+
+
+def discover(
+    points: Any,
+    orders: Iterable[int] | None = None,
+    seed: int = 0,
+    *,
+    coactivation: Any = None,
+    frequency: Any = None,
+    amplitude: Any = None,
+    labels: Any = None,
+    alpha: float = 0.001,
+    null_draws: int = 20,
+    power_trials: int = 3,
+    scale_free: bool | None = None,
+    effort: Effort | None = None,
+    progress: bool | Progress = False,
+) -> Discovery:
+    """Find every non-trivial linear map that permutes the points, A w_k = c_k w_pi(k), and only those.
+
+    Args:
+        points: (N, d), one point per row, or an object with `.atoms`, such as a `Dictionary`.
+        orders: smallest powers p with A^p = I to search for; 2 to 8 by default.
+        seed: of everything random. Equal seeds give equal results.
+        coactivation: (N, N), how often two points are on together; by default that of the dictionary.
+        frequency: (N,), how often each point is on.
+        amplitude: (N,), how strong each point is.
+        labels: (N,), classes that a symmetry must keep.
+        alpha: the largest p-value that counts as found.
+        null_draws: searches without symmetry.
+        power_trials: planted symmetries per order; 0 leaves `power` out.
+        scale_free: whether a symmetry may rescale points; see `whiten`.
+        effort: how much each search does; by default it depends on N.
+        progress: True shows a bar on stderr; a function is called with (stage, done, total).
+
+    Raises:
+        ValueError: the points or the evidence are malformed.
+    """
+    given = {"coactivation": coactivation, "frequency": frequency, "amplitude": amplitude}
+    if hasattr(points, "atoms"):
+        given = {name: value if value is not None else getattr(points, name, None) for name, value in given.items()}
+        points = points.atoms
+    tried = _checked_orders(orders)
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
+    if null_draws < 5:
+        raise ValueError(f"null_draws must be at least 5, got {null_draws}")
+    matrix = checked_points(points)
+    cloud = whiten(matrix, scale_free)
+    n, r = cloud.points.shape
+    evidence = Evidence.checked(len(matrix), cloud.kept, **given, labels=labels)
+    common: dict[str, Any] = {
+        "num_points": n, "dim": r, "alpha": alpha, "orders": tried, "notes": tuple(cloud.notes),
+    }  # fmt: skip
+    if n <= r:
+        reason = (
+            f"{n} points span {r} dimensions, and any permutation of independent points is a linear map: "
+            "more points than dimensions are needed"
+        )
+        return Discovery([], None, False, reason, **common)
+    effort = effort or Effort.for_size(n)
+    stage = _Stages(progress, len(tried) * (1 + null_draws + (1 if power_trials else 0)))
+    found: dict[int, list[Candidate]] = {}
+    null: dict[int, list[float]] = {order: [] for order in tried}
+    with stage:
+        for order in tried:
+            stage("points")
+            found[order] = search(cloud.points, evidence, order, _generator(seed, 0, order), effort)
+        for draw in range(null_draws):
+            other, other_evidence = scrambled(cloud.points, evidence, _generator(seed, 1, draw))
+            for order in tried:
+                stage("null")
+                best = search(other, other_evidence, order, _generator(seed, 2 + draw, order), effort)
+                null[order].append(best[0].mismatch if best else 1.0)
+
+        def value(c: Candidate) -> float:
+            return min(1.0, len(tried) * p_value(c.mismatch, null[_judge(c.order, tried)]))
+
+        beating = [c for order in tried for c in found[order] if value(c) <= alpha]
+        beating.sort(key=lambda c: (value(c), c.mismatch))
+        elements, outside = close(cloud.points, evidence, beating, lambda c: value(c) <= alpha, max(tried))
+        power = None
+        if power_trials:
+            power = _power(cloud, tried, null, alpha, power_trials, seed, effort, stage)
+    chosen = sorted([*elements, *outside], key=lambda c: (value(c), c.mismatch))
+    actions = [_action(c, cloud, matrix, value(c)) for c in chosen]
+    best = {order: found[order][0].mismatch if found[order] else 1.0 for order in tried}
+    group = _group([_action(c, cloud, matrix, value(c)) for c in elements])
+    return Discovery(actions, group, True, "", **common, null=null, best=best, power=power)
+
+
+def _judge(order: int, tried: tuple[int, ...]) -> int:
+    """The order whose null judges an action of this order."""
+    larger = [p for p in tried if p % order == 0] or [p for p in tried if p >= order] or [tried[-1]]
+    return larger[0]
+
+
+def _power(
+    cloud: Cloud,
+    tried: tuple[int, ...],
+    null: dict[int, list[float]],
+    alpha: float,
+    trials: int,
+    seed: int,
+    effort: Effort,
+    stage: Callable[[str], None],
+) -> Power:
+    n, r = cloud.points.shape
+    rates, residuals = {}, []
+    for order in tried:
+        stage("power")
+        if order > r:
+            continue
+        hits = 0
+        for trial in range(trials):
+            generator = _generator(seed, 1000 + trial, order)
+            points, actions = plant(cyclic_table(order), r, n, PLANTED_NOISE, generator)
+            planted = whiten(points)
+            free = Evidence.checked(len(points), planted.kept)
+            best = search(planted.points, free, order, generator, effort)
+            if not best:
+                continue
+            right = min(float((planted.matrix(best[0].q) - a).norm() / a.norm()) for a in actions[1:]) < 0.5
+            hit = right and len(tried) * p_value(best[0].mismatch, null[order]) <= alpha
+            hits += hit
+            if hit:
+                residuals.append(best[0].residual)
+        rates[order] = hits / trials
+    residual = sum(residuals) / len(residuals) if residuals else 2 * PLANTED_NOISE**2
+    return Power(PLANTED_NOISE, residual, rates, trials)
+
+
+def _action(c: Candidate, cloud: Cloud, matrix: Tensor, p: float) -> FoundAction:
+    a = refined_matrix(c, cloud)
+    rows = torch.arange(len(matrix))
+    permutation = rows.clone()
+    live = cloud.copies >= 0
+    permutation[live] = cloud.kept[c.permutation[cloud.copies[live]]]
+    d = a.shape[0]
+    size = math.isqrt(d)
+    near = None
+    if size * size == d and size >= 2:
+        from ..actions import nearest
+
+        near = nearest(a[None], size)[0]
+    return FoundAction(a, permutation, c.order, c.residual, c.mismatch, p, near)
+
+
+def refined_matrix(c: Candidate, cloud: Cloud) -> Tensor:
+    """The action on the original coordinates, (d, d)."""
+    basis = torch.linalg.qr(cloud.back)[0]  # (d, r), orthonormal
+    coordinates = cloud.points @ cloud.back.T @ basis
+    a = refined(coordinates, c.permutation, c.order, basis.T @ cloud.back @ c.q @ cloud.into @ basis)
+    return basis @ a @ basis.T + torch.eye(len(basis), dtype=a.dtype) - basis @ basis.T
+
+
+def _group(elements: list[FoundAction]) -> Any:
+    if not elements:
+        return None
+    try:
+        from ..nn import LinearGroup  # pyright: ignore
+    except ImportError:
+        return None
+    return LinearGroup.from_generators(torch.stack([e.matrix for e in elements]))
+
+
+def _checked_orders(orders: Iterable[int] | None) -> tuple[int, ...]:
+    tried = ORDERS if orders is None else tuple(sorted(set(orders)))
+    if not tried or any(not isinstance(p, int) or p < 2 for p in tried):
+        raise ValueError(f"orders must be whole numbers from 2 on, got {tried}")
+    return tried
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    seed = 0
+    for number in numbers:
+        seed = (seed * 1_000_003 + number + 1) % (2**63 - 1)
+    return torch.Generator().manual_seed(seed)
+
+
+class _Stages:
+    """Counts searches, and shows them if asked to."""
+
+    def __init__(self, progress: bool | Progress, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+        self.bar: Any = None
+
+    def __enter__(self) -> _Stages:
+        if self.progress is True:
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+
+            self.bar = Bar(console=Console(stderr=True))
+            self.bar.start()
+            self.task = self.bar.add_task("search", total=self.total)
+        return self
+
+    def __call__(self, stage: str) -> None:
+        self.done += 1
+        if self.bar is not None:
+            self.bar.update(self.task, completed=self.done, description=stage)
+        elif callable(self.progress):
+            self.progress(stage, self.done, self.total)
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
