@@ -11,6 +11,7 @@ from . import registration  # noqa: F401  (registers the models with the Auto cl
 
 if TYPE_CHECKING:
     from .actions import Action, Actions, load_actions
+    from .discovery import discover, learn_dictionary
     from .model.configuration_lgn import LGNConfig
     from .model.image_processing_lgn import LGNImageProcessor
     from .model.modeling_lgn import (
@@ -33,6 +34,8 @@ __all__ = [
     "LGNImageProcessor",
     "LGNModel",
     "LGNPreTrainedModel",
+    "discover",
+    "learn_dictionary",
     "load_actions",
 ]
 
@@ -47,6 +50,8 @@ _MODULES = {
     "LGNImageProcessor": "model.image_processing_lgn",
     "LGNModel": "model.modeling_lgn",
     "LGNPreTrainedModel": "model.modeling_lgn",
+    "discover": "discovery",
+    "learn_dictionary": "discovery",
     "load_actions": "actions",
 }
 

@@ -71,7 +71,9 @@ def load_dictionary(path: str | os.PathLike) -> Dictionary:
     count = shapes.get("atoms", (0,))[0]
     expected = {"coactivation": (count, count), "frequency": (count,), "amplitude": (count,)}
     if len(shapes.get("atoms", ())) != 2 or any(shapes.get(name) != shape for name, shape in expected.items()):
-        raise ValueError(f"{path} holds {shapes}: must be atoms (N, d), coactivation (N, N), frequency and amplitude (N,)")
+        raise ValueError(
+            f"{path} holds {shapes}: must be atoms (N, d), coactivation (N, N), frequency and amplitude (N,)"
+        )
     return Dictionary(*(tensors[name] for name in FIELDS))
 
 
@@ -181,7 +183,9 @@ def _checked(data: Any, num_atoms: int) -> Tensor:
 def _check_positive(**values: float) -> None:
     for name, value in values.items():
         if isinstance(value, bool) or not value > 0 or (name != "penalty" and not isinstance(value, int)):
-            raise ValueError(f"{name}={value!r}: must be a {'number' if name == 'penalty' else 'whole number'} above 0")
+            raise ValueError(
+                f"{name}={value!r}: must be a {'number' if name == 'penalty' else 'whole number'} above 0"
+            )
 
 
 def _span(rows: Tensor) -> Tensor:
