@@ -90,7 +90,12 @@ def discover(
     found = search(points, orders, seed, progress=progress)
     if found.actions:
         print_table(f"symmetries of {source}", columns(), rows(found))
-    Console().print(found.text() if hasattr(found, "text") else found.summary(), markup=False, highlight=False)
+    Console().print(_sentences(found.summary()), markup=False, highlight=False)
     if output_dir is not None:
         write_report(output_dir, found, points, source)
         print(f"written to {output_dir}")
+
+
+def _sentences(summary: str) -> str:
+    """The summary without its list of actions, which is in the table."""
+    return "\n".join(line for line in summary.splitlines() if not line.startswith("  "))

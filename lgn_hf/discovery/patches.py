@@ -13,7 +13,8 @@ from ..model.filters import vec
 
 FLAT = 0.1  # a patch of less than this share of a strong patch's contrast is flat
 STRONG = 0.99  # the quantile of all patches' contrasts that counts as strong
-MOST_DRAWS = 50  # times `count` patches are drawn before giving up
+DRAW = 4096  # the fewest patches that are drawn at once
+MOST_DRAWS = 50  # before giving up
 
 
 def patches(
@@ -49,7 +50,7 @@ def patches(
         raise ValueError("size=1: a patch of one pixel has no contrast; must be at least 2")
     planes = _planes(images, size, grey)
     generator = torch.Generator().manual_seed(seed)
-    drawn = _draw(planes, size, count, generator)
+    drawn = _draw(planes, size, max(count, DRAW), generator)
     least = FLAT * float(drawn.norm(dim=1).quantile(STRONG))
     kept, found = [], 0
     for _ in range(MOST_DRAWS):
@@ -58,9 +59,9 @@ def patches(
         found += len(drawn)
         if found >= count:
             break
-        drawn = _draw(planes, size, count, generator)
+        drawn = _draw(planes, size, max(count, DRAW), generator)
     if found < count:
-        raise ValueError(f"almost all patches of {size} x {size} are flat: {found} of {MOST_DRAWS * count} are not")
+        raise ValueError(f"almost all patches of {size} x {size} are flat: {found} of {MOST_DRAWS * max(count, DRAW)} are not")
     rows = torch.cat(kept)[:count]
     return rows / rows.norm(dim=1, keepdim=True) if normalize_contrast else rows
 
