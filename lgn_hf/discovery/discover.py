@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,9 @@ from .refine import refined
 from .result import Discovery, FoundAction, Power
 from .search import Candidate, Effort, search
 from .whitening import Cloud, checked_points, whiten
+
+if TYPE_CHECKING:
+    from ..nn import LinearGroup
 
 ORDERS = (2, 3, 4, 5, 6, 7, 8)
 PLANTED_NOISE = 0.2
@@ -106,10 +110,12 @@ def discover(
         power = None
         if power_trials:
             power = _power(cloud, tried, null, alpha, power_trials, seed, effort, stage)
-    chosen = sorted([*elements, *outside], key=lambda c: (value(c), c.mismatch))
-    actions = [_action(c, cloud, matrix, value(c)) for c in chosen]
+    in_group = [_action(c, cloud, matrix, value(c)) for c in elements]
+    group, in_group = _group(in_group)
+    actions = sorted(
+        [*in_group, *(_action(c, cloud, matrix, value(c)) for c in outside)], key=lambda a: (a.p_value, a.mismatch)
+    )
     best = {order: found[order][0].mismatch if found[order] else 1.0 for order in tried}
-    group = _group([_action(c, cloud, matrix, value(c)) for c in elements])
     return Discovery(actions, group, True, "", **common, null=null, best=best, power=power)
 
 
@@ -160,14 +166,16 @@ def _action(c: Candidate, cloud: Cloud, matrix: Tensor, p: float) -> FoundAction
     permutation = rows.clone()
     live = cloud.copies >= 0
     permutation[live] = cloud.kept[c.permutation[cloud.copies[live]]]
-    d = a.shape[0]
-    size = math.isqrt(d)
-    near = None
-    if size * size == d and size >= 2:
-        from ..actions import nearest
+    return _named(FoundAction(a, permutation, c.order, c.residual, c.mismatch, p), a)
 
-        near = nearest(a[None], size)[0]
-    return FoundAction(a, permutation, c.order, c.residual, c.mismatch, p, near)
+
+def _named(action: FoundAction, matrix: Tensor) -> FoundAction:
+    """The action with another matrix and its nearest known operations."""
+    from ..actions import nearest
+
+    size = math.isqrt(len(matrix))
+    near = nearest(matrix[None], size)[0] if size**2 == len(matrix) and size > 1 else None
+    return replace(action, matrix=matrix, nearest=near)
 
 
 def refined_matrix(c: Candidate, cloud: Cloud) -> Tensor:
@@ -178,14 +186,23 @@ def refined_matrix(c: Candidate, cloud: Cloud) -> Tensor:
     return basis @ a @ basis.T + torch.eye(len(basis), dtype=a.dtype) - basis @ basis.T
 
 
-def _group(elements: list[FoundAction]) -> Any:
+def _group(elements: list[FoundAction]) -> tuple[LinearGroup | None, list[FoundAction]]:
+    """The group of all non-trivial elements, and the elements with the matrices that satisfy its law exactly."""
+    from ..nn import LinearGroup
+
     if not elements:
-        return None
+        return None, elements
+    matrices = torch.stack([torch.eye(len(elements[0].matrix), dtype=torch.float64), *(e.matrix for e in elements)])
+    flat = matrices.flatten(1)
+    sizes = flat.norm(dim=1)
+    distances = torch.cdist(flat, flat) / torch.maximum(sizes[:, None], sizes)
+    nearest = float(distances.fill_diagonal_(math.inf).min())
     try:
-        from ..nn import LinearGroup  # pyright: ignore
-    except ImportError:
-        return None
-    return LinearGroup.from_generators(torch.stack([e.matrix for e in elements]))
+        group = LinearGroup.from_generators(matrices[1:], tolerance=0.5 * nearest, max_order=len(matrices))
+    except ValueError:
+        return None, elements
+    exact = [group.elements[int((group.elements - e.matrix).flatten(1).norm(dim=1).argmin())] for e in elements]
+    return group, [_named(e, a) for e, a in zip(elements, exact, strict=True)]
 
 
 def _checked_orders(orders: Iterable[int] | None) -> tuple[int, ...]:

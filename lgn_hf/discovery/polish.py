@@ -19,6 +19,7 @@ from torch import Tensor
 from .evidence import Evidence
 
 TEMPERATURES = (5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0, 40.0, 40.0)  # inverse; similarities are cosines
+SKETCH_TEMPERATURES = (5.0, 8.0, 12.0, 18.0, 25.0, 40.0)
 SINKHORN_STEPS = 3
 FINISHING_STEPS = 6
 
@@ -37,13 +38,13 @@ def balanced(scores: Tensor) -> Tensor:
     return kernel.mul_(rows).mul_(columns.mT)
 
 
-def orthogonal_factor(m: Tensor) -> Tensor:
+def orthogonal_factor(m: Tensor, lifts: int = 5, steps: int = 4) -> Tensor:
     """The orthogonal polar factor by Newton-Schulz iterations: matrix products only. (B, r, r) to the same."""
     x = m / torch.linalg.matrix_norm(m)[:, None, None].clamp_min(1e-20)
-    for _ in range(5):  # a quintic that lifts small singular values fast, to about 1
+    for _ in range(lifts):  # a quintic that lifts small singular values fast, to about 1
         gram = x @ x.mT
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    for _ in range(4):  # a cubic that converges to 1
+    for _ in range(steps):  # a cubic that converges to 1
         x = 1.5 * x - 0.5 * (x @ x.mT) @ x
     return x
 
@@ -81,6 +82,35 @@ def polish(points: Tensor, scores: Tensor, order: int, evidence: Evidence) -> tu
         scores = evidence.added(scores, weights)
     assert q is not None
     return q, scores
+
+
+def sketch(points: Tensor, voters: Tensor, scores: Tensor, order: int, penalty: Tensor | None) -> tuple[Tensor, Tensor]:
+    """A cheap version of `polish`, in which only some points vote and several may go to one.
+
+    Args:
+        points: (N, r), float32.
+        voters: (K,), points k.
+        scores: (B, K, N), first log-weights of k -> l.
+        penalty: (K, N), added to similarities.
+
+    Returns:
+        Q (B, r, r), and the mismatch of the voters (B,).
+    """
+    some = points[voters]
+    q = points.new_zeros(0)
+    for beta in (1.0, *SKETCH_TEMPERATURES):
+        weights = torch.softmax(beta * scores, 2)
+        m = (weights @ points).mT @ some  # (B, r, r)
+        if order == 2:
+            m = m + m.mT
+        q = of_order(orthogonal_factor(m, 4, 2), order, 1)
+        scores = (some @ q.mT) @ points.T
+        if penalty is not None:
+            scores = scores + penalty
+    moved = some @ q.mT
+    norms = points.square().sum(1)
+    closest = norms[voters] + (norms - 2 * scores).amin(2)  # |Q u_k - u_l|^2
+    return q, closest.sum(1) / (moved - some).square().sum((1, 2)).clamp_min(1e-6)
 
 
 def similarities(points: Tensor, q: Tensor) -> Tensor:

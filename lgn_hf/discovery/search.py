@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from .evidence import Evidence
-from .polish import finish, polish
-from .seeds import consistent_cycles, quality, votes
+from .polish import finish, polish, sketch
+from .seeds import quality, seeds_of, votes
 
-MAX_PAIRS = 30_000  # pairs that are tried as seeds of order 2
 MAX_NUMBERS = 12_000_000  # float32 numbers in one batch
 SMALLEST = 1e-6  # mismatches below count as this: exact symmetries differ by rounding alone
 
@@ -22,30 +21,26 @@ class Effort:
     """How much one search does.
 
     Attributes:
-        width: of the beam of cycles.
-        cycles: cycles whose votes are counted.
+        width: of the beam of paths.
+        seeds: seeds whose votes are counted.
         voters: points that vote on how good a seed is.
-        extended: pairs that are extended by second pairs, order 2 alone.
-        extensions: second pairs of each.
+        sketched: seeds whose end is sketched.
         polished: seeds that are annealed.
         finished: local optima that are finished with a one-to-one assignment.
     """
 
-    width: int = 4000
-    cycles: int = 2000
+    width: int = 15000
+    seeds: int = 4000
     voters: int = 64
-    extended: int = 200
-    extensions: int = 6
-    polished: int = 48
-    finished: int = 6
+    sketched: int = 400
+    polished: int = 12
+    finished: int = 4
 
     @classmethod
     def for_size(cls, n: int) -> Effort:
-        if n <= 120:
-            return cls()
         if n <= 300:
-            return cls(width=6000, extensions=4, polished=32)
-        return cls(width=6000, voters=32, extensions=4, polished=20)
+            return cls()
+        return cls(sketched=200, polished=8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +68,12 @@ def search(points: Tensor, evidence: Evidence, order: int, generator: torch.Gene
     """Symmetries Q with Q^p = I of whitened points (N, r), float64: distinct local optima, best first."""
     single, light = points.float(), evidence.to(torch.float32)
     graphs = torch.cat([_gram_graph(points)[None], evidence.pairs]).float()
-    seeds = _ranked_seeds(graphs, order, light, generator, effort)
+    seeds = _ranked_seeds(graphs, single, order, light, generator, effort)
     found: list[tuple[float, Tensor]] = []
     chunk = max(1, MAX_NUMBERS // len(points) ** 2)
-    for batch in seeds.split(chunk):
-        q, similar = polish(single, votes(graphs, batch), order, light)
+    for i in range(0, len(seeds), chunk):
+        first = torch.cat([votes(graphs, seed[None]) for seed in seeds[i : i + chunk]])
+        q, similar = polish(single, first, order, light)
         moved = single @ q.mT  # (B, N, r)
         nearest = single[similar.argmax(2)]
         ratio = (moved - nearest).square().sum((1, 2)) / (moved - single).square().sum((1, 2)).clamp_min(1e-6)
@@ -122,20 +118,31 @@ def _finished(
 
 
 def _ranked_seeds(
-    graphs: Tensor, order: int, evidence: Evidence, generator: torch.Generator, effort: Effort
-) -> Tensor:
-    """The best seeds by their votes: cycles (B, M, p)."""
+    graphs: Tensor, points: Tensor, order: int, evidence: Evidence, generator: torch.Generator, effort: Effort
+) -> list[Tensor]:
+    """The best seeds by their votes, and of those the best by a sketch of where they lead: (2, M) each."""
     n = graphs.shape[1]
     voters = torch.randperm(n, generator=generator)[: effort.voters]
-    if order > 2:
-        seeds = consistent_cycles(graphs, order, effort.width, effort.cycles, evidence)[:, None]
-        return _best(graphs, seeds, voters, effort.polished, evidence)
-    pairs = torch.triu_indices(n, n, 1).T
-    if evidence.labels is not None:
-        pairs = pairs[evidence.labels[pairs[:, 0]] == evidence.labels[pairs[:, 1]]]
-    pairs = pairs[torch.randperm(len(pairs), generator=generator)[:MAX_PAIRS]]
-    pairs = _best(graphs, pairs[:, None], voters, effort.extended, evidence)
-    return _best(graphs, _extended(graphs, pairs, evidence, effort.extensions), voters, effort.polished, evidence)
+    kinds = seeds_of(graphs, order, effort.width, effort.seeds, evidence)
+    chosen = []
+    for seeds in kinds:
+        seeds = _best(graphs, seeds, voters[: effort.voters // 2], effort.sketched // len(kinds), evidence)
+        chosen += list(_sketched(graphs, points, seeds, order, voters, effort.polished // len(kinds), evidence))
+    return chosen
+
+
+def _sketched(
+    graphs: Tensor, points: Tensor, seeds: Tensor, order: int, voters: Tensor, most: int, evidence: Evidence
+) -> Tensor:
+    """The seeds whose sketch ends best."""
+    if len(seeds) <= most:
+        return seeds
+    penalty = None if evidence.penalty is None else evidence.penalty[voters]
+    mismatches = []
+    for batch in seeds.split(max(1, MAX_NUMBERS // (len(voters) * len(points)))):
+        voted = votes(graphs, batch, voters)
+        mismatches.append(sketch(points, voters, voted, order, penalty)[1])
+    return seeds[torch.cat(mismatches).topk(most, largest=False).indices]
 
 
 def _best(graphs: Tensor, seeds: Tensor, voters: Tensor, most: int, evidence: Evidence) -> Tensor:
@@ -149,25 +156,6 @@ def _best(graphs: Tensor, seeds: Tensor, voters: Tensor, most: int, evidence: Ev
             voted = voted + evidence.penalty[voters]
         qualities.append(quality(voted))
     return seeds[torch.cat(qualities).topk(most).indices]
-
-
-def _extended(graphs: Tensor, pairs: Tensor, evidence: Evidence, extensions: int) -> Tensor:
-    """Each seed pair with each of the second pairs that it votes for most: (B, 1, 2) to (B * extensions, 2, 2)."""
-    n = graphs.shape[1]
-    upper = torch.where(torch.ones(n, n).triu(1) > 0, 0.0, -math.inf)
-    extended = []
-    for batch in pairs.split(max(1, MAX_NUMBERS // n**2)):
-        voted = votes(graphs, batch) + upper
-        if evidence.penalty is not None:
-            voted += evidence.penalty
-        for own in (batch[:, 0, 0], batch[:, 0, 1]):
-            voted.scatter_(1, own[:, None, None].expand(-1, 1, n), -math.inf)
-            voted.scatter_(2, own[:, None, None].expand(-1, n, 1), -math.inf)
-        best = voted.flatten(1).topk(extensions, dim=1).indices
-        second = torch.stack([best // n, best % n], -1)  # (B, extensions, 2)
-        first = batch.expand(-1, extensions, -1)
-        extended.append(torch.stack([first, second], 2).flatten(0, 1))
-    return torch.cat(extended)
 
 
 def _gram_graph(points: Tensor) -> Tensor:
