@@ -112,7 +112,7 @@ def standard_pairs(matrix: Tensor) -> Tensor:
 def _ranks(values: Tensor) -> Tensor:
     """Normal scores: the quantiles of a standard normal variable at the ranks of the values; ties share theirs."""
     _, inverse, counts = torch.unique(values, return_inverse=True, return_counts=True)
-    upper = counts.cumsum(0)
+    upper = counts.cumsum(0).double()
     middle = (upper - (counts - 1) / 2 - 0.5) / len(values)
     scores = torch.special.ndtri(middle)[inverse]
     return scores / scores.std().clamp_min(1e-12)

@@ -51,9 +51,9 @@ def test_codes_satisfy_the_optimality_conditions():
 
 
 def test_planted_atoms_are_recovered_in_a_small_problem():
-    data, atoms = planted(groups=4, dim=12, noise=0.1, rows=4000)
-    learned = learn_dictionary(data, 28, steps=300)
-    assert share_recovered(atoms, learned.atoms) == 1
+    data, atoms = planted(groups=6, dim=16, noise=0.1, rows=4000)
+    learned = learn_dictionary(data, 36, steps=300)
+    assert share_recovered(atoms, learned.atoms) > 0.95
 
 
 @pytest.mark.slow
@@ -64,20 +64,19 @@ def test_planted_atoms_are_recovered(groups, dim, noise):
 
 
 def test_the_statistics_say_how_often_and_how_strongly_atoms_are_on():
-    """Two atoms that are always on together, and one that is on by itself."""
-    random = generator()
-    atoms = torch.eye(4)[:3]
-    pair = (torch.rand(3000, 1, generator=random) < 0.3).float()
-    single = (torch.rand(3000, 1, generator=random) < 0.2).float()
-    data = torch.cat([pair, pair, 2 * single], 1) @ atoms + 1e-4 * torch.randn(3000, 4, generator=random)
-    learned = learn_dictionary(data[pair[:, 0] + single[:, 0] > 0], 6, steps=200, penalty=0.05)
-    assert learned.atoms.shape == (6, 4)
-    assert learned.coactivation.shape == (6, 6)
+    """Three atoms, each on by itself in a known share of the rows and with a known strength."""
+    strengths, shares = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 0.3, 0.2])
+    which = torch.multinomial(shares, 3000, replacement=True, generator=generator())
+    atoms, _ = torch.linalg.qr(torch.randn(4, 4, generator=generator(1)))
+    data = strengths[which, None] * atoms[which]
+    learned = learn_dictionary(data, 9, steps=100, penalty=0.01)
+    assert (learned.atoms.shape, learned.coactivation.shape) == ((9, 4), (9, 9))
     torch.testing.assert_close(learned.coactivation, learned.coactivation.T)
     torch.testing.assert_close(learned.coactivation.diagonal(), learned.frequency)
-    assert (learned.coactivation <= torch.minimum(learned.frequency[:, None], learned.frequency) + 1e-12).all()
-    lone = (learned.atoms @ torch.tensor([0.0, 0, 1, 0], dtype=torch.float64)).argmax()
-    assert float(learned.amplitude[lone]) == pytest.approx(2, rel=0.1)
+    for atom, strength, share in zip(atoms.double(), strengths, shares, strict=False):
+        same = learned.atoms @ atom > 0.999  # copies of one atom share its rows
+        total = float((learned.frequency * learned.amplitude)[same].sum())
+        assert total == pytest.approx(float(strength * share), rel=0.1)
 
 
 def test_atoms_have_norm_1_and_stay_in_the_span_of_the_data():
