@@ -46,7 +46,10 @@ def read_images(dataset: str, count: int = 10_000, seed: int = 0) -> list[Tensor
         raise
     except Exception as error:  # `datasets` lets through the errors of every file format that it reads
         cause = error.__cause__ or error
-        raise ValueError(f"cannot read data set '{place}': {type(cause).__name__}: {one_line(cause, None)}") from error
+        hint = "" if os.path.exists(place) else f"; data sets are {PLACES}"
+        raise ValueError(
+            f"cannot read data set '{place}': {type(cause).__name__}: {one_line(cause, None)}{hint}"
+        ) from error
     if kind:
         found = [image.rotate(360 * rng.random(), resample=2) for image in found]  # bilinear
     mode = "L" if all(image.mode in GREY_MODES for image in found) else "RGB"

@@ -30,6 +30,8 @@ def found_action_plot(
     """
     found = checked_matrices(matrices)
     blocks = filter_side(found)
+    if len(operations) != len(found):
+        raise ValueError(f"{len(operations)} operations for {len(found)} actions; give one, or None, for each")
     expect_count("titles", titles, len(found))
     expect_count("names", names, len(found))
     texts = [text for pair in zip(titles, names, strict=True) for text in pair]
