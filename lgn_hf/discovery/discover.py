@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .closure import close, same_action
 from .evidence import Evidence
-from .null import p_value, scrambled
+from .null import Null, scrambled
 from .planting import cyclic_table, plant
 from .refine import refined
 from .result import Discovery, FoundAction, Power
@@ -37,8 +37,8 @@ def discover(
     frequency: Any = None,
     amplitude: Any = None,
     labels: Any = None,
-    alpha: float = 0.001,
-    null_draws: int = 20,
+    alpha: float = 0.01,
+    null_draws: int = 8,
     power_trials: int = 3,
     scale_free: bool | None = None,
     effort: Effort | None = None,
@@ -89,21 +89,26 @@ def discover(
     effort = effort or Effort.for_size(n)
     stage = _Stages(progress, len(tried) * (1 + null_draws + (1 if power_trials else 0)))
     found: dict[int, list[Candidate]] = {}
-    null: dict[int, list[float]] = {order: [] for order in tried}
+    draws: dict[int, list[float]] = {order: [] for order in tried}
     with stage:
         for order in tried:
             stage("points")
             found[order] = search(cloud.points, evidence, order, _generator(seed, 0, order), effort)
         for draw in range(null_draws):
-            other, other_evidence = scrambled(cloud.points, evidence, _generator(seed, 1, draw))
             for order in tried:
                 stage("null")
-                best = search(other, other_evidence, order, _generator(seed, 2 + draw, order), effort)
-                null[order].append(best[0].mismatch if best else 1.0)
+                generator = _generator(seed, 1 + draw, order)
+                best = search(*scrambled(cloud.points, evidence, generator), order, generator, effort)
+                draws[order].append(best[0].mismatch if best else 1.0)
+        null = Null(draws)
 
         def value(c: Candidate) -> float:
-            return min(1.0, len(tried) * p_value(c.mismatch, null[_judge(c.order, tried)]))
+            return min(1.0, len(tried) * null.p_value(_judge(c.order, tried), c.mismatch))
 
+        for order in tried:  # where there is one symmetry, look for others of the same order
+            if any(value(c) <= alpha for c in found[order]):
+                generator = _generator(seed, 0, order, 1)
+                found[order] += search(cloud.points, evidence, order, generator, effort.thorough())
         beating = [c for order in tried for c in found[order] if value(c) <= alpha]
         beating.sort(key=lambda c: (value(c), c.mismatch))
         elements, outside = close(cloud.points, evidence, beating, lambda c: value(c) <= alpha, max(tried))
@@ -115,8 +120,8 @@ def discover(
     actions = sorted(
         [*in_group, *(_action(c, cloud, matrix, value(c)) for c in outside)], key=lambda a: (a.p_value, a.mismatch)
     )
-    best = {order: found[order][0].mismatch if found[order] else 1.0 for order in tried}
-    return Discovery(actions, group, True, "", **common, null=null, best=best, power=power)
+    best = {order: min((c.mismatch for c in found[order]), default=1.0) for order in tried}
+    return Discovery(actions, group, True, "", **common, null=draws, best=best, power=power)
 
 
 def _judge(order: int, tried: tuple[int, ...]) -> int:
@@ -128,7 +133,7 @@ def _judge(order: int, tried: tuple[int, ...]) -> int:
 def _power(
     cloud: Cloud,
     tried: tuple[int, ...],
-    null: dict[int, list[float]],
+    null: Null,
     alpha: float,
     trials: int,
     seed: int,
@@ -151,7 +156,7 @@ def _power(
             if not best:
                 continue
             right = min(float((planted.matrix(best[0].q) - a).norm() / a.norm()) for a in actions[1:]) < 0.5
-            hit = right and len(tried) * p_value(best[0].mismatch, null[order]) <= alpha
+            hit = right and len(tried) * null.p_value(order, best[0].mismatch) <= alpha
             hits += hit
             if hit:
                 residuals.append(best[0].residual)

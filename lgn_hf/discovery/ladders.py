@@ -13,12 +13,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .agreement import agreement
+from .agreement import SQUARES_WEIGHT, sum_weight
 from .evidence import Evidence
 
 RUNGS = 400  # the most extreme entries, of which ladders are built
-PAIRS = 12_000  # first two rungs that are continued
-MAX_STATES = 1_500_000
+PAIRS, PAIRS_PER_POINT = 12_000, 100  # first two rungs that are continued, at most
+MAX_STATES = 200_000
 
 Chord = tuple[str, int]
 
@@ -38,7 +38,7 @@ def consistent_ladders(graphs: Tensor, order: int, most: int, evidence: Evidence
     second = rungs[:, None, :]
     ratio = _ratio(graphs, (first, second), order)
     ratio = _allowed(ratio, evidence, (first, second))
-    values, chosen = ratio.flatten().topk(min(PAIRS, ratio.numel()))
+    values, chosen = ratio.flatten().topk(min(PAIRS, PAIRS_PER_POINT * n, ratio.numel()))
     chosen = chosen[torch.isfinite(values)]
     pairs = torch.stack([rungs[:, chosen // rungs.shape[1]], rungs[:, chosen % rungs.shape[1]]])  # (2, 2, B)
     kept = []
@@ -68,15 +68,31 @@ def _ratio(graphs: Tensor, rungs: tuple[Tensor, ...], order: int) -> Tensor:
     """Log-likelihood ratio that entries of one class agree, for every broadcast combination of rungs."""
     classes: dict[Chord, list[Tensor]] = {}
     for chord, a, b in _chords(rungs, order):
-        classes.setdefault(chord, []).append(graphs[:, a, b])
-    total = torch.zeros(())
+        classes.setdefault(chord, []).append(_entries(graphs, a, b))
+    shape = torch.broadcast_shapes(*(rung[0].shape for rung in rungs))
+    squares = graphs.new_zeros(len(graphs), *shape)
+    total = graphs.new_zeros(len(graphs), *shape)
+    constant = 0.0
     for entries in classes.values():
         if len(entries) > 1:
-            sums, squares = entries[0], entries[0].square()
+            sums = entries[0]
+            squares.addcmul_(entries[0], entries[0])
             for entry in entries[1:]:
-                sums, squares = sums + entry, squares + entry.square()
-            total = total + agreement(len(entries), sums, squares).sum(0)
-    return total
+                sums = sums + entry
+                squares.addcmul_(entry, entry)
+            weight, base = sum_weight(len(entries))
+            total.addcmul_(sums, sums, value=weight)
+            constant += base
+    return total.add_(squares, alpha=SQUARES_WEIGHT).sum(0).add_(constant * len(graphs))
+
+
+def _entries(graphs: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """graphs[:, a, b] for a column and a row of points, faster; the graphs are symmetric."""
+    if a.shape[0] == 1 < a.shape[1]:
+        a, b = b, a
+    if b.shape[0] > 1 or a.shape[1] > 1:
+        return graphs[:, a, b]
+    return graphs[:, a[:, 0]].index_select(2, b[0])
 
 
 def _allowed(ratio: Tensor, evidence: Evidence, rungs: tuple[Tensor, ...]) -> Tensor:

@@ -11,12 +11,14 @@ from scipy.stats import chi2
 from torch import Tensor
 
 from .evidence import Evidence
+from .search import SMALLEST
 from .whitening import whiten
 
 SAME_CLUSTER = 0.9  # cosine above which neighbouring points are scrambled together
 NEARBY_RANKS = 0.005  # share of all pairs that may lend a value of pair evidence
 CONFIDENCE = 0.05  # of the upper bound for the deviation of the null
 LEAST_DEVIATION = 0.02  # of the logarithm of a mismatch
+SMALLEST_P = 1e-300
 
 
 def scrambled(points: Tensor, evidence: Evidence, generator: torch.Generator) -> tuple[Tensor, Evidence]:
@@ -39,41 +41,56 @@ def scrambled(points: Tensor, evidence: Evidence, generator: torch.Generator) ->
         new[members] = points[members] @ (q * upper.diagonal().sign()).T
     norms = points.norm(dim=1)
     equal = float(norms.std()) < 1e-9 * float(norms.mean())
-    new = whiten(new, scale_free=equal).points
+    new = whiten(new, scale_free=equal, shrinkage=0.0).points
     if new.shape != points.shape:  # a copy arose by chance: never with continuous rotations
         raise RuntimeError("the scrambled points are degenerate")
+    new = new * torch.linalg.svdvals(points) / torch.linalg.svdvals(points).square().mean().sqrt()  # the spectrum
+    if equal:
+        new = new / new.norm(dim=1, keepdim=True) * norms.mean()
     pairs = [_lent(points, new, graph, generator) for graph in evidence.pairs]
     stacked = torch.stack(pairs) if pairs else evidence.pairs
     return new, Evidence.of(stacked, evidence.points, evidence.labels)
 
 
-def p_value(mismatch: float, null: list[float]) -> float:
-    """The chance that a search without symmetry ends at a mismatch as small as this.
+class Null:
+    """The mismatches of searches without symmetry, order by order, and the p-values that follow.
 
-    Within the range of the null draws: (1 + number of draws that are as small) / (1 + number of draws). Below it: the tail
-    of a Gumbel distribution of minima, fitted to the logarithms of the draws by moments. Its deviation is an upper
-    95 % confidence bound, so that few draws make the p-value larger, and it is at most 1 / (1 + draws).
+    Within the range of the draws of its order, p = (1 + number of draws that are as small) / (1 + number of draws). Below it, p
+    is the tail of a Gumbel distribution of minima, fitted to the logarithms of the draws. Its location is fitted to the
+    draws of the order. Its deviation is pooled over orders, and is a 95 % upper confidence bound that
+    includes the uncertainty of the location, so that few draws make p-values larger.
+
+    Args:
+        mismatches: order -> the draws, at least two.
     """
-    draws = len(null)
-    as_small = sum(value <= mismatch for value in null)
-    if as_small:
-        return (1 + as_small) / (1 + draws)
-    logs = np.log(np.maximum(null, 1e-12))
-    deviation = max(float(logs.std(ddof=1)), LEAST_DEVIATION)
-    deviation *= math.sqrt((draws - 1) / chi2.ppf(CONFIDENCE, draws - 1))
-    scale = deviation * math.sqrt(6) / math.pi
-    location = float(logs.mean()) + np.euler_gamma * scale
-    tail = -math.expm1(-math.exp((math.log(max(mismatch, 1e-12)) - location) / scale))
-    return max(min(tail, 1 / (1 + draws)), 1e-300)
 
+    def __init__(self, mismatches: dict[int, list[float]]) -> None:
+        self.mismatches = mismatches
+        logs = {order: np.log(np.maximum(draws, SMALLEST)) for order, draws in mismatches.items()}
+        self._means = {order: float(values.mean()) for order, values in logs.items()}
+        freedom = sum(len(values) - 1 for values in logs.values())
+        squares = sum(float(((values - values.mean()) ** 2).sum()) for values in logs.values())
+        bound = math.sqrt(squares / chi2.ppf(CONFIDENCE, freedom))
+        self._deviation = max(bound, LEAST_DEVIATION)
 
-def threshold(alpha: float, null: list[float]) -> float:
-    """The largest mismatch with a p-value of at most alpha."""
-    low, high = 1e-9, max(null) * 2
-    for _ in range(60):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if p_value(middle, null) <= alpha else (low, middle)
-    return low
+    def p_value(self, order: int, mismatch: float) -> float:
+        """The chance that a search for this order ends at such a mismatch without symmetry."""
+        draws = self.mismatches[order]
+        as_small = sum(value <= mismatch for value in draws)
+        if as_small:
+            return (1 + as_small) / (1 + len(draws))
+        scale = self._deviation * math.sqrt(1 + 1 / len(draws)) * math.sqrt(6) / math.pi
+        location = self._means[order] + float(np.euler_gamma) * scale
+        tail = -math.expm1(-math.exp((math.log(max(mismatch, SMALLEST)) - location) / scale))
+        return max(min(tail, 1 / (1 + len(draws))), SMALLEST_P)
+
+    def threshold(self, order: int, alpha: float) -> float:
+        """The mismatch whose p-value is alpha."""
+        low, high = math.log(SMALLEST), math.log(max(self.mismatches[order]) * 2)
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.p_value(order, math.exp(middle)) <= alpha else (low, middle)
+        return math.exp(low)
 
 
 def _clusters(points: Tensor) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -36,11 +36,17 @@ class Effort:
     polished: int = 12
     finished: int = 4
 
+    def thorough(self) -> Effort:
+        """The effort that lists several symmetries of one order, where there is one."""
+        return replace(self, seeds=2 * self.seeds, sketched=2 * self.sketched, polished=4 * self.polished, finished=16)
+
     @classmethod
     def for_size(cls, n: int) -> Effort:
-        if n <= 300:
+        if n <= 120:
             return cls()
-        return cls(sketched=200, polished=8)
+        if n <= 300:
+            return cls(width=5000, seeds=3000, sketched=300, polished=8)
+        return cls(width=3000, seeds=2000, sketched=200, polished=8)
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,8 @@ def consistent_swaps(graphs: Tensor, width: int, most: int, evidence: Evidence) 
         both = values[:, part, None], values[:, None, :]
         direct = agreement(2, both[0] + both[1], both[0].square() + both[1].square()).sum(0)  # (part, edges)
         for j, m in ((i, k), (k, i)):
-            a, b = graphs[:, i[part, None], m], graphs[:, k[part, None], j]  # G[i, l], G[k, j]
+            a = graphs[:, i[part]].index_select(2, m)  # G[i, l]
+            b = graphs[:, k[part]].index_select(2, j)  # G[k, j]
             ratio = direct + agreement(2, a + b, a.square() + b.square()).sum(0)
             wrong = part[:, None] >= torch.arange(len(edges))
             for one, other in ((i, j), (i, m), (k, j), (k, m)):

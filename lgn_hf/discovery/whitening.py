@@ -16,6 +16,7 @@ from torch import Tensor
 RANK_TOLERANCE = 1e-8  # singular values below this share of the largest count as zero
 SAME_POINT = 1e-6  # two rows closer than this share of the typical norm are one point
 ZERO_POINT = 1e-12
+SHRINKAGE = 0.7  # times r / N: how far the scatter matrix is moved towards the identity
 TYLER_STEPS, TYLER_TOLERANCE = 500, 1e-9
 
 
@@ -73,7 +74,7 @@ def checked_points(points: Any) -> Tensor:
     return tensor
 
 
-def whiten(points: Tensor, scale_free: bool | None = None) -> Cloud:
+def whiten(points: Tensor, scale_free: bool | None = None, shrinkage: float | None = None) -> Cloud:
     """Whiten a checked point cloud.
 
     Args:
@@ -82,6 +83,8 @@ def whiten(points: Tensor, scale_free: bool | None = None) -> Cloud:
             Tyler's, M = (r / N) sum_i w_i w_i^T / (w_i^T M^-1 w_i) (Tyler 1987, equation 1.1), which ignores
             the norms. False: M = sum_i w_i w_i^T. None: True, except where two points lie on one ray, which
             only their norms tell apart.
+        shrinkage: share of the identity in the scatter matrix, which keeps directions of little signal from being
+            amplified with their noise; by default `SHRINKAGE` r / N.
     """
     notes: list[str] = []
     scale = points.norm(dim=1)
@@ -101,30 +104,33 @@ def whiten(points: Tensor, scale_free: bool | None = None) -> Cloud:
     x = w @ basis.T
     if scale_free is None:
         scale_free = len(kept) > rank and not _share_rays(x)
-    # First the plain whitening, for conditioning: Tyler's fixed point is affine equivariant.
-    first = (len(kept) / rank) ** 0.5 * typical**-1 / s[:rank]  # (r,)
-    x = x * first
+    if shrinkage is None:
+        shrinkage = SHRINKAGE * rank / len(kept)
+    x = x / float(x.square().sum(1).mean().sqrt())  # mean square norm 1
     half = torch.eye(rank, dtype=torch.float64)
-    if scale_free and len(kept) > rank:
-        eigenvalues, vectors = torch.linalg.eigh(_tyler(x))
-        half = vectors @ (eigenvalues.clamp_min(1e-12).rsqrt()[:, None] * vectors.T)
-        x = x @ half
+    if len(kept) > rank:
+        first = x.T @ x / len(x) * rank
+        scatter = _tyler(x, first) if scale_free else first
+        scatter = (1 - shrinkage) * scatter + shrinkage * torch.eye(rank, dtype=x.dtype)
+        eigenvalues, vectors = torch.linalg.eigh(scatter)
+        half = vectors @ (eigenvalues.rsqrt()[:, None] * vectors.T)
+    x = w @ basis.T @ half
+    if scale_free:
         x = x / x.norm(dim=1, keepdim=True)
     else:
         x = x / float(x.square().sum(1).mean().sqrt())
-    into = half @ (first[:, None] * basis)
+    into = half @ basis
     return Cloud(x, into, torch.linalg.pinv(into), kept, copies, notes)
 
 
-def _tyler(x: Tensor) -> Tensor:
-    """Tyler's scatter matrix of trace r, (r, r)."""
+def _tyler(x: Tensor, m: Tensor) -> Tensor:
+    """Tyler's scatter matrix of trace r, (r, r), from a first estimate."""
     n, r = x.shape
-    m = torch.eye(r, dtype=x.dtype)
     for _ in range(TYLER_STEPS):
         q = (x * torch.linalg.solve(m, x.T).T).sum(1)
         new = (r / n) * (x / q[:, None]).T @ x
         new = new * (r / new.trace())
-        new = 0.5 * (new + new.T) + 1e-9 * torch.eye(r, dtype=x.dtype)
+        new = 0.5 * (new + new.T)
         done = float((new - m).abs().max()) < TYLER_TOLERANCE
         m = new
         if done:
