@@ -39,7 +39,8 @@ def read_filters(repo_or_folder: str, module: str | None = None, revision: str |
     if config.model_type == "lgn" and module is None:
         from ..model.modeling_lgn import LGNModel
 
-        return LGNModel.from_pretrained(folder).filter_bank().detach().float().flatten(0, 2)
+        model: Any = LGNModel.from_pretrained(folder)
+        return model.filter_bank().detach().float().flatten(0, 2)
     return _kernels(_load(folder, repo_or_folder), repo_or_folder, module)
 
 

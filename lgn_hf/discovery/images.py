@@ -61,7 +61,7 @@ def _digits() -> list[Any]:
     from PIL import Image
     from sklearn.datasets import load_digits
 
-    pixels = load_digits()["images"]
+    pixels: Any = load_digits(return_X_y=True)[0].reshape(-1, 8, 8)
     return [Image.fromarray(image) for image in (pixels * (255 / 16)).round().astype(np.uint8)]
 
 

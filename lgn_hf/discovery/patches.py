@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,12 +60,14 @@ def patches(
             break
         drawn = _draw(planes, size, max(count, DRAW), generator)
     if found < count:
-        raise ValueError(f"almost all patches of {size} x {size} are flat: {found} of {MOST_DRAWS * max(count, DRAW)} are not")
+        raise ValueError(
+            f"almost all patches of {size} x {size} are flat: {found} of {MOST_DRAWS * max(count, DRAW)} are not"
+        )
     rows = torch.cat(kept)[:count]
     return rows / rows.norm(dim=1, keepdim=True) if normalize_contrast else rows
 
 
-def _draw(planes: Sequence[Tensor], size: int, count: int, generator: torch.Generator) -> Tensor:
+def _draw(planes: Tensor | list[Tensor], size: int, count: int, generator: torch.Generator) -> Tensor:
     """Patches without their mean, (count, C*n*n)."""
     which = torch.randint(len(planes), (count,), generator=generator)
     place = torch.rand(2, count, generator=generator)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .panels import add_legend
 from .sheet import Cell, Sheet, columns_for
@@ -60,7 +61,7 @@ def null_plot(
             ax.axvline((others or {})[order], **styles["best of the data, not found"])
             drawn.add("best of the data, not found")
         ax.set(xlim=(bins[0], bins[-1]))
-        ax.yaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         tick_style(ax)
         ax.set_xlabel(axis, **text_style(INK))
         if index % columns == 0:

@@ -80,7 +80,10 @@ ERRORS = {
     "NaN": (lambda: patches(noise(1, 4, 4) * math.nan, 2, 1), "images hold NaN or infinity"),
     "none": (lambda: patches([], 2, 1), "images is empty"),
     "shape": (lambda: patches(noise(4, 4), 2, 1), r"images of shape \(4, 4\): must be \(N, H, W\)"),
-    "channels": (lambda: patches([noise(1, 4, 4), noise(3, 4, 4)], 2, 1, grey=False), r"images have \[1, 3\] channels"),
+    "channels": (
+        lambda: patches([noise(1, 4, 4), noise(3, 4, 4)], 2, 1, grey=False),
+        r"images have \[1, 3\] channels",
+    ),
 }
 
 

@@ -102,7 +102,9 @@ def test_another_convolution_gives_every_slice(resnet):
 
 def test_a_convolution_that_is_not_there_is_an_error_that_names_some(resnet):
     folder, _ = resnet
-    with pytest.raises(ValueError, match="no convolution named 'conv1': its convolutions are embedder.embedder.convolu"):
+    with pytest.raises(
+        ValueError, match=r"no convolution named 'conv1': its convolutions are embedder.embedder.convolu"
+    ):
         read_points(str(folder), Request(module="conv1"))
 
 
@@ -164,7 +166,10 @@ ERRORS = {
     "a missing matrix": (lambda _: "no.npy", "there is no file no.npy"),
     "a damaged matrix": (lambda tmp: write(tmp / "m.npy", b"x"), "is not an array of numbers"),
     "damaged tensors": (lambda tmp: write(tmp / "m.safetensors", b"x"), "is damaged or incomplete"),
-    "another file": (lambda tmp: write(tmp / "m.txt", b"x"), r"is not a file of images: the kinds are \.parquet, \.arrow"),
+    "another file": (
+        lambda tmp: write(tmp / "m.txt", b"x"),
+        r"is not a file of images: the kinds are \.parquet, \.arrow",
+    ),
     "an empty folder": (lambda tmp: str(tmp), "cannot read data set"),
 }
 
@@ -180,7 +185,7 @@ def test_what_cannot_be_read_gets_one_clear_message(name, tmp_path):
 @pytest.mark.parametrize("array", [np.array(["a"]), np.zeros(3), np.zeros((2, 3, 4)), np.array([{}])])
 def test_other_arrays_are_refused(array, tmp_path):
     np.save(tmp_path / "m.npy", array)
-    with pytest.raises(ValueError, match="must be real numbers|has shape|is not an array of numbers"):
+    with pytest.raises(ValueError, match=r"must be real numbers|has shape|is not an array of numbers"):
         read_points(str(tmp_path / "m.npy"), Request())
 
 

@@ -284,7 +284,9 @@ def test_matched_atoms_are_the_atom_its_image_and_its_match(channels):
         if channels == 1:
             shows(image, planes[0])
         else:
-            np.testing.assert_allclose(values(image), (planes / (2 * planes.abs().max()) + 0.5).permute(1, 2, 0), **EXACT)
+            np.testing.assert_allclose(
+                values(image), (planes / (2 * planes.abs().max()) + 0.5).permute(1, 2, 0), **EXACT
+            )
     cosine = torch.nn.functional.cosine_similarity(A @ atoms[4], atoms[5], dim=0)
     assert plots.number_text(cosine, signed=True) in texts(figure)
 

@@ -45,7 +45,10 @@ ERRORS = {
         "1 operations for 2 actions",
     ),
     "atoms": (lambda: plots.atom_gallery(random(5, 8)), "atoms of 8 entries: must be n"),
-    "matched atoms": (lambda: plots.matched_atom_plot(random(5, 9), random(4, 4), range(5), [0]), "matrices are 4 x 4"),
+    "matched atoms": (
+        lambda: plots.matched_atom_plot(random(5, 9), random(4, 4), range(5), [0]),
+        "matrices are 4 x 4",
+    ),
     "no null": (lambda: plots.null_plot({}, {}), "0 orders of null values"),
     "NaN null": (lambda: plots.null_plot({2: [math.nan]}, {}), "1 orders of null values; expected one list of finite"),
     "format": (lambda: plots.save_figure(Figure(), "figure.jpg"), "written as .png, not as 'figure.jpg'"),
