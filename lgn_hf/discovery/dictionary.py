@@ -1,4 +1,12 @@
-"""Dictionaries: many more atoms than dimensions, such that every row of the data is a sum of a few atoms."""
+"""Dictionaries: many more atoms than dimensions, such that every row of the data is a sum of a few atoms.
+
+Why a short solver of its own? 40 atoms were planted in 25 dimensions, and 60 were learned on one core:
+
+- this solver finds all 40 in 5 s;
+- scikit-learn's `MiniBatchDictionaryLearning`, with positive codes, finds all 40 in 52 to 75 s;
+- an LGN of order 1 that is trained to reconstruct finds none. Its loss does not ask for sparse codes, so its trained thresholds
+  fall until most codes are on. With thresholds held fixed it finds 38 in 3 s.
+"""
 
 from __future__ import annotations
 

@@ -48,35 +48,17 @@ def refined(points: Tensor, permutation: Tensor, order: int, q: Tensor) -> Tenso
         roots += [complex(math.cos(2 * math.pi * k / order), math.sin(2 * math.pi * k / order))] * counts[k]
     basis = torch.cat(vectors, 1)
     eigenvalues = torch.tensor(roots, dtype=torch.complex128)
+    if torch.linalg.cond(basis) > 1e6:
+        return q
+    general = ((basis * eigenvalues) @ torch.linalg.inv(basis)).real
+    u, _, vh = torch.linalg.svd(basis)
+    unitary = u @ vh
+    orthogonal = ((unitary * eigenvalues) @ unitary.mH).real
 
     def misfit(a: Tensor) -> float:
         return float((w @ a.T - w[permutation]).square().sum())
 
-    # The leading components of one eigenspace can lie in another where noise along strong directions exceeds the points
-    # along weak ones. The first estimate, and the orthogonal matrix that fits best, do not have this fault.
-    general, orthogonal = q, procrustes(w, permutation, order)
-    if torch.linalg.cond(basis) < 1e6:
-        u, _, vh = torch.linalg.svd(basis)
-        likely = ((basis * eigenvalues) @ torch.linalg.inv(basis)).real
-        unitary = ((u @ vh * eigenvalues) @ (u @ vh).mH).real
-        general, orthogonal = min(general, likely, key=misfit), min(orthogonal, unitary, key=misfit)
     free = (w.shape[1] ** 2 - sum(c * c for c in counts)) / 2  # parameters that orthogonality takes away
     numbers = w.numel()
     gained = numbers * math.log(max(misfit(orthogonal), EXACT) / max(misfit(general), EXACT))
     return orthogonal if gained < free * math.log(numbers) else general
-
-
-def procrustes(points: Tensor, permutation: Tensor, order: int) -> Tensor:
-    """The orthogonal A with A^p = I that nearly minimises sum_k |A w_k - w_(pi k)|^2.
-
-    It is the orthogonal Procrustes solution with each eigenvalue moved to the nearest p-th root of unity.
-    """
-    u, _, vh = torch.linalg.svd(points[permutation].T @ points)
-    values, vectors = torch.linalg.eig(u @ vh)
-    turns = torch.round(torch.angle(values) * order / (2 * torch.pi)).long() % order
-    a = torch.zeros_like(vectors)
-    for k in turns.unique().tolist():
-        space = torch.linalg.qr(vectors[:, turns == k])[0]
-        a = a + complex(math.cos(2 * math.pi * k / order), math.sin(2 * math.pi * k / order)) * (space @ space.mH)
-    u, _, vh = torch.linalg.svd(a.real)
-    return u @ vh

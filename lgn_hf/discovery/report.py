@@ -155,7 +155,9 @@ def draw_figures(folder: Path, found: Discovery, points: Dictionary | Tensor) ->
         action = best[0]
         moved = order[(action.permutation[order] != order)]
         chosen = moved[torch.linspace(0, len(moved) - 1, min(ATOMS_DRAWN, len(moved))).long()]
-        figures["matched_atoms"] = matched_atom_plot(atoms, action.matrix, action.permutation, chosen.tolist())
+        figures["matched_atoms"] = matched_atom_plot(
+            atoms, action.matrix, action.permutation, chosen.tolist(), f"under action 1, of order {action.order}"
+        )
     return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 

@@ -43,7 +43,7 @@ def atom_gallery(atoms: Tensor, title: str = "") -> Figure:
 
 
 def matched_atom_plot(
-    atoms: Tensor, matrix: Tensor, permutation: Sequence[int] | Tensor, chosen: Sequence[int]
+    atoms: Tensor, matrix: Tensor, permutation: Sequence[int] | Tensor, chosen: Sequence[int], title: str = ""
 ) -> Figure:
     """Some atoms w, what an action makes of them, A w, and the atoms that these are matched to.
 
@@ -55,6 +55,7 @@ def matched_atom_plot(
         matrix: A, (d, d).
         permutation: (N,), the atom that each atom is matched to.
         chosen: the atoms to draw.
+        title: a text above them.
 
     Raises:
         ValueError: an argument has another shape, or an entry is not finite.
@@ -71,7 +72,9 @@ def matched_atom_plot(
     columns = len(before)
     below = [""] * (2 * columns) + [number_text(cosine, signed=True) for cosine in cosines]
     cell = Cell(0.62, gap=0.08)
-    figure, axes = Sheet(columns, cell, left=1.15, foot=0.5, narrowest=4.8).lay_out([""] * (3 * columns), below)
+    figure, axes = Sheet(columns, cell, left=1.15, foot=0.5, narrowest=4.8).lay_out(
+        [""] * (3 * columns), below, {0: title} if title else None
+    )
     for row, (name, values) in enumerate((("atom $w$", before), ("$A\\,w$", moved), ("matched\natom", after))):
         for column, image in enumerate(_images(values, channels)):
             ax = axes[row * columns + column]
