@@ -84,7 +84,9 @@ def polish(points: Tensor, scores: Tensor, order: int, evidence: Evidence) -> tu
     return q, scores
 
 
-def sketch(points: Tensor, voters: Tensor, scores: Tensor, order: int, penalty: Tensor | None) -> tuple[Tensor, Tensor]:
+def sketch(
+    points: Tensor, voters: Tensor, scores: Tensor, order: int, penalty: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """A cheap version of `polish`, in which only some points vote and several may go to one.
 
     Args:

@@ -70,7 +70,9 @@ class Candidate:
     mismatch: float
 
 
-def search(points: Tensor, evidence: Evidence, order: int, generator: torch.Generator, effort: Effort) -> list[Candidate]:
+def search(
+    points: Tensor, evidence: Evidence, order: int, generator: torch.Generator, effort: Effort
+) -> list[Candidate]:
     """Symmetries Q with Q^p = I of whitened points (N, r), float64: distinct local optima, best first."""
     single, light = points.float(), evidence.to(torch.float32)
     graphs = torch.cat([_gram_graph(points)[None], evidence.pairs]).float()
