@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 FORBIDDEN = -30.0  # similarity of two points of different label
-POINT_WEIGHT = 0.1
+POINT_WEIGHT = 0.1  # of one number per point, beside the r numbers of its place
 
 
 @dataclass(frozen=True, eq=False)

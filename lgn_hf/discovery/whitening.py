@@ -100,7 +100,7 @@ def whiten(points: Tensor, scale_free: bool | None = None, shrinkage: float | No
     if len(kept) < int(nonzero.sum()):
         notes.append(f"{int(nonzero.sum()) - len(kept)} copies of other rows were left out")
     w = points[kept]
-    u, s, vh = torch.linalg.svd(w / typical, full_matrices=False)
+    _, s, vh = torch.linalg.svd(w / typical, full_matrices=False)
     rank = int((s > RANK_TOLERANCE * s[0]).sum())
     if rank < points.shape[1]:
         notes.append(f"the points span {rank} of {points.shape[1]} dimensions; the search stays in that span")

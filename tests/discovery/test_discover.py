@@ -94,11 +94,10 @@ def test_too_few_points_cannot_be_determined():
 
 
 def test_a_dictionary_brings_its_evidence():
-    points, actions = plant(cyclic_table(2), 9, 40, 0.3, generator())
-    similar = (points @ points.T).clamp_min(0)
-    dictionary = SimpleNamespace(
-        atoms=points, coactivation=similar, frequency=points.norm(dim=1), amplitude=points.norm(dim=1)
-    )
+    points, actions = plant(cyclic_table(2), 9, 40, 0.2, generator())
+    together = (points @ points.T).exp()
+    often = (points + points @ actions[1].T).norm(dim=1)
+    dictionary = SimpleNamespace(atoms=points, coactivation=together, frequency=often, amplitude=often**2)
     result = discover(dictionary, orders=[2], **QUICK)
     assert error(result.actions[0].matrix, actions) < 0.3
 
