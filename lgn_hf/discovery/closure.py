@@ -11,6 +11,8 @@ from .evidence import Evidence
 from .search import Candidate, candidate
 
 MAX_GROUP = 48
+PARTIAL_COPY = 0.15  # a permutation that agrees with an element on more than this is that element, damaged
+FAR_WORSE = 2.0
 SAME_ACTION = 0.5  # two permutations that agree on this share of what they move are one action
 
 
@@ -18,9 +20,14 @@ def same_action(a: Tensor, b: Tensor) -> bool:
     """Whether two permutations agree on most of the points that either moves."""
     rest = torch.arange(len(a))
     moved = (a != rest) | (b != rest)
-    if not bool(moved.any()):
-        return True
-    return float((a[moved] == b[moved]).double().mean()) > SAME_ACTION
+    return not bool(moved.any()) or overlap(a, b) > SAME_ACTION
+
+
+def overlap(a: Tensor, b: Tensor) -> float:
+    """The share of the points moved by either permutation on which both agree."""
+    rest = torch.arange(len(a))
+    moved = (a != rest) | (b != rest)
+    return float((a[moved] == b[moved]).double().mean()) if bool(moved.any()) else 1.0
 
 
 def close(
@@ -43,12 +50,19 @@ def close(
             outside.append(new)
         else:
             elements = larger
-    outside = [c for c in outside if not any(same_action(c.permutation, e.permutation) for e in elements)]
+    outside = [c for c in outside if not _explained(c, elements)]
     distinct: list[Candidate] = []
     for c in outside:
         if not any(same_action(c.permutation, e.permutation) for e in distinct):
             distinct.append(c)
     return elements, distinct
+
+
+def _explained(c: Candidate, elements: list[Candidate]) -> bool:
+    """Whether the group leaves no room for an action: it copies an element in part, or fits far worse than all."""
+    if any(overlap(c.permutation, e.permutation) > PARTIAL_COPY for e in elements):
+        return True
+    return bool(elements) and c.mismatch > FAR_WORSE * max(e.mismatch for e in elements)
 
 
 def _generated(

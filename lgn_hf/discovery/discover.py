@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .closure import close, same_action
+from .closure import close
 from .evidence import Evidence
 from .null import Null, scrambled
 from .planting import cyclic_table, plant
@@ -149,7 +149,7 @@ def _power(
         hits = 0
         for trial in range(trials):
             generator = _generator(seed, 1000 + trial, order)
-            points, actions = plant(cyclic_table(order), r, n, PLANTED_NOISE, generator)
+            points, actions = plant(cyclic_table(order), r, n - n % order, PLANTED_NOISE, generator)
             planted = whiten(points)
             free = Evidence.checked(len(points), planted.kept)
             best = search(planted.points, free, order, generator, effort)
@@ -185,10 +185,10 @@ def _named(action: FoundAction, matrix: Tensor) -> FoundAction:
 
 def refined_matrix(c: Candidate, cloud: Cloud) -> Tensor:
     """The action on the original coordinates, (d, d)."""
-    basis = torch.linalg.qr(cloud.back)[0]  # (d, r), orthonormal
-    coordinates = cloud.points @ cloud.back.T @ basis
-    a = refined(coordinates, c.permutation, c.order, basis.T @ cloud.back @ c.q @ cloud.into @ basis)
-    return basis @ a @ basis.T + torch.eye(len(basis), dtype=a.dtype) - basis @ basis.T
+    first = cloud.basis.T @ cloud.back @ c.q @ cloud.into @ cloud.basis
+    fits = [refined(points, c.permutation, c.order, first) for points in cloud.coordinates]
+    a = min(fits, key=lambda fit: fit[1])[0]
+    return cloud.basis @ a @ cloud.basis.T + torch.eye(len(cloud.basis), dtype=a.dtype) - cloud.basis @ cloud.basis.T
 
 
 def _group(elements: list[FoundAction]) -> tuple[LinearGroup | None, list[FoundAction]]:

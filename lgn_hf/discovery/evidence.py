@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 FORBIDDEN = -30.0  # similarity of two points of different label
-POINT_WEIGHT = 0.1
+POINT_WEIGHT = 0.1  # of one number per point, beside the r numbers of its place
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,13 @@ class Evidence:
 
     @classmethod
     def checked(
-        cls, n: int, kept: Tensor, coactivation: Any = None, frequency: Any = None, amplitude: Any = None, labels: Any = None
+        cls,
+        n: int,
+        kept: Tensor,
+        coactivation: Any = None,
+        frequency: Any = None,
+        amplitude: Any = None,
+        labels: Any = None,
     ) -> Evidence:
         """Evidence of n rows, of which `kept` are used.
 
@@ -92,7 +98,9 @@ class Evidence:
             mask = torch.ones_like(before, dtype=torch.bool)
             mask[torch.arange(len(index)), index] = False
             a, b = before[mask], after[mask]
-            values.append(float((a - b).square().sum() / (2 * (a - a.mean()).square().sum()).clamp_min(1e-12 * differ)))
+            values.append(
+                float((a - b).square().sum() / (2 * (a - a.mean()).square().sum()).clamp_min(1e-12 * differ))
+            )
         for points in self.points:
             a, b = points[index], points[permutation[index]]
             values.append(float((a - b).square().sum() / (2 * (a - a.mean()).square().sum()).clamp_min(1e-12)))
@@ -112,8 +120,8 @@ def standard_pairs(matrix: Tensor) -> Tensor:
 def _ranks(values: Tensor) -> Tensor:
     """Normal scores: the quantiles of a standard normal variable at the ranks of the values; ties share theirs."""
     _, inverse, counts = torch.unique(values, return_inverse=True, return_counts=True)
-    upper = counts.cumsum(0).double()
-    middle = (upper - (counts - 1) / 2 - 0.5) / len(values)
+    upper = counts.cumsum(0)
+    middle = (upper.double() - (counts - 1) / 2 - 0.5) / len(values)
     scores = torch.special.ndtri(middle)[inverse]
     return scores / scores.std().clamp_min(1e-12)
 
@@ -127,7 +135,9 @@ def _without_degrees(matrix: Tensor) -> Tensor:
 
 
 def _numbers(name: str, given: Any, shape: tuple[int, ...]) -> Tensor:
-    tensor = torch.as_tensor(given if isinstance(given, Tensor) else np.asarray(given)).detach().to("cpu", torch.float64)
+    tensor = (
+        torch.as_tensor(given if isinstance(given, Tensor) else np.asarray(given)).detach().to("cpu", torch.float64)
+    )
     if tuple(tensor.shape) != shape:
         raise ValueError(f"{name} must have shape {shape}, got {tuple(tensor.shape)}")
     if not torch.isfinite(tensor).all():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -102,6 +103,6 @@ def _allowed(ratio: Tensor, evidence: Evidence, rungs: tuple[Tensor, ...]) -> Te
         for other in rungs[:t]:
             wrong |= (one[0] == other[0]) | (one[1] == other[1])
     if evidence.penalty is not None:
-        for one, other in zip(rungs, rungs[1:], strict=False):
+        for one, other in pairwise(rungs):
             ratio = ratio + evidence.penalty[one[0], other[0]] + evidence.penalty[one[1], other[1]]
     return ratio.masked_fill(wrong, -math.inf)

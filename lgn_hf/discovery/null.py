@@ -32,7 +32,7 @@ def scrambled(points: Tensor, evidence: Evidence, generator: torch.Generator) ->
     Args:
         points: (N, r), float64, whitened.
     """
-    n, r = points.shape
+    r = points.shape[1]
     clusters = torch.from_numpy(_clusters(points))
     new = torch.empty_like(points)
     for cluster in clusters.unique():

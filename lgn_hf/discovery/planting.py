@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 
-
 def regular_representation(table: Tensor) -> Tensor:
     """Element a as the permutation matrix b -> ab, (|G|, |G|, |G|), of a Cayley table."""
     n = len(table)

@@ -30,8 +30,7 @@ def balanced(scores: Tensor) -> Tensor:
     Shapes: (B, N, N) to the same.
     """
     kernel = scores.sub(scores.amax(2, keepdim=True)).exp_()
-    ones = torch.ones_like(kernel[:, :, :1])
-    columns = ones
+    rows = columns = torch.ones_like(kernel[:, :, :1])
     for _ in range(SINKHORN_STEPS):
         rows = 1 / (kernel @ columns).clamp_min(1e-20)
         columns = 1 / (kernel.mT @ rows).clamp_min(1e-20)
@@ -84,7 +83,9 @@ def polish(points: Tensor, scores: Tensor, order: int, evidence: Evidence) -> tu
     return q, scores
 
 
-def sketch(points: Tensor, voters: Tensor, scores: Tensor, order: int, penalty: Tensor | None) -> tuple[Tensor, Tensor]:
+def sketch(
+    points: Tensor, voters: Tensor, scores: Tensor, order: int, penalty: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """A cheap version of `polish`, in which only some points vote and several may go to one.
 
     Args:

@@ -12,11 +12,13 @@ import math
 import torch
 from torch import Tensor
 
-EXACT = 1e-10
+from .polish import exact_of_order
+
+EXACT = 1e-14  # misfits below count as equal
 
 
-def refined(points: Tensor, permutation: Tensor, order: int, q: Tensor) -> Tensor:
-    """A with A^p = I, real.
+def refined(points: Tensor, permutation: Tensor, order: int, q: Tensor) -> tuple[Tensor, float]:
+    """A with A^p = I, real, and its misfit sum_k |A w_k - w_pi(k)|^2 / sum_k |w_k|^2.
 
     Args:
         points: (N, r), float64, original coordinates on the span.
@@ -25,7 +27,7 @@ def refined(points: Tensor, permutation: Tensor, order: int, q: Tensor) -> Tenso
         q: (r, r), a first estimate in any coordinates, for the dimensions of the eigenspaces.
 
     Returns:
-        (r, r). It is orthogonal where an orthogonal matrix fits as well, by the Bayesian information criterion.
+        A (r, r), and the misfit. A is orthogonal where an orthogonal matrix fits as well, by the Bayesian information criterion.
     """
     angles = torch.angle(torch.linalg.eigvals(q)) * order / (2 * torch.pi)
     counts = torch.bincount(torch.round(angles).long() % order, minlength=order).tolist()
@@ -48,17 +50,22 @@ def refined(points: Tensor, permutation: Tensor, order: int, q: Tensor) -> Tenso
         roots += [complex(math.cos(2 * math.pi * k / order), math.sin(2 * math.pi * k / order))] * counts[k]
     basis = torch.cat(vectors, 1)
     eigenvalues = torch.tensor(roots, dtype=torch.complex128)
+
+    def misfit(a: Tensor) -> float:
+        return float((w @ a.T - w[permutation]).square().sum() / w.square().sum())
+
     if torch.linalg.cond(basis) > 1e6:
-        return q
+        return q, misfit(q)
     general = ((basis * eigenvalues) @ torch.linalg.inv(basis)).real
     u, _, vh = torch.linalg.svd(basis)
     unitary = u @ vh
-    orthogonal = ((unitary * eigenvalues) @ unitary.mH).real
+    rotation, _, turned = torch.linalg.svd(w[permutation].T @ w)
 
-    def misfit(a: Tensor) -> float:
-        return float((w @ a.T - w[permutation]).square().sum())
+    nearby = ((unitary * eigenvalues) @ unitary.mH).real, exact_of_order(rotation @ turned, order)
+    orthogonal = min(nearby, key=misfit)
 
     free = (w.shape[1] ** 2 - sum(c * c for c in counts)) / 2  # parameters that orthogonality takes away
     numbers = w.numel()
     gained = numbers * math.log(max(misfit(orthogonal), EXACT) / max(misfit(general), EXACT))
-    return orthogonal if gained < free * math.log(numbers) else general
+    a = orthogonal if gained < free * math.log(numbers) else general
+    return a, misfit(a)

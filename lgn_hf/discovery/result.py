@@ -95,7 +95,9 @@ class Discovery:
         elif self.actions:
             name = f", the group {self.group.name}" if self.group is not None else ""
             count = len(self.actions)
-            lines.append(f"{count} action{'s' if count > 1 else ''} found in {self.num_points} points of dimension {self.dim}{name}.")
+            lines.append(
+                f"{count} action{'s' if count > 1 else ''} found in {self.num_points} points of dimension {self.dim}{name}."
+            )
             lines += [f"  {action}" for action in self.actions]
         else:
             lines.append(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .evidence import Evidence
+from .evidence import POINT_WEIGHT, Evidence
 from .polish import finish, polish, sketch
 from .seeds import quality, seeds_of, votes
 
@@ -58,7 +58,7 @@ class Candidate:
         permutation: (N,), point k goes to point permutation[k].
         order: the smallest one.
         residual: sum_k |Q u_k - u_pi(k)|^2 / sum_k |u_k|^2.
-        mismatch: the geometric mean of the mismatch of the points,
+        mismatch: the weighted geometric mean of the mismatch of the points,
             sum_k |Q u_k - u_pi(k)|^2 / sum_k |Q u_k - u_k|^2, and those of the evidence. About 1 for chance, and for
             a Q that hardly moves anything.
     """
@@ -70,7 +70,9 @@ class Candidate:
     mismatch: float
 
 
-def search(points: Tensor, evidence: Evidence, order: int, generator: torch.Generator, effort: Effort) -> list[Candidate]:
+def search(
+    points: Tensor, evidence: Evidence, order: int, generator: torch.Generator, effort: Effort
+) -> list[Candidate]:
     """Symmetries Q with Q^p = I of whitened points (N, r), float64: distinct local optima, best first."""
     single, light = points.float(), evidence.to(torch.float32)
     graphs = torch.cat([_gram_graph(points)[None], evidence.pairs]).float()
@@ -96,7 +98,9 @@ def candidate(points: Tensor, evidence: Evidence, q: Tensor, order: int) -> Cand
     moved = points @ q.T
     numerator = float((moved - points[permutation]).square().sum())
     parts = [numerator / max(float((moved - points).square().sum()), 1e-9), *evidence.mismatches(permutation)]
-    mismatch = math.exp(sum(math.log(max(part, SMALLEST)) for part in parts) / len(parts))
+    weights = [1.0] * (1 + len(evidence.pairs)) + [POINT_WEIGHT] * len(evidence.points)
+    logs = sum(weight * math.log(max(part, SMALLEST)) for weight, part in zip(weights, parts, strict=True))
+    mismatch = math.exp(logs / sum(weights))
     identity = torch.eye(len(q), dtype=q.dtype)
     true_order = next(
         k for k in range(1, order + 1) if order % k == 0 and _close(torch.linalg.matrix_power(q, k), identity)

@@ -135,9 +135,7 @@ def consistent_paths(graphs: Tensor, order: int, width: int, most: int, evidence
     return paths[:most]
 
 
-def _with_chords(
-    graphs: Tensor, paths: Tensor, sums: Tensor, squares: Tensor, order: int
-) -> tuple[Tensor, Tensor]:
+def _with_chords(graphs: Tensor, paths: Tensor, sums: Tensor, squares: Tensor, order: int) -> tuple[Tensor, Tensor]:
     """The sums for every path and every next point: (B, E, C) to (B, N, E, C)."""
     length, n = paths.shape[1], graphs.shape[1]
     sums = sums[:, None].repeat(1, n, 1, 1)

@@ -28,6 +28,8 @@ class Cloud:
         points: (N, r), float64, U with U^T U = (N / r) I and rows of mean square norm 1; r is the rank.
         into: (r, d), whitened = into @ w.
         back: (d, r), w = back @ whitened, on the span of the points.
+        basis: (d, r), orthonormal, of the span.
+        coordinates: (N, r) each, the points in that basis, once for every scaling of the points that may be right.
         kept: (N,) rows of the input, one per point: zero rows and copies are left out.
         copies: (rows of the input,) the point that each row of the input is, -1 for a zero row.
         notes: what was changed, one sentence each.
@@ -36,6 +38,8 @@ class Cloud:
     points: Tensor
     into: Tensor
     back: Tensor
+    basis: Tensor
+    coordinates: list[Tensor]
     kept: Tensor
     copies: Tensor
     notes: list[str] = field(default_factory=list)
@@ -96,7 +100,7 @@ def whiten(points: Tensor, scale_free: bool | None = None, shrinkage: float | No
     if len(kept) < int(nonzero.sum()):
         notes.append(f"{int(nonzero.sum()) - len(kept)} copies of other rows were left out")
     w = points[kept]
-    u, s, vh = torch.linalg.svd(w / typical, full_matrices=False)
+    _, s, vh = torch.linalg.svd(w / typical, full_matrices=False)
     rank = int((s > RANK_TOLERANCE * s[0]).sum())
     if rank < points.shape[1]:
         notes.append(f"the points span {rank} of {points.shape[1]} dimensions; the search stays in that span")
@@ -108,19 +112,23 @@ def whiten(points: Tensor, scale_free: bool | None = None, shrinkage: float | No
         shrinkage = SHRINKAGE * rank / len(kept)
     x = x / float(x.square().sum(1).mean().sqrt())  # mean square norm 1
     half = torch.eye(rank, dtype=torch.float64)
+    coordinates = [x]
     if len(kept) > rank:
         first = x.T @ x / len(x) * rank
         scatter = _tyler(x, first) if scale_free else first
+        if scale_free:
+            coordinates.append(x / (x * torch.linalg.solve(scatter, x.T).T).sum(1, keepdim=True).sqrt())
         scatter = (1 - shrinkage) * scatter + shrinkage * torch.eye(rank, dtype=x.dtype)
         eigenvalues, vectors = torch.linalg.eigh(scatter)
         half = vectors @ (eigenvalues.rsqrt()[:, None] * vectors.T)
     x = w @ basis.T @ half
     if scale_free:
+        coordinates.append((w @ basis.T) / x.norm(dim=1, keepdim=True))
         x = x / x.norm(dim=1, keepdim=True)
     else:
         x = x / float(x.square().sum(1).mean().sqrt())
     into = half @ basis
-    return Cloud(x, into, torch.linalg.pinv(into), kept, copies, notes)
+    return Cloud(x, into, torch.linalg.pinv(into), basis.T, coordinates, kept, copies, notes)
 
 
 def _tyler(x: Tensor, m: Tensor) -> Tensor:
