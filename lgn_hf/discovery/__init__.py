@@ -31,14 +31,17 @@ The search:
 from .dictionary import Dictionary, learn_dictionary, load_dictionary
 from .discover import discover
 from .patches import patches
-from .planting import plant
+from .planting import cyclic_table, plant
 from .result import Discovery, FoundAction, Power
+from .search import Effort
 
 __all__ = [
     "Dictionary",
     "Discovery",
+    "Effort",
     "FoundAction",
     "Power",
+    "cyclic_table",
     "discover",
     "learn_dictionary",
     "load_dictionary",
