@@ -99,7 +99,9 @@ def discover(
                 stage("null")
                 generator = _generator(seed, 1 + draw, order)
                 best = search(*scrambled(cloud.points, evidence, generator), order, generator, effort)
-                draws[order].append(best[0].mismatch if best else 1.0)
+                if best:  # a search that ends nowhere says nothing of where searches end
+                    draws[order].append(best[0].mismatch)
+        draws = {order: values if len(values) > 1 else [1.0, 1.0] for order, values in draws.items()}
         null = Null(draws)
 
         def value(c: Candidate) -> float:
