@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         LGNConvNetModel,
         LGNConvNetPreTrainedModel,
     )
+    from .discovery import discover, learn_dictionary
     from .model.configuration_lgn import LGNConfig
     from .model.image_processing_lgn import LGNImageProcessor
     from .model.modeling_lgn import (
@@ -45,6 +46,8 @@ __all__ = [
     "LGNImageProcessor",
     "LGNModel",
     "LGNPreTrainedModel",
+    "discover",
+    "learn_dictionary",
     "load_actions",
 ]
 
@@ -64,6 +67,8 @@ _MODULES = {
     "LGNImageProcessor": "model.image_processing_lgn",
     "LGNModel": "model.modeling_lgn",
     "LGNPreTrainedModel": "model.modeling_lgn",
+    "discover": "discovery",
+    "learn_dictionary": "discovery",
     "load_actions": "actions",
 }
 

@@ -9,10 +9,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from .commands.discover import discover
+from .commands.options import option
 from .terminal import print_table, tree
 from .texts import full_traceback, one_line
 
@@ -29,12 +31,6 @@ QUIET = {  # users need not see how models and data sets are loaded
 DATASET_FOLDER = "dataset"
 
 
-def option(*names: str, **settings: Any) -> Any:
-    """An option that may be written with underscores in place of hyphens, as in the training program."""
-    twins = [name.replace("-", "_").replace("__", "--", 1) for name in names if "-" in name[2:]]
-    return click.option(*names, *twins, names[0].lstrip("-").replace("-", "_"), **settings)
-
-
 REVISION = "A repository is USER/NAME, or USER/NAME@REVISION for a branch, tag or commit."
 
 models = click.argument("models", metavar="REPO_OR_DIR...", nargs=-1, required=True)
@@ -47,6 +43,9 @@ private = option("--private", is_flag=True, help="Make a new repository private.
 )
 def app() -> None:
     pass
+
+
+app.add_command(discover)
 
 
 def main() -> None:

@@ -111,11 +111,12 @@ class TestHelp:
             "atlas",
             "card",
             "compare",
+            "discover",
             "predict",
             "publish",
         ]
 
-    @pytest.mark.parametrize("command", ["publish", "card", "actions", "predict", "compare", "atlas"])
+    @pytest.mark.parametrize("command", ["publish", "card", "actions", "predict", "compare", "atlas", "discover"])
     def test_names_the_functions_behind_a_command(self, lgn, command):
         text = " ".join(lgn(command, "--help").out.split())
         names = re.findall(r"(lgn_hf[\w.]*)\.(\w+)", text)

@@ -1,4 +1,4 @@
-"""Figures of what a network learned: actions, orbits, effects, spectra, codes and filters.
+"""Figures of what a network learned: actions, orbits, effects, spectra, codes and filters; and of symmetries that were found.
 
 One file per kind of figure. Each function returns a matplotlib `Figure` and leaves pyplot alone; `save_figure` writes
 it as PNG. Every figure has a light card as its background, so that it reads the same on a white and on a dark page, and
@@ -12,13 +12,16 @@ Shapes: d = n*n. Matrices may have any leading dimensions; (..., d, d) is read i
 any device and of any real type.
 """
 
+from .atoms import atom_gallery, matched_atom_plot
 from .codes import code_plot
 from .effects import effect_plot
 from .filters import filter_plot
+from .found_actions import found_action_plot
 from .fourier import dft_plot
 from .gallery import action_gallery
 from .images import image_plot
 from .learning_curve import learning_curve
+from .null_histogram import null_plot
 from .orbits import orbit_plot
 from .overview import AXES, STRUCTURES, action_figures, action_summary, median_of
 from .page import arrow_at, axes_at, blank_figure, text_at
@@ -66,6 +69,7 @@ __all__ = [
     "action_summary",
     "add_legend",
     "arrow_at",
+    "atom_gallery",
     "axes_at",
     "blank_figure",
     "code_plot",
@@ -73,13 +77,16 @@ __all__ = [
     "dft_plot",
     "effect_plot",
     "filter_plot",
+    "found_action_plot",
     "heat_map",
     "hide_ticks",
     "image_plot",
     "learning_curve",
     "magnitudes",
+    "matched_atom_plot",
     "matrix_thumbnail",
     "median_of",
+    "null_plot",
     "number_text",
     "orbit_plot",
     "orbit_thumbnail",

@@ -6,13 +6,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from .checks import checked, expect_order
-from .panels import magnitudes
+from .panels import magnitudes, montage
 from .sheet import Cell, Sheet
 from .style import GAP, MARGIN, QUIET, TEXT, hide_ticks
 
@@ -46,10 +45,10 @@ def code_plot(image: Tensor, codes: Sequence[Tensor], order: int | None = None) 
             if len(layer) % order:
                 raise ValueError(f"{len(layer)} code maps are not whole groups of order {order}")
 
-    montages = [_montage(layer, order or math.ceil(math.sqrt(len(layer)))) for layer in layers]
+    montages = [montage(layer, order or math.ceil(math.sqrt(len(layer)))) for layer in layers]
     above = ["image", *(f"code $z_{{{i + 1}}}$" for i in range(len(layers)))]
     below = ["", *(f"{(layer != 0).double().mean():.1%} non-zero" for layer in layers)]
-    aspect = max(montage.shape[0] / montage.shape[1] for montage in montages)
+    aspect = max(m.shape[0] / m.shape[1] for m in montages)
     columns = 3 if len(above) > 4 else len(above)
     cell = Cell(2.6, aspect, gap=0.55, above=0.2) if order else Cell(2.6, aspect, GAP)
     figure, axes = Sheet(columns, cell, left=0.55 if order else MARGIN).lay_out(above, below)
@@ -59,22 +58,12 @@ def code_plot(image: Tensor, codes: Sequence[Tensor], order: int | None = None) 
     axes[0].imshow(np.moveaxis(shown, 0, -1) if shown.ndim == 3 else shown, cmap="gray", interpolation="nearest")
     axes[0].set_anchor("N")
     hide_ticks(axes[0])
-    for ax, layer, montage in zip(axes[1:], layers, montages, strict=True):
-        magnitudes(ax, montage, gamma=0.5)
+    for ax, layer, tiles in zip(axes[1:], layers, montages, strict=True):
+        magnitudes(ax, tiles, gamma=0.5)
         ax.set_anchor("N")
         if order:
             _label_tiles(ax, layer.shape[-2:], len(layer) // order, order)
     return figure
-
-
-def _montage(maps: Tensor, columns: int) -> Tensor:
-    """(F, h, w) to one picture of F tiles, row by row, with a line of NaN, one pixel wide, between them."""
-    count, height, width = maps.shape
-    rows = math.ceil(count / columns)
-    tiles = torch.full((rows * columns, height + 1, width + 1), torch.nan, dtype=maps.dtype)
-    tiles[:count, :height, :width] = maps
-    tiles = tiles.view(rows, columns, height + 1, width + 1).transpose(1, 2)
-    return tiles.reshape(rows * (height + 1), columns * (width + 1))[:-1, :-1]
 
 
 def _label_tiles(ax: Axes, tile: Sequence[int], groups: int, order: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, PowerNorm
@@ -52,6 +54,16 @@ def magnitudes(ax: Axes, values: Tensor, gamma: float = 1.0) -> None:
     ax.imshow(np.ma.masked_invalid(array), cmap=MAGNITUDE, norm=norm, interpolation="nearest")
     hide_ticks(ax)
     ax.set_facecolor("#c9ced6")
+
+
+def montage(maps: Tensor, columns: int) -> Tensor:
+    """(F, h, w) to one picture of F tiles, row by row, with a line of NaN, one pixel wide, between them."""
+    count, height, width = maps.shape
+    rows = math.ceil(count / columns)
+    tiles = torch.full((rows * columns, height + 1, width + 1), torch.nan, dtype=maps.dtype)
+    tiles[:count, :height, :width] = maps
+    tiles = tiles.view(rows, columns, height + 1, width + 1).transpose(1, 2)
+    return tiles.reshape(rows * (height + 1), columns * (width + 1))[:-1, :-1]
 
 
 def add_colour_key(figure: Figure, note: str = "each image: ± its largest entry") -> None:

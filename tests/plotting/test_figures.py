@@ -247,3 +247,54 @@ def test_colour_filters_have_grey_at_zero():
 @pytest.mark.slow
 def test_more_groups_than_fit_go_on_below():
     assert len(images(plots.filter_plot(random(13, 1, 1, SIZE, SIZE)))) == 13
+
+
+# Symmetries that were found
+
+
+def test_found_actions_stand_beside_their_operations():
+    A, B = random(2, DIM, DIM), rotation_matrix(SIZE, 90)
+    figure = plots.found_action_plot(A, [B, None], names(2), ["turn", ""])
+    first, operation, second = images(figure)
+    shows(first, A[0])
+    shows(operation, B)
+    shows(second, A[1])
+    assert {*names(2), "turn"} <= set(texts(figure))
+
+
+def test_atoms_are_tiles_scaled_to_their_largest_entry():
+    atoms = random(25, DIM)
+    (image,) = images(plots.atom_gallery(atoms))
+    tiled = values(image)
+    for i, atom in enumerate(atoms):
+        row, column = (SIZE + 1) * (i // 20), (SIZE + 1) * (i % 20)
+        tile = tiled[row : row + SIZE, column : column + SIZE]
+        np.testing.assert_allclose(tile, unvec(atom / atom.abs().max(), SIZE), **EXACT)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_matched_atoms_are_the_atom_its_image_and_its_match(channels):
+    atoms, A = random(6, channels * DIM), random(channels * DIM, channels * DIM)
+    permutation = torch.tensor([1, 2, 3, 4, 5, 0])
+    figure = plots.matched_atom_plot(atoms, A, permutation, [4, 0])
+    drawn = images(figure)
+    expected = [*atoms[[4, 0]], *(atoms[[4, 0]] @ A.T), *atoms[[5, 1]]]
+    for image, vector in zip(drawn, expected, strict=True):
+        planes = unvec(vector.unflatten(0, (channels, DIM)), SIZE)
+        if channels == 1:
+            shows(image, planes[0])
+        else:
+            np.testing.assert_allclose(
+                values(image), (planes / (2 * planes.abs().max()) + 0.5).permute(1, 2, 0), **EXACT
+            )
+    cosine = torch.nn.functional.cosine_similarity(A @ atoms[4], atoms[5], dim=0)
+    assert plots.number_text(cosine, signed=True) in texts(figure)
+
+
+def test_the_null_is_a_histogram_with_a_line_for_each_found_action():
+    figure = plots.null_plot({2: [0.5, 0.6, 0.6], 3: [0.7]}, {2: [0.1, 0.2]}, {2: 0.1, 3: 0.65})
+    second, third = figure.axes
+    assert sum(bar.get_height() for bar in second.patches) == 3
+    assert [line.get_xdata()[0] for line in second.lines] == [0.1, 0.2]
+    assert [line.get_xdata()[0] for line in third.lines] == [0.65]
+    assert {"found", "best of the data, not found", "order 2", "order 3"} <= set(texts(figure))

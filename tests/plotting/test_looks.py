@@ -20,6 +20,18 @@ FIGURES = {
     "transform": lambda: plots.dft_plot(random(1, DIM, DIM), names(1)),
     "codes": lambda: plots.code_plot(random(8, 8), [random(8, 5, 5).relu()] * 4, 4),
     "filters": lambda: plots.filter_plot(random(10, 2, 1, SIZE, SIZE)),
+    "found actions": lambda: plots.found_action_plot(
+        random(3, DIM, DIM),
+        [random(DIM, DIM)] * 2 + [None],
+        ["1: order 2"] * 3,
+        ["rotation by 180 degrees, +0.98"] * 3,
+    ),
+    "atoms": lambda: plots.atom_gallery(random(45, DIM), "45 atoms, the most used first"),
+    "matched atoms": lambda: plots.matched_atom_plot(random(20, DIM), random(DIM, DIM), range(20), range(10), "under action 1"),
+    "one matched atom": lambda: plots.matched_atom_plot(random(20, 3 * DIM), random(3 * DIM, 3 * DIM), range(20), [0]),
+    "null": lambda: plots.null_plot(
+        {p: random(20).tolist() for p in (2, 3, 4, 5)}, {2: [-3.0, -2.5]}, {2: -3.0, 3: -1.0}
+    ),
     "few filters": lambda: plots.filter_plot(random(1, 1, 3, SIZE, SIZE)),
 }
 

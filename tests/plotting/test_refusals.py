@@ -36,6 +36,21 @@ ERRORS = {
     "codes": (lambda: plots.code_plot(random(4, 4), [random(1, 1, 2, 2)]), r"code 1 of shape \(1, 1, 2, 2\)"),
     "no codes": (lambda: plots.code_plot(random(4, 4), []), "no codes"),
     "groups": (lambda: plots.code_plot(random(4, 4), [random(6, 2, 2)], 4), "6 code maps are not whole groups"),
+    "found titles": (
+        lambda: plots.found_action_plot(random(2, 9, 9), [None, None], names(1), names(2)),
+        "1 titles for 2 panels",
+    ),
+    "found operations": (
+        lambda: plots.found_action_plot(random(2, 9, 9), [None], names(2), names(2)),
+        "1 operations for 2 actions",
+    ),
+    "atoms": (lambda: plots.atom_gallery(random(5, 8)), "atoms of 8 entries: must be n"),
+    "matched atoms": (
+        lambda: plots.matched_atom_plot(random(5, 9), random(4, 4), range(5), [0]),
+        "matrices are 4 x 4",
+    ),
+    "no null": (lambda: plots.null_plot({}, {}), "0 orders of null values"),
+    "NaN null": (lambda: plots.null_plot({2: [math.nan]}, {}), "1 orders of null values; expected one list of finite"),
     "format": (lambda: plots.save_figure(Figure(), "figure.jpg"), "written as .png, not as 'figure.jpg'"),
 }
 

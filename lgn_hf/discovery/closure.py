@@ -1,0 +1,106 @@
+"""Closure: the finite group that found symmetries generate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .evidence import Evidence
+from .search import Candidate, candidate
+
+MAX_GROUP = 48
+PARTIAL_COPY = 0.15  # a permutation that agrees with an element on more than this is that element, damaged
+FAR_WORSE = 2.0
+SAME_ACTION = 0.5  # two permutations that agree on this share of what they move are one action
+
+
+def same_action(a: Tensor, b: Tensor) -> bool:
+    """Whether two permutations agree on most of the points that either moves."""
+    rest = torch.arange(len(a))
+    moved = (a != rest) | (b != rest)
+    return not bool(moved.any()) or overlap(a, b) > SAME_ACTION
+
+
+def overlap(a: Tensor, b: Tensor) -> float:
+    """The share of the points moved by either permutation on which both agree."""
+    rest = torch.arange(len(a))
+    moved = (a != rest) | (b != rest)
+    return float((a[moved] == b[moved]).double().mean()) if bool(moved.any()) else 1.0
+
+
+def close(
+    points: Tensor, evidence: Evidence, found: list[Candidate], accepts: Callable[[Candidate], bool], max_order: int
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Grow a group from found symmetries, the best first.
+
+    A symmetry joins if its products with the elements, polished, close to a finite set that `accepts` accepts.
+
+    Returns:
+        The elements without the identity, and found symmetries that do not fit the group.
+    """
+    elements: list[Candidate] = []
+    outside: list[Candidate] = []
+    for new in found:
+        if any(same_action(new.permutation, e.permutation) for e in elements):
+            continue
+        larger = _generated(points, evidence, elements, new, accepts, max_order)
+        if larger is None:
+            outside.append(new)
+        else:
+            elements = larger
+    outside = [c for c in outside if not _explained(c, elements)]
+    distinct: list[Candidate] = []
+    for c in outside:
+        if not any(same_action(c.permutation, e.permutation) for e in distinct):
+            distinct.append(c)
+    return elements, distinct
+
+
+def _explained(c: Candidate, elements: list[Candidate]) -> bool:
+    """Whether the group leaves no room for an action: it copies an element in part, or fits far worse than all."""
+    if any(overlap(c.permutation, e.permutation) > PARTIAL_COPY for e in elements):
+        return True
+    return bool(elements) and c.mismatch > FAR_WORSE * max(e.mismatch for e in elements)
+
+
+def _generated(
+    points: Tensor,
+    evidence: Evidence,
+    elements: list[Candidate],
+    new: Candidate,
+    accepts: Callable[[Candidate], bool],
+    max_order: int,
+) -> list[Candidate] | None:
+    """The group of the elements and one more, or None if it is not finite or an element is not accepted."""
+    group = [*elements, new]
+    rest = torch.arange(len(points))
+    done = 0
+    while done < len(group):
+        one = group[done]
+        for other in list(group):
+            for a, b in ((one, other), (other, one)):
+                product = a.permutation[b.permutation]  # first b, then a
+                if same_action(product, rest) or any(same_action(product, e.permutation) for e in group):
+                    continue
+                made = _polished_product(points, evidence, a.q @ b.q, max_order)
+                if made is None or not accepts(made) or len(group) + 2 > MAX_GROUP:
+                    return None
+                if any(same_action(made.permutation, e.permutation) for e in group):
+                    continue
+                group.append(made)
+        done += 1
+    return group
+
+
+def _polished_product(points: Tensor, evidence: Evidence, q: Tensor, max_order: int) -> Candidate | None:
+    """The symmetry near a product, of the order that its eigenvalues suggest."""
+    identity = torch.eye(len(q), dtype=q.dtype)
+    for order in range(2, max_order + 1):
+        power = torch.linalg.matrix_power(q, order)
+        if float((power - identity).square().sum() / len(q)) < 0.25 * order:
+            made = candidate(points, evidence, q, order)
+            if made is not None and float((made.q - q).square().sum() / len(q)) < 0.5:
+                return made
+    return None

@@ -1,0 +1,115 @@
+"""The null: the same search where the symmetry is destroyed, and a p-value for each mismatch."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.stats import chi2
+from torch import Tensor
+
+from .evidence import Evidence
+from .search import SMALLEST
+from .whitening import whiten
+
+SAME_CLUSTER = 0.9  # cosine above which neighbouring points are scrambled together
+NEARBY_RANKS = 0.005  # share of all pairs that may lend a value of pair evidence
+CONFIDENCE = 0.05  # of the upper bound for the deviation of the null
+LEAST_DEVIATION = 0.02  # of the logarithm of a mismatch
+SMALLEST_P = 1e-300
+
+
+def scrambled(points: Tensor, evidence: Evidence, generator: torch.Generator) -> tuple[Tensor, Evidence]:
+    """A cloud like the given one without its symmetries.
+
+    Every point gets a random rotation of its own, and the cloud is whitened again. What is kept: the number of points,
+    their norms, the scatter matrix, and tight clusters, which turn as one (a search on few clusters is easier than on many
+    points). Frequencies, amplitudes and labels stay with their points. A pair gets the evidence of a pair of the original
+    cloud of nearly the same similarity.
+
+    Args:
+        points: (N, r), float64, whitened.
+    """
+    r = points.shape[1]
+    clusters = torch.from_numpy(_clusters(points))
+    new = torch.empty_like(points)
+    for cluster in clusters.unique():
+        members = clusters == cluster
+        q, upper = torch.linalg.qr(torch.randn(r, r, dtype=points.dtype, generator=generator))
+        new[members] = points[members] @ (q * upper.diagonal().sign()).T
+    norms = points.norm(dim=1)
+    equal = float(norms.std()) < 1e-9 * float(norms.mean())
+    new = whiten(new, scale_free=equal, shrinkage=0.0).points
+    if new.shape != points.shape:  # a copy arose by chance: never with continuous rotations
+        raise RuntimeError("the scrambled points are degenerate")
+    new = new * torch.linalg.svdvals(points) / torch.linalg.svdvals(points).square().mean().sqrt()  # the spectrum
+    if equal:
+        new = new / new.norm(dim=1, keepdim=True) * norms.mean()
+    pairs = [_lent(points, new, graph, generator) for graph in evidence.pairs]
+    stacked = torch.stack(pairs) if pairs else evidence.pairs
+    return new, Evidence.of(stacked, evidence.points, evidence.labels)
+
+
+class Null:
+    """The mismatches of searches without symmetry, order by order, and the p-values that follow.
+
+    Within the range of the draws of its order, p = (1 + number of draws that are as small) / (1 + number of draws). Below it, p
+    is the tail of a Gumbel distribution of minima, fitted to the logarithms of the draws. Its location is fitted to the
+    draws of the order. Its deviation is pooled over orders, and is a 95 % upper confidence bound that
+    includes the uncertainty of the location, so that few draws make p-values larger.
+
+    Args:
+        mismatches: order -> the draws, at least two.
+    """
+
+    def __init__(self, mismatches: dict[int, list[float]]) -> None:
+        self.mismatches = mismatches
+        logs = {order: np.log(np.maximum(draws, SMALLEST)) for order, draws in mismatches.items()}
+        self._means = {order: float(values.mean()) for order, values in logs.items()}
+        freedom = sum(len(values) - 1 for values in logs.values())
+        squares = sum(float(((values - values.mean()) ** 2).sum()) for values in logs.values())
+        bound = math.sqrt(squares / chi2.ppf(CONFIDENCE, freedom))
+        self._deviation = max(bound, LEAST_DEVIATION)
+
+    def p_value(self, order: int, mismatch: float) -> float:
+        """The chance that a search for this order ends at such a mismatch without symmetry."""
+        draws = self.mismatches[order]
+        as_small = sum(value <= mismatch for value in draws)
+        if as_small:
+            return (1 + as_small) / (1 + len(draws))
+        scale = self._deviation * math.sqrt(1 + 1 / len(draws)) * math.sqrt(6) / math.pi
+        location = self._means[order] + float(np.euler_gamma) * scale
+        tail = -math.expm1(-math.exp((math.log(max(mismatch, SMALLEST)) - location) / scale))
+        return max(min(tail, 1 / (1 + len(draws))), SMALLEST_P)
+
+    def threshold(self, order: int, alpha: float) -> float:
+        """The mismatch whose p-value is alpha."""
+        low, high = math.log(SMALLEST), math.log(max(self.mismatches[order]) * 2)
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.p_value(order, math.exp(middle)) <= alpha else (low, middle)
+        return math.exp(low)
+
+
+def _clusters(points: Tensor) -> np.ndarray:
+    unit = points / points.norm(dim=1, keepdim=True)
+    distance = (1 - unit @ unit.T).clamp_min(0)
+    rows, columns = torch.triu_indices(len(points), len(points), 1)
+    return fcluster(linkage(distance[rows, columns].numpy(), "complete"), 1 - SAME_CLUSTER, "distance")
+
+
+def _lent(points: Tensor, new: Tensor, graph: Tensor, generator: torch.Generator) -> Tensor:
+    """Pair evidence for new points: each pair takes the value of an old pair of nearly equal rank of similarity."""
+    rows, columns = torch.triu_indices(len(points), len(points), 1)
+    old_order = (points @ points.T)[rows, columns].argsort()
+    new_order = (new @ new.T)[rows, columns].argsort()
+    m = len(rows)
+    reach = max(3, int(NEARBY_RANKS * m))
+    lender = (torch.arange(m) + torch.randint(-reach, reach + 1, (m,), generator=generator)).clamp(0, m - 1)
+    values = torch.empty(m, dtype=graph.dtype)
+    values[new_order] = graph[rows, columns][old_order[lender]]
+    result = torch.zeros_like(graph)
+    result[rows, columns] = values
+    return result + result.T

@@ -1,0 +1,185 @@
+"""The search for symmetries of one order: seeds, ranked by their votes, polished, and the best few finished."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .evidence import POINT_WEIGHT, Evidence
+from .polish import finish, polish, sketch
+from .seeds import quality, seeds_of, votes
+
+MAX_NUMBERS = 12_000_000  # float32 numbers in one batch
+SMALLEST = 1e-6  # mismatches below count as this: exact symmetries differ by rounding alone
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much one search does.
+
+    Attributes:
+        width: of the beam of paths.
+        seeds: seeds whose votes are counted.
+        voters: points that vote on how good a seed is.
+        sketched: seeds whose end is sketched.
+        polished: seeds that are annealed.
+        finished: local optima that are finished with a one-to-one assignment.
+    """
+
+    width: int = 15000
+    seeds: int = 4000
+    voters: int = 64
+    sketched: int = 400
+    polished: int = 12
+    finished: int = 4
+
+    def thorough(self) -> Effort:
+        """The effort that lists several symmetries of one order, where there is one."""
+        return replace(self, seeds=2 * self.seeds, sketched=2 * self.sketched, polished=4 * self.polished, finished=16)
+
+    @classmethod
+    def for_size(cls, n: int) -> Effort:
+        if n <= 120:
+            return cls()
+        if n <= 300:
+            return cls(width=5000, seeds=3000, sketched=300, polished=8)
+        return cls(width=3000, seeds=2000, sketched=200, polished=8)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A local optimum of the search.
+
+    Attributes:
+        q: (r, r), orthogonal, Q^order = I.
+        permutation: (N,), point k goes to point permutation[k].
+        order: the smallest one.
+        residual: sum_k |Q u_k - u_pi(k)|^2 / sum_k |u_k|^2.
+        mismatch: the weighted geometric mean of the mismatch of the points,
+            sum_k |Q u_k - u_pi(k)|^2 / sum_k |Q u_k - u_k|^2, and those of the evidence. About 1 for chance, and for
+            a Q that hardly moves anything.
+    """
+
+    q: Tensor
+    permutation: Tensor
+    order: int
+    residual: float
+    mismatch: float
+
+
+def search(
+    points: Tensor, evidence: Evidence, order: int, generator: torch.Generator, effort: Effort
+) -> list[Candidate]:
+    """Symmetries Q with Q^p = I of whitened points (N, r), float64: distinct local optima, best first."""
+    single, light = points.float(), evidence.to(torch.float32)
+    graphs = torch.cat([_gram_graph(points)[None], evidence.pairs]).float()
+    seeds = _ranked_seeds(graphs, single, order, light, generator, effort)
+    found: list[tuple[float, Tensor]] = []
+    chunk = max(1, MAX_NUMBERS // len(points) ** 2)
+    for i in range(0, len(seeds), chunk):
+        first = torch.cat([votes(graphs, seed[None]) for seed in seeds[i : i + chunk]])
+        q, similar = polish(single, first, order, light)
+        moved = single @ q.mT  # (B, N, r)
+        nearest = single[similar.argmax(2)]
+        ratio = (moved - nearest).square().sum((1, 2)) / (moved - single).square().sum((1, 2)).clamp_min(1e-6)
+        found += list(zip(ratio.tolist(), q, strict=True))
+    found.sort(key=lambda item: item[0])
+    return _finished(found, points, evidence, order, effort.finished)
+
+
+def candidate(points: Tensor, evidence: Evidence, q: Tensor, order: int) -> Candidate | None:
+    """Finish one guess; None where it ends at the identity."""
+    q, permutation = finish(points, q, order, evidence)
+    if bool((permutation == torch.arange(len(points))).all()):
+        return None
+    moved = points @ q.T
+    numerator = float((moved - points[permutation]).square().sum())
+    parts = [numerator / max(float((moved - points).square().sum()), 1e-9), *evidence.mismatches(permutation)]
+    weights = [1.0] * (1 + len(evidence.pairs)) + [POINT_WEIGHT] * len(evidence.points)
+    logs = sum(weight * math.log(max(part, SMALLEST)) for weight, part in zip(weights, parts, strict=True))
+    mismatch = math.exp(logs / sum(weights))
+    identity = torch.eye(len(q), dtype=q.dtype)
+    true_order = next(
+        k for k in range(1, order + 1) if order % k == 0 and _close(torch.linalg.matrix_power(q, k), identity)
+    )
+    return Candidate(q, permutation, true_order, numerator / float(points.square().sum()), mismatch)
+
+
+def _finished(
+    found: list[tuple[float, Tensor]], points: Tensor, evidence: Evidence, order: int, most: int
+) -> list[Candidate]:
+    """The best distinct guesses, finished."""
+    tried: list[Tensor] = []
+    candidates: list[Candidate] = []
+    for _, q in found:
+        if len(tried) == most:
+            break
+        q = q.double()
+        if any(_alike(q, other) or _alike(q.T, other) for other in tried):
+            continue
+        tried.append(q)
+        made = candidate(points, evidence, q, order)
+        if made is not None and not any(_alike(made.q, c.q) or _alike(made.q.T, c.q) for c in candidates):
+            candidates.append(made)
+    return sorted(candidates, key=lambda c: c.mismatch)
+
+
+def _ranked_seeds(
+    graphs: Tensor, points: Tensor, order: int, evidence: Evidence, generator: torch.Generator, effort: Effort
+) -> list[Tensor]:
+    """The best seeds by their votes, and of those the best by a sketch of where they lead: (2, M) each."""
+    n = graphs.shape[1]
+    voters = torch.randperm(n, generator=generator)[: effort.voters]
+    kinds = seeds_of(graphs, order, effort.width, effort.seeds, evidence)
+    chosen = []
+    for seeds in kinds:
+        seeds = _best(graphs, seeds, voters[: effort.voters // 2], effort.sketched // len(kinds), evidence)
+        chosen += list(_sketched(graphs, points, seeds, order, voters, effort.polished // len(kinds), evidence))
+    return chosen
+
+
+def _sketched(
+    graphs: Tensor, points: Tensor, seeds: Tensor, order: int, voters: Tensor, most: int, evidence: Evidence
+) -> Tensor:
+    """The seeds whose sketch ends best."""
+    if len(seeds) <= most:
+        return seeds
+    penalty = None if evidence.penalty is None else evidence.penalty[voters]
+    mismatches = []
+    for batch in seeds.split(max(1, MAX_NUMBERS // (len(voters) * len(points)))):
+        voted = votes(graphs, batch, voters)
+        mismatches.append(sketch(points, voters, voted, order, penalty)[1])
+    return seeds[torch.cat(mismatches).topk(most, largest=False).indices]
+
+
+def _best(graphs: Tensor, seeds: Tensor, voters: Tensor, most: int, evidence: Evidence) -> Tensor:
+    """The seeds that explain the voters best."""
+    if len(seeds) <= most:
+        return seeds
+    qualities = []
+    for batch in seeds.split(max(1, MAX_NUMBERS // (len(voters) * graphs.shape[1]))):
+        voted = votes(graphs, batch, voters)
+        if evidence.penalty is not None:
+            voted = voted + evidence.penalty[voters]
+        qualities.append(quality(voted))
+    return seeds[torch.cat(qualities).topk(most).indices]
+
+
+def _gram_graph(points: Tensor) -> Tensor:
+    """The Gram matrix, standardized off its diagonal."""
+    gram = points @ points.T
+    n = len(gram)
+    off = ~torch.eye(n, dtype=torch.bool)
+    values = gram[off]
+    return (gram - values.mean()) / values.std().clamp_min(1e-12) * off
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return float((a - b).square().mean()) * len(a) < 0.02
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    return float((a - b).abs().max()) < 1e-6

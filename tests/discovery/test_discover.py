@@ -1,0 +1,217 @@
+"""`discover`: planted symmetries come back, and nothing else."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from lgn_hf.discovery import Effort, cyclic_table, discover, plant
+from lgn_hf.nn import LinearGroup
+
+SMALL = Effort(width=2000, seeds=600, voters=32, sketched=60, polished=8)
+QUICK = {"null_draws": 5, "power_trials": 0, "effort": SMALL}
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def error(found: torch.Tensor, actions: torch.Tensor) -> float:
+    """The distance to the nearest planted element, relative."""
+    return min(float((found - a).norm() / a.norm()) for a in actions[1:])
+
+
+def dihedral_table(order: int) -> torch.Tensor:
+    return LinearGroup.dihedral(5, order).table
+
+
+@pytest.mark.parametrize("spread", [1.0, 4.0])
+@pytest.mark.parametrize("order", [2, 3])
+def test_an_exact_symmetry_is_found_exactly(order, spread):
+    points, actions = plant(cyclic_table(order), 9, 40, 0.0, generator(order), spread)
+    result = discover(points, orders=[order], **QUICK)
+    assert len(result.actions) == order - 1
+    for action in result.actions:
+        assert error(action.matrix, actions) < 1e-6
+        assert action.order == order
+        assert action.p_value <= 0.01
+        assert torch.allclose(points @ action.matrix.T, points[action.permutation], atol=1e-6)
+    assert result.group.name == f"C_{order}"
+
+
+def test_a_noisy_symmetry_is_found():
+    points, actions = plant(cyclic_table(2), 9, 40, 0.2, generator())
+    result = discover(points, orders=[2, 3], **QUICK)
+    assert [action.order for action in result.actions] == [2]
+    assert error(result.actions[0].matrix, actions) < 0.25
+    assert "1 action found" in str(result)
+
+
+def test_points_may_be_rescaled():
+    points, actions = plant(cyclic_table(2), 9, 40, 0.0, generator(), 3.0)
+    scales = torch.rand(len(points), 1, generator=generator(1), dtype=torch.float64) + 0.5
+    result = discover(points * scales, orders=[2], **QUICK)
+    assert error(result.actions[0].matrix, actions) < 0.05
+
+
+def test_some_points_may_stay():
+    points, actions = plant(cyclic_table(2), 9, 30, 0.0, generator())
+    moved = torch.randn(8, 9, generator=generator(1), dtype=torch.float64)
+    middle = moved + moved @ actions[1].T
+    result = discover(torch.cat([points, middle]), orders=[2], **QUICK)
+    assert error(result.actions[0].matrix, actions) < 1e-6
+    assert result.actions[0].permutation[-8:].tolist() == list(range(30, 38))
+
+
+def test_nothing_is_found_where_nothing_is():
+    points = torch.randn(40, 9, generator=generator(), dtype=torch.float64)
+    result = discover(points, orders=[2, 3], null_draws=5, power_trials=2, effort=SMALL)
+    assert result.actions == []
+    assert result.group is None
+    assert result.determined
+    assert result.power is not None
+    assert 0 <= result.power.rate <= 1
+    assert "None found" in result.summary()
+    assert "would have been found" in result.summary()
+
+
+def test_the_same_seed_gives_the_same_result():
+    points, _ = plant(cyclic_table(2), 9, 30, 0.2, generator())
+    first, second = (discover(points, orders=[2], seed=3, **QUICK) for _ in range(2))
+    assert first.null == second.null
+    assert torch.equal(first.actions[0].matrix, second.actions[0].matrix)
+
+
+def test_too_few_points_cannot_be_determined():
+    result = discover(torch.randn(9, 9, generator=generator()))
+    assert not result.determined
+    assert result.actions == []
+    assert result.group is None
+    assert "more points than dimensions" in result.reason
+    assert "Cannot be determined" in str(result)
+
+
+def test_a_dictionary_brings_its_evidence():
+    points, actions = plant(cyclic_table(2), 9, 40, 0.2, generator())
+    together = (points @ points.T).exp()
+    often = (points + points @ actions[1].T).norm(dim=1)
+    dictionary = SimpleNamespace(atoms=points, coactivation=together, frequency=often, amplitude=often**2)
+    result = discover(dictionary, orders=[2], **QUICK)
+    assert error(result.actions[0].matrix, actions) < 0.3
+
+
+def test_labels_rule_symmetries_out():
+    points, _ = plant(cyclic_table(2), 9, 40, 0.0, generator())
+    result = discover(points, orders=[2], labels=np.arange(40), **QUICK)
+    assert result.actions == []
+
+
+def test_copies_and_lower_rank_are_noted():
+    points, actions = plant(cyclic_table(2), 9, 40, 0.0, generator())
+    wide = torch.cat([points, torch.zeros(40, 3)], 1)
+    result = discover(torch.cat([wide, wide[:2], torch.zeros(1, 12)]), orders=[2], **QUICK)
+    assert result.dim == 9
+    assert result.num_points == 40
+    assert {"2 copies of other rows were left out", "1 zero rows were left out"} < set(result.notes)
+    assert result.actions[0].matrix.shape == (12, 12)
+    assert error(result.actions[0].matrix[:9, :9], actions) < 1e-6
+    assert result.actions[0].permutation[-1] == 42
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (torch.full((20, 4), math.nan), "finite"),
+        (torch.tensor([[1.0, math.inf], [0.0, 1.0]]), "finite"),
+        (torch.ones(20, 4), "differ"),
+        (torch.ones(20), "matrix"),
+        (torch.ones(1, 4), "two rows"),
+        (torch.ones(20, 4, dtype=torch.complex64), "real"),
+    ],
+)
+def test_malformed_points_are_refused(points, message):
+    with pytest.raises(ValueError, match=message):
+        discover(points)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"orders": [1]}, "orders"),
+        ({"orders": []}, "orders"),
+        ({"alpha": 0}, "alpha"),
+        ({"null_draws": 1}, "null_draws"),
+        ({"coactivation": torch.ones(3, 3)}, "coactivation"),
+        ({"frequency": torch.full((20,), math.nan)}, "frequency"),
+        ({"labels": [1, 2]}, "labels"),
+    ],
+)
+def test_malformed_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        discover(torch.randn(20, 4), **options)
+
+
+def test_progress_is_reported():
+    seen = []
+    points = torch.randn(20, 4, generator=generator())
+    discover(points, orders=[2], null_draws=5, progress=lambda *stage: seen.append(stage), effort=SMALL)
+    assert seen[0] == ("points", 1, 7)
+    assert seen[-1] == ("power", 7, 7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "table", "dim"),
+    [
+        ("D_4", dihedral_table(4), 16),
+        ("S_3", dihedral_table(3), 16),
+        ("Z_2 x Z_2", dihedral_table(2), 16),
+        ("C_6", cyclic_table(6), 16),
+    ],
+)
+def test_several_generators_close_to_their_group(name, table, dim):
+    points, actions = plant(table, dim, 4 * dim, 0.2, generator())
+    result = discover(points, orders=[2, 3, 4, 6], **QUICK)
+    assert result.group is not None
+    assert result.group.order == len(table)
+    assert len(result.actions) == len(table) - 1
+    assert max(error(action.matrix, actions) for action in result.actions) < 0.3
+    assert result.group.name == name or name == "S_3"
+
+
+LINES = [(0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6)]
+
+
+def end_positions() -> tuple[np.ndarray, np.ndarray]:
+    """The 958 final boards of tic-tac-toe, (958, 9) of 1, -1 and 0, and whether x won."""
+    ends: dict[tuple[int, ...], bool] = {}
+
+    def play(board: tuple[int, ...], player: int) -> None:
+        winners = [board[i] for i, j, k in LINES if board[i] and board[i] == board[j] == board[k]]
+        if winners or all(board):
+            ends[board] = winners == [1] or winners[:1] == [1]
+            return
+        for cell in range(9):
+            if not board[cell]:
+                play((*board[:cell], player, *board[cell + 1 :]), -player)
+
+    play((0,) * 9, 1)
+    return np.array(list(ends), dtype=float), np.array(list(ends.values()))
+
+
+def test_tic_tac_toe_has_958_ends():
+    boards, won = end_positions()
+    assert len(boards) == 958
+    assert won.sum() == 626
+
+
+@pytest.mark.slow
+def test_tic_tac_toe_has_the_symmetry_of_the_square():
+    boards, won = end_positions()
+    result = discover(boards, orders=[2, 4], labels=won, **QUICK)
+    assert result.group.name == "D_4"
+    expected = {tuple(a.flatten().tolist()) for a in LinearGroup.dihedral(3).elements[1:].round()}
+    assert {tuple(a.matrix.round().flatten().tolist()) for a in result.actions} == expected
+    assert all(torch.allclose(a.matrix, a.matrix.round(), atol=1e-6) for a in result.actions)
