@@ -27,7 +27,9 @@ FIGURES = {
         ["rotation by 180 degrees, +0.98"] * 3,
     ),
     "atoms": lambda: plots.atom_gallery(random(45, DIM), "45 atoms, the most used first"),
-    "matched atoms": lambda: plots.matched_atom_plot(random(20, DIM), random(DIM, DIM), range(20), range(10), "under action 1"),
+    "matched atoms": lambda: plots.matched_atom_plot(
+        random(20, DIM), random(DIM, DIM), range(20), range(10), "under action 1"
+    ),
     "one matched atom": lambda: plots.matched_atom_plot(random(20, 3 * DIM), random(3 * DIM, 3 * DIM), range(20), [0]),
     "null": lambda: plots.null_plot(
         {p: random(20).tolist() for p in (2, 3, 4, 5)}, {2: [-3.0, -2.5]}, {2: -3.0, 3: -1.0}
