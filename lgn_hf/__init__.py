@@ -11,6 +11,7 @@ from . import registration  # noqa: F401  (registers the models with the Auto cl
 
 if TYPE_CHECKING:
     from .actions import Action, Actions, load_actions
+    from .conversion import convert, converted_from_pretrained, load_converted, merge, save_converted
     from .model.configuration_lgn import LGNConfig
     from .model.image_processing_lgn import LGNImageProcessor
     from .model.modeling_lgn import (
@@ -33,7 +34,12 @@ __all__ = [
     "LGNImageProcessor",
     "LGNModel",
     "LGNPreTrainedModel",
+    "convert",
+    "converted_from_pretrained",
     "load_actions",
+    "load_converted",
+    "merge",
+    "save_converted",
 ]
 
 # Name -> the module that defines it.
@@ -47,7 +53,12 @@ _MODULES = {
     "LGNImageProcessor": "model.image_processing_lgn",
     "LGNModel": "model.modeling_lgn",
     "LGNPreTrainedModel": "model.modeling_lgn",
+    "convert": "conversion",
+    "converted_from_pretrained": "conversion",
     "load_actions": "actions",
+    "load_converted": "conversion",
+    "merge": "conversion",
+    "save_converted": "conversion",
 }
 
 
