@@ -61,8 +61,12 @@ _MODULES = {
     "save_converted": "conversion",
 }
 
+_ROOMS = ("conversion", "nn")
+
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value = getattr(import_module(f".{_MODULES[name]}", __name__), name)

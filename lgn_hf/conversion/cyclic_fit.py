@@ -20,6 +20,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ FEW_CHANNELS = 12  # when starts are compared
 SEEDS = 8  # filters whose nearest neighbours in Gram matrix are tried as an orbit
 ALTERNATIONS = 6
 POLAR_STEPS = 12
+LARGE = 64  # pixels, from which on less is tried, for the sake of time
 SMALLEST = 1e-4  # eigenvalue of M, relative to the largest, that counts
 
 
@@ -67,7 +69,7 @@ def fit_cyclic(layers: list[Layer], order: int, start: Tensor | None, orthogonal
         starts = [eigenspaces(moments, order) for moments in _starts(white_few, order, start, dim)]
         scores = [_score(white_few, spaces, order) for spaces in starts]
         spaces = starts[min(range(len(starts)), key=scores.__getitem__)]
-        for _ in range(ALTERNATIONS):
+        for _ in range(ALTERNATIONS if dim <= LARGE else 2):
             elements = elements_of(spaces, order)
             members = [match(layer.filters, elements, layer.blocks, rounds=1) for layer in white]
             spaces = eigenspaces(_moments(white, members, order), order, spaces)
@@ -129,13 +131,11 @@ def multiplicities(order: int, dim: int) -> list[int]:
 
 
 def eigenspaces(moments: Tensor, order: int, spaces: Tensor | None = None) -> Tensor:
-    """Orthonormal eigenbases V_j that maximise sum_j tr(V_j* H_j V_j). Shapes: H (..., p, d, d) to V (..., d, d)."""
+    """Orthonormal eigenbases V_j that maximise sum_j tr(V_j* H_j V_j), H_j positive. Shapes: H (..., p, d, d) to V (..., d, d)."""
     dim = moments.shape[-1]
     sizes = multiplicities(order, dim)
     moments = moments / moments.abs().amax((-3, -2, -1), keepdim=True).clamp_min(1e-30)
-    shift = torch.linalg.eigvalsh(moments)[..., 0].amin(-1).clamp_max(0)  # makes them positive
-    eye = torch.eye(dim, dtype=moments.dtype)
-    moments = moments + (1e-3 - shift)[..., None, None, None] * eye
+    moments = moments + 1e-3 * torch.eye(dim, dtype=moments.dtype)
     if spaces is None:
         parts: list[Tensor] = []
         for j in range(order):
@@ -146,9 +146,9 @@ def eigenspaces(moments: Tensor, order: int, spaces: Tensor | None = None) -> Te
             values, vectors = torch.linalg.eigh(moments[..., j, :, :].real if real else moments[..., j, :, :])
             keep = slice(dim - sizes[j], dim)
             parts.append((vectors[..., keep] * values[..., None, keep]).to(moments.dtype))
-        noise = torch.cat(_eigenvectors_of_shift(order, dim), dim=-1)
+        noise = _eigenvectors_of_shift(order, dim)
         spaces = _polar(torch.cat(parts, dim=-1) + 1e-3 * noise)
-    for _ in range(POLAR_STEPS):
+    for _ in range(POLAR_STEPS if dim <= LARGE else 4):
         parts = [moments[..., j, :, :] @ part for j, part in enumerate(spaces.split(sizes, dim=-1))]
         spaces = _polar(torch.cat(parts, dim=-1))
     return spaces
@@ -156,7 +156,7 @@ def eigenspaces(moments: Tensor, order: int, spaces: Tensor | None = None) -> Te
 
 def rotation_of(spaces: Tensor, order: int) -> Tensor:
     """The orthogonal S with Q = S P S^-1. Shapes: V (..., d, d) to (..., d, d), real."""
-    shift = torch.cat(_eigenvectors_of_shift(order, spaces.shape[-1]), dim=-1)
+    shift = _eigenvectors_of_shift(order, spaces.shape[-1])
     return _polar((spaces @ shift.mH).real)
 
 
@@ -167,13 +167,19 @@ def elements_of(spaces: Tensor, order: int) -> Tensor:
 
 def conjugates(basis: Tensor, order: int) -> Tensor:
     """S P^g S^-1 for g < p. Shapes: (..., d, d) to (..., p, d, d)."""
-    shift = LinearGroup.cyclic(order, basis.shape[-1]).elements.float()
     basis = basis[..., None, :, :]
-    return basis @ shift @ torch.linalg.inv(basis)
+    return basis @ _shifts(order, basis.shape[-1]) @ torch.linalg.inv(basis)
 
 
-def _eigenvectors_of_shift(order: int, dim: int) -> list[Tensor]:
-    """Orthonormal eigenvectors of P for exp(2 pi i j / p), one matrix for each j."""
+@lru_cache
+def _shifts(order: int, dim: int) -> Tensor:
+    """The powers of P: (p, d, d)."""
+    return LinearGroup.cyclic(order, dim).elements.float()
+
+
+@lru_cache
+def _eigenvectors_of_shift(order: int, dim: int) -> Tensor:
+    """Orthonormal eigenvectors of P as columns, for exp(2 pi i j / p) with j = 0, then 1, ...: (d, d)."""
     blocks = dim // order
     steps = torch.arange(order)
     parts = []
@@ -185,7 +191,7 @@ def _eigenvectors_of_shift(order: int, dim: int) -> list[Tensor]:
         if j == 0:  # coordinates that stay
             vectors = torch.cat([vectors, torch.eye(dim, dtype=torch.complex64)[:, blocks * order :]], dim=1)
         parts.append(vectors)
-    return parts
+    return torch.cat(parts, dim=1)
 
 
 def _polar(matrix: Tensor) -> Tensor:
@@ -215,17 +221,19 @@ def _moments_of_matrix(matrix: Tensor, order: int) -> Tensor:
     for _ in range(order - 1):
         powers.append(matrix @ powers[-1])
     projections = torch.fft.fft(torch.stack(powers).to(torch.complex64), dim=0) / order
-    return (projections + projections.mH) / 2
+    projections = (projections + projections.mH) / 2
+    least = torch.linalg.eigvalsh(projections).min().clamp_max(0)
+    return projections - least * torch.eye(len(matrix))
 
 
 # Where the search starts
 
 
 def _starts(layers: list[Layer], order: int, start: Tensor | None, dim: int) -> Iterator[Tensor]:
-    yield _moments_of_matrix(LinearGroup.cyclic(order, dim).elements[1].float(), order)
+    yield _moments_of_matrix(_shifts(order, dim)[1], order)
     if start is not None:
         yield _moments_of_matrix(start, order)
-    for layer in layers[:4]:
+    for layer in layers[:4] if dim <= LARGE else ():
         for orbit in _likely_orbits(layer.filters, order):
             yield _fourier_moments(layer.filters[orbit])
 

@@ -38,7 +38,7 @@ def greedy(filters: Tensor, elements: Tensor) -> Tensor:
     """Orbits one by one: the filter whose transforms have the nearest neighbours first, with those neighbours."""
     count, order = len(filters), len(elements)
     flat = filters.flatten(1)
-    moved = torch.einsum("gij,ncj->gnci", elements[1:], filters).flatten(2)  # (p - 1, N, C d)
+    moved = orbits_of(filters, elements[1:]).transpose(0, 1).flatten(2)  # (p - 1, N, C d)
     distances = (flat.square().sum(1) - 2 * moved @ flat.T + moved.square().sum(2)[..., None]).transpose(0, 1)
     distances.diagonal(dim1=0, dim2=2).fill_(float("inf"))  # (N, p - 1, N)
     scores = distances.min(2).values.sum(1) / flat.square().sum(1).clamp_min(1e-30)
@@ -80,18 +80,19 @@ def improve(filters: Tensor, elements: Tensor, members: Tensor, rounds: int) -> 
 def basis_filters(filters: Tensor, elements: Tensor, members: Tensor) -> Tensor:
     """The basis filters that fit best. Elements are (p, d, d), or (K, 1 or C, p, d, d). Returns (K, C, d)."""
     orbits = filters[members]  # (K, p, C, d)
+    gram = (elements.mT @ elements).sum(-3)
     if elements.dim() == 3:
-        elements = elements[None, None]
-    gram = torch.einsum("kcgij,kcgil->kcjl", elements, elements)
-    moments = torch.einsum("kcgij,kgci->kcj", elements.expand(len(members), orbits.shape[2], -1, -1, -1), orbits)
-    return torch.linalg.solve(gram, moments[..., None])[..., 0]
+        moments = (orbits.transpose(0, 1).flatten(1, 2) @ elements).sum(0)  # (K C, d)
+        return torch.linalg.solve(gram, moments.T).T.reshape(len(orbits), *filters.shape[1:])
+    moments = (elements.mT @ orbits.transpose(1, 2)[..., None]).sum(2)  # (K, C, d, 1)
+    return torch.linalg.solve(gram, moments)[..., 0]
 
 
 def orbits_of(basis: Tensor, elements: Tensor) -> Tensor:
     """rho(g) B_k: (K, p, C, d)."""
     if elements.dim() == 3:
-        return torch.einsum("gij,kcj->kgci", elements, basis)
-    return torch.einsum("kcgij,kcj->kgci", elements.expand(len(basis), basis.shape[1], -1, -1, -1), basis)
+        return (basis.flatten(0, 1) @ elements.mT).unflatten(1, basis.shape[:2]).transpose(0, 1)
+    return (elements @ basis[:, :, None, :, None])[..., 0].transpose(1, 2)
 
 
 def relative_residual(filters: Tensor, elements: Tensor, members: Tensor) -> float:
