@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from ..nn import LinearGroup
 from ..nn.learned_groups import GroupModule
@@ -219,6 +220,10 @@ def _make_action(
     return group.requires_grad_(conv.weight.requires_grad)
 
 
+def _parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters() if not is_lazy(parameter))
+
+
 def _rows(
     modules: dict[str, nn.Module], pairs: dict[str, Pair], chosen: dict[str, bool], reasons: dict[str, str], init: str
 ) -> list[ConversionRow]:
@@ -227,7 +232,7 @@ def _rows(
     for name, module in modules.items():
         if not isinstance(module, nn.Conv2d):
             continue
-        before = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+        before = _parameters(module)
         if id(module) in first:
             original = first[id(module)]
             rows.append(ConversionRow(name, original in pairs, f"is the same module as {original}", 0, 0))
@@ -235,9 +240,8 @@ def _rows(
         first[id(module)] = name
         if name in pairs:
             layer = pairs[name].layer
-            after = sum(parameter.numel() for parameter in layer.parameters())
             error = residual(pairs[name]) if init == "fit" else None
-            rows.append(ConversionRow(name, True, "", before, after, error, layer.group.name))
+            rows.append(ConversionRow(name, True, "", before, _parameters(layer), error, layer.group.name))
         else:
             reason = reasons.get(name, "" if name in chosen else "is not a target")
             rows.append(ConversionRow(name, False, reason, before, before))
