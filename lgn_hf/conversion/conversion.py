@@ -91,7 +91,9 @@ def convert(
         )
     if not plans:
         listed = "; ".join(f"{name} {reason}" for name, reason in list(reasons.items())[:3])
-        raise ValueError(f"{type(model).__name__} has no convolution that can be converted" + f": {listed}" * bool(listed))
+        raise ValueError(
+            f"{type(model).__name__} has no convolution that can be converted" + f": {listed}" * bool(listed)
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pairs = _build(plans, modules, action, sharing, init)
@@ -116,7 +118,7 @@ def _check(order: int, action: Any, sharing: str, init: str) -> None:
     elif action.order < 2:
         raise ValueError(f"action={action!r}: a group of one element makes no orbits")
     batched = sharing in ("filter", "channel")
-    if batched and (isinstance(action, LinearGroup) or isinstance(action, str) and ACTIONS[action].learned is None):
+    if batched and (isinstance(action, LinearGroup) or (isinstance(action, str) and ACTIONS[action].learned is None)):
         raise ValueError(f"sharing={sharing!r}: a fixed action is the same everywhere; leave out sharing")
     if isinstance(action, GroupModule) and (batched or action.batch_shape):
         raise ValueError("a learned group that is given must have batch_shape=() and sharing 'layer' or 'model'")

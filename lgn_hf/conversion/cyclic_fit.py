@@ -117,7 +117,8 @@ def fit_slice_by_slice(filters: Tensor, members: Tensor, orthogonal: bool) -> Te
         values = torch.ones_like(values)
     order = columns.shape[-1]
     basis = torch.cat(
-        [left[..., :order] * values[..., None, :] @ right, left[..., order:] * values.mean(-1)[..., None, None]], dim=-1
+        [left[..., :order] * values[..., None, :] @ right, left[..., order:] * values.mean(-1)[..., None, None]],
+        dim=-1,
     )
     return basis * (basis.shape[-1] ** 0.5 / torch.linalg.matrix_norm(basis, keepdim=True))
 
@@ -267,7 +268,9 @@ def _score(layers: list[Layer], spaces: Tensor, order: int) -> float:
         members = [match(layer.filters, elements, layer.blocks, rounds=0) for layer in layers]
         spaces = eigenspaces(_moments(layers, members, order), order, spaces)
     elements = elements_of(spaces, order)
-    return sum(relative_residual(layer.filters, elements, part) ** 2 for layer, part in zip(layers, members, strict=True))
+    return sum(
+        relative_residual(layer.filters, elements, part) ** 2 for layer, part in zip(layers, members, strict=True)
+    )
 
 
 # Smaller problems

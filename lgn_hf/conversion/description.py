@@ -92,7 +92,9 @@ def check_description(description: Any) -> tuple[list[dict[str, Any]], dict[str,
     if not isinstance(description, dict) or "format_version" not in description:
         raise ValueError("this is not the description of a conversion: it has no format_version")
     if (version := description["format_version"]) != FORMAT_VERSION:
-        raise ValueError(f"the conversion has format_version {version!r}; this version of lgn_hf reads {FORMAT_VERSION}")
+        raise ValueError(
+            f"the conversion has format_version {version!r}; this version of lgn_hf reads {FORMAT_VERSION}"
+        )
     groups, layers = description.get("groups"), description.get("layers")
     if not isinstance(groups, list) or not isinstance(layers, dict) or not layers:
         raise ValueError("the description of the conversion has no list of groups, or no layers")

@@ -78,5 +78,8 @@ def obstacle_of_weights(conv: nn.Conv2d, init: str) -> str | None:
 def count_weights(model: nn.Module) -> Counter[int]:
     """How many modules hold each parameter, by its `id`."""
     return Counter(
-        id(parameter) for module in model.modules() for parameter in module._parameters.values() if parameter is not None
+        id(parameter)
+        for module in model.modules()
+        for parameter in module._parameters.values()
+        if parameter is not None
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import nn
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.quantizers.auto import register_quantization_config, register_quantizer
 from transformers.quantizers.base import HfQuantizer
@@ -38,7 +36,15 @@ def converted_from_pretrained(auto_class: Any, name_or_path: str, **kwargs: Any)
     """
     config = kwargs.pop("config", None)
     if not isinstance(config, PreTrainedConfig):
-        names = ("revision", "token", "cache_dir", "subfolder", "trust_remote_code", "local_files_only", "force_download")
+        names = (
+            "revision",
+            "token",
+            "cache_dir",
+            "subfolder",
+            "trust_remote_code",
+            "local_files_only",
+            "force_download",
+        )
         wanted = {name: kwargs[name] for name in names if name in kwargs}
         config = AutoConfig.from_pretrained(name_or_path if config is None else config, **wanted)
     description = getattr(config, FIELD, None)

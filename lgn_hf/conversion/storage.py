@@ -74,7 +74,11 @@ def _misfits(model: nn.Module, weights: dict[str, Tensor]) -> list[str]:
     state = model.state_dict()
     saved = {_place(state[name]) for name in weights if name in state}
     return [
-        *(f"{name} is not in the file" for name, value in state.items() if name not in weights and _place(value) not in saved),
+        *(
+            f"{name} is not in the file"
+            for name, value in state.items()
+            if name not in weights and _place(value) not in saved
+        ),
         *(f"{name} is not in the model" for name in weights if name not in state),
         *(
             f"{name} has shape {tuple(value.shape)} in the file and {tuple(state[name].shape)} in the model"

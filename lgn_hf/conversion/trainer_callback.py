@@ -26,7 +26,9 @@ class AttachCallback(TrainerCallback):
     ) -> None:
         self._attachment = attach(kwargs["model"], kwargs["optimizer"], self.regularizer, self.regularizer_weight)
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         if self._attachment is not None:
             self._attachment.remove()
             self._attachment = None

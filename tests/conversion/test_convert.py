@@ -77,12 +77,15 @@ def test_sharing_says_how_many_actions_there_are(sharing):
     lgn_hf.convert(model, sharing=sharing)
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters() if "group" in name}
     small_, large = (9, 9), (25, 25)
-    assert shapes == {
-        "layer": {"0.group.basis": small_, "1.group.basis": small_, "2.group.basis": large},
-        "model": {"0.group.basis": small_, "2.group.basis": large},
-        "filter": {f"{i}.group.basis": (2, 1, *(large if i == 2 else small_)) for i in range(3)},
-        "channel": {f"{i}.group.basis": (2, 3 if i == 0 else 8, *(large if i == 2 else small_)) for i in range(3)},
-    }[sharing]
+    assert (
+        shapes
+        == {
+            "layer": {"0.group.basis": small_, "1.group.basis": small_, "2.group.basis": large},
+            "model": {"0.group.basis": small_, "2.group.basis": large},
+            "filter": {f"{i}.group.basis": (2, 1, *(large if i == 2 else small_)) for i in range(3)},
+            "channel": {f"{i}.group.basis": (2, 3 if i == 0 else 8, *(large if i == 2 else small_)) for i in range(3)},
+        }[sharing]
+    )
     if sharing == "model":
         assert model[1].group is model[0].group
         twin = copy.deepcopy(model)
@@ -97,7 +100,9 @@ def test_dry_run_changes_nothing_and_reports_the_same():
     modules = list(model.modules())
     dry = lgn_hf.convert(model, dry_run=True)
     assert all(a is b for a, b in zip(modules, model.modules(), strict=True))
-    assert all(torch.equal(a, b) for a, b in zip(before.state_dict().values(), model.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(before.state_dict().values(), model.state_dict().values(), strict=True)
+    )
     assert dry.rows == lgn_hf.convert(model).rows
     assert "dry run" in str(dry)
 

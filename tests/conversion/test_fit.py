@@ -41,7 +41,9 @@ def test_a_wrong_group_leaves_a_residual():
     assert report["0"].residual > 0.5
 
 
-@pytest.mark.parametrize(("order", "channels", "filters", "kernel_size"), [(4, 3, 32, 3), (3, 8, 24, 4), (4, 16, 64, 5)])
+@pytest.mark.parametrize(
+    ("order", "channels", "filters", "kernel_size"), [(4, 3, 32, 3), (3, 8, 24, 4), (4, 16, 64, 5)]
+)
 def test_a_planted_cyclic_action_is_found_with_its_orbits(order, channels, filters, kernel_size):
     torch.manual_seed(1)
     action = LearnedGroup(LinearGroup.cyclic(order, kernel_size**2), noise=3.0).requires_grad_(False)

@@ -100,7 +100,9 @@ def test_under_the_trainer(own_optimizer, tmp_path):
     model = transformers_model()
     report = lgn_hf.convert(model, action="learned", regularizer="logdet")
     data = [{"pixel_values": torch.randn(3, 16, 16), "labels": i % 3} for i in range(8)]
-    arguments = TrainingArguments(str(tmp_path), max_steps=3, use_cpu=True, report_to=[], save_strategy="steps", save_steps=3)
+    arguments = TrainingArguments(
+        str(tmp_path), max_steps=3, use_cpu=True, report_to=[], save_strategy="steps", save_steps=3
+    )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1) if own_optimizer else None
     if optimizer is not None:
         report.attach(optimizer)
@@ -112,6 +114,8 @@ def test_under_the_trainer(own_optimizer, tmp_path):
         callbacks=[] if own_optimizer else [report.callback()],
     )
     trainer.train()
-    assert norms(model) == pytest.approx([module.norm for module in model.modules() if isinstance(module, LearnedMatrices)])
+    assert norms(model) == pytest.approx(
+        [module.norm for module in model.modules() if isinstance(module, LearnedMatrices)]
+    )
     loaded = lgn_hf.converted_from_pretrained(type(model), tmp_path / "checkpoint-3")
     assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())

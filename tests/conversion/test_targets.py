@@ -34,7 +34,9 @@ def test_targets_are_names_expressions_or_predicates(target, expected):
 
 def test_the_last_parts_of_names_are_targets():
     model = transformers_model()
-    report = lgn_hf.convert(model, target_modules=["layer.1.convolution"], exclude_modules=r".*stages\.0.*", init="draw")
+    report = lgn_hf.convert(
+        model, target_modules=["layer.1.convolution"], exclude_modules=r".*stages\.0.*", init="draw"
+    )
     assert report.converted == ["resnet.encoder.stages.1.layers.0.layer.1.convolution"]
 
 

@@ -57,7 +57,9 @@ ARCHITECTURES = {
     "SegFormer": Architecture("SegformerForImageClassification", {"depths": [1, 1, 1, 1]}),
     "Swin": Architecture("SwinForImageClassification", SWIN),
     "Swin V2": Architecture("Swinv2ForImageClassification", SWIN),
-    "Hiera": Architecture("HieraForImageClassification", {"image_size": [64, 64], "embed_dim": 32, "depths": [1, 1, 1, 1]}),
+    "Hiera": Architecture(
+        "HieraForImageClassification", {"image_size": [64, 64], "embed_dim": 32, "depths": [1, 1, 1, 1]}
+    ),
     "ViT": Architecture("ViTForImageClassification", VIT),
     "DeiT": Architecture("DeiTForImageClassification", VIT),
     "BEiT": Architecture("BeitForImageClassification", VIT),
