@@ -11,16 +11,23 @@ from torch.nn.parameter import is_lazy
 
 from ..nn import LinearGroup
 from ..nn.learned_groups import GroupModule
-from .actions import ACTIONS, group_for
+from .actions import ACTIONS, describe, group_for
 from .converted_convolution import ConvertedConv2d
 from .description import describe_conversion
 from .hooks import check_regularizer
-from .obstacles import count_weights, obstacle_of_kernel, obstacle_of_module, obstacle_of_order, obstacle_of_weights
+from .obstacles import (
+    count_weights,
+    obstacle_of_kernel,
+    obstacle_of_module,
+    obstacle_of_order,
+    obstacle_of_weights,
+    refuse,
+)
 from .replacement import Pair, install
 from .report import ConversionReport, ConversionRow
 from .starting_values import draw, fit, residual
 from .targets import Target, matching
-from .transformers_config import remember_conversion
+from .transformers_config import config_of, remember_conversion
 
 Sharing = Literal["layer", "filter", "channel", "model"]
 SHARINGS = ("layer", "filter", "channel", "model")
@@ -98,9 +105,13 @@ def convert(
         torch.manual_seed(seed)
         pairs = _build(plans, modules, action, sharing, init)
     rows = _rows(modules, pairs, chosen, reasons, init)
+    if config_of(model) is not None:
+        for pair in pairs.values():
+            describe(pair.layer.group)  # an error if the configuration cannot hold it
     if not dry_run:
         install(model, pairs.values())
-        remember_conversion(model, describe_conversion(model))
+        if config_of(model) is not None:
+            remember_conversion(model, describe_conversion(model))
     return ConversionReport(rows, model, dry_run, regularizer, regularizer_weight)
 
 
@@ -126,7 +137,7 @@ def _check(order: int, action: Any, sharing: str, init: str) -> None:
 
 def _choose(
     model: nn.Module, modules: dict[str, nn.Module], target: Target | None, exclude: Target | None
-) -> dict[str, bool]:
+) -> list[str]:
     """The names of the chosen modules, each under its first name, in the order of the model."""
     chosen = {name for name, module in modules.items() if isinstance(module, nn.Conv2d)}
     if target is not None:
@@ -138,13 +149,13 @@ def _choose(
             raise ValueError(f"exclude_modules excludes all {len(chosen)} targets")
         chosen = remaining
     meant = {id(modules[name]) for name in chosen}
-    return {name: True for name, module in model.named_modules() if id(module) in meant}
+    return [name for name, module in model.named_modules() if id(module) in meant]
 
 
 def _plan(
     model: nn.Module,
     modules: dict[str, nn.Module],
-    chosen: dict[str, bool],
+    chosen: list[str],
     action: str | LinearGroup | GroupModule,
     order: int,
     init: str,
@@ -156,23 +167,20 @@ def _plan(
     plans: dict[str, LinearGroup] = {}
     reasons: dict[str, str] = {}
     for name in chosen:
-        module: Any = modules[name]
-        reason = obstacle_of_module(name, module, counts) or obstacle_of_kernel(module)
-        if reason is None:
-            size = module.kernel_size
-            try:
-                group = groups[size] = groups[size] if size in groups else group_for(module, start, order)
-            except ValueError as error:
-                reason = str(error)
-            else:
-                if isinstance(action, GroupModule) and group is not start:
-                    reason = f"has a {size[0]} x {size[1]} kernel, and the learned group acts on {action.dim} pixels"
-                else:
-                    reason = obstacle_of_order(module, group.order) or obstacle_of_weights(module, init)
-                plans[name] = group
-        if reason is not None:
-            plans.pop(name, None)
-            reasons[name] = reason
+        conv: Any = modules[name]
+        try:
+            refuse(obstacle_of_module(name, conv, counts))
+            refuse(obstacle_of_kernel(conv))
+            size = conv.kernel_size
+            group = groups[size] = groups[size] if size in groups else group_for(conv, start, order)
+            if isinstance(action, GroupModule) and group is not start:
+                refuse(f"has a {size[0]} x {size[1]} kernel, and the learned group acts on {action.dim} pixels")
+            refuse(obstacle_of_order(conv, group.order))
+            refuse(obstacle_of_weights(conv, init))
+        except ValueError as obstacle:
+            reasons[name] = str(obstacle)
+        else:
+            plans[name] = group
     return plans, reasons
 
 
@@ -184,17 +192,18 @@ def _build(
     init: str,
 ) -> dict[str, Pair]:
     """The new layers, with their starting values, beside the convolutions that they replace."""
-    shared: dict[int, LinearGroup | GroupModule] = {}  # sharing="model": by the id of the group it starts at
+    shared: dict[tuple, LinearGroup | GroupModule] = {}  # sharing="model": by what it starts at
     pairs: dict[str, Pair] = {}
     together: dict[int, list[Pair]] = {}  # by the id of the action
     for name, start in plans.items():
         conv: Any = modules[name]
-        group = shared.get(id(start))
+        key = (id(start), conv.weight.device, conv.weight.dtype)
+        group = shared.get(key)
         owns_group = group is None
         if group is None:
             group = _make_action(conv, start, action, sharing)
             if sharing == "model":
-                shared[id(start)] = group
+                shared[key] = group
         pairs[name] = Pair(conv, ConvertedConv2d(conv, group, owns_group))
         together.setdefault(id(group) if isinstance(group, GroupModule) else id(conv), []).append(pairs[name])
     for members in together.values():
@@ -227,7 +236,7 @@ def _parameters(module: nn.Module) -> int:
 
 
 def _rows(
-    modules: dict[str, nn.Module], pairs: dict[str, Pair], chosen: dict[str, bool], reasons: dict[str, str], init: str
+    modules: dict[str, nn.Module], pairs: dict[str, Pair], chosen: list[str], reasons: dict[str, str], init: str
 ) -> list[ConversionRow]:
     rows = []
     first: dict[int, str] = {}

@@ -25,7 +25,6 @@ class ConvertedConv2d(OrbitConv2d):
         output_order: which filter, orbit * |G| + element, makes each output map; whole numbers, (out_channels,).
     """
 
-    transforms = ("image", "image")  # the maps are not laid out orbit by orbit
     output_order: Tensor
 
     def __init__(self, conv: nn.Conv2d, group: LinearGroup | GroupModule, owns_group: bool = True):
@@ -48,6 +47,10 @@ class ConvertedConv2d(OrbitConv2d):
             del self._modules["group"]
             self.__dict__["group"] = group  # a reference, which named_parameters does not follow
         self.register_buffer("output_order", torch.arange(conv.out_channels, device=conv.weight.device))
+
+    @property
+    def transforms(self) -> tuple[str, str]:
+        return ("image", "image")  # the maps are not laid out orbit by orbit
 
     def _assemble(self) -> Tensor:
         return super()._assemble().index_select(0, self.output_order)

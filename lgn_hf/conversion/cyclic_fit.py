@@ -262,12 +262,19 @@ def _unevenness(orbit: Tensor) -> float:
 
 
 def _score(layers: list[Layer], spaces: Tensor, order: int) -> float:
-    """The residual after one round."""
-    for _ in range(2):
+    """The residual after a short alternation."""
+
+    def orbits() -> tuple[Tensor, list[Tensor]]:
         elements = elements_of(spaces, order)
-        members = [match(layer.filters, elements, layer.blocks, rounds=0) for layer in layers]
-        spaces = eigenspaces(_moments(layers, members, order), order, spaces)
-    elements = elements_of(spaces, order)
+        return elements, [match(layer.filters, elements, layer.blocks, rounds=0) for layer in layers]
+
+    for _ in range(2):
+        spaces = eigenspaces(_moments(layers, orbits()[1], order), order, spaces)
+    elements, members = orbits()
+    return _residual(layers, elements, members)
+
+
+def _residual(layers: list[Layer], elements: Tensor, members: list[Tensor]) -> float:
     return sum(
         relative_residual(layer.filters, elements, part) ** 2 for layer, part in zip(layers, members, strict=True)
     )

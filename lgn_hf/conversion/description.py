@@ -7,9 +7,10 @@ from typing import Any
 from torch import nn
 
 from ..nn import LinearGroup
+from ..nn.learned_groups import GroupModule
 from .actions import describe, restore
 from .converted_convolution import ConvertedConv2d
-from .obstacles import count_weights, obstacle_of_module, obstacle_of_order
+from .obstacles import count_weights, obstacle_of_module, obstacle_of_order, refuse
 from .replacement import Pair, install
 
 FORMAT_VERSION = 1
@@ -63,22 +64,19 @@ def apply_description(model: nn.Module, description: dict[str, Any]) -> list[Pai
             f"not in it, such as {missing[0]}"
         )
     counts = count_weights(model)
-    made: dict[int, Any] = {}
+    made: dict[int, LinearGroup | GroupModule] = {}
     pairs: list[Pair] = []
     for name, index in layers.items():
         conv: Any = modules[name]
-        reason = obstacle_of_module(name, conv, counts)
-        if reason is None:
+        try:
+            refuse(obstacle_of_module(name, conv, counts))
             owns_group = index not in made
             if owns_group:
                 made[index] = restore(groups[index], conv.weight.device, conv.weight.dtype)
-            reason = obstacle_of_order(conv, made[index].order)
-        if reason is not None:
-            raise ValueError(f"the conversion does not fit {type(model).__name__}: {name} {reason}")
-        try:
+            refuse(obstacle_of_order(conv, made[index].order))
             pairs.append(Pair(conv, ConvertedConv2d(conv, made[index], owns_group)))
         except ValueError as error:
-            raise ValueError(f"the conversion does not fit {type(model).__name__}: {name}: {error}") from None
+            raise ValueError(f"the conversion does not fit {type(model).__name__}: {name} {error}") from None
     install(model, pairs)
     return pairs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,7 +21,7 @@ def obstacle_of_module(name: str, module: nn.Module, weight_counts: Counter[int]
         module: any module.
         weight_counts: how many modules of the model hold each parameter, by its `id`.
     """
-    kind = type(module)
+    kind: Any = type(module)
     if isinstance(module, OrbitConv2d):
         return f"is an {kind.__name__} already"
     if not isinstance(module, nn.Conv2d):
@@ -57,6 +58,12 @@ def obstacle_of_order(conv: nn.Conv2d, order: int) -> str | None:
         maps = conv.out_channels // conv.groups
         return f"has {maps} output maps in each of {conv.groups} groups, not a multiple of |G| = {order}"
     return None
+
+
+def refuse(obstacle: str | None) -> None:
+    """Raise a ValueError with an obstacle, if there is one."""
+    if obstacle is not None:
+        raise ValueError(obstacle)
 
 
 def orbits_span_groups(conv: nn.Conv2d, order: int) -> bool:

@@ -75,7 +75,7 @@ class _ConversionLoader(HfQuantizer):
     def _process_model_before_weight_loading(self, model: PreTrainedModel, **kwargs: Any) -> None:
         apply_description(model, self.quantization_config.description)  # pyright: ignore[reportAttributeAccessIssue]
 
-    def _process_model_after_weight_loading(self, model: PreTrainedModel, **kwargs: Any) -> None:
+    def _process_model_after_weight_loading(self, model: PreTrainedModel, **kwargs: Any) -> PreTrainedModel:
         for module in model.modules():
             if isinstance(module, LearnedGroup):
                 module._apply(lambda tensor: tensor)  # constants are not in the file
@@ -83,18 +83,20 @@ class _ConversionLoader(HfQuantizer):
             if isinstance(module, ConvertedConv2d):
                 module._apply(lambda tensor: tensor)
 
-    def is_serializable(self) -> bool:
+        return model
+
+    def is_serializable(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         return True
 
     @property
-    def is_trainable(self) -> bool:
+    def is_trainable(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         return True
 
 
-def _clean_up(model: PreTrainedModel) -> None:
-    model.hf_quantizer.remove_quantization_config(model)  # pyright: ignore[reportOptionalMemberAccess]
+def _clean_up(model: Any) -> None:
+    model.hf_quantizer.remove_quantization_config(model)
     del model.is_quantized
     for module in model.modules():
-        if isinstance(module, PreTrainedModel) and hasattr(module.config, "_is_quantized"):
-            del module.config._is_quantized
+        if isinstance(module, PreTrainedModel):
+            vars(module.config).pop("_is_quantized", None)
     remember_conversion(model, describe_conversion(model))

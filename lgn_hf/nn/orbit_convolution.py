@@ -133,6 +133,8 @@ class _OrbitFilters(_ConvNd):
         return self._filters[1]
 
     def _build_filters(self) -> Tensor:
+        if self.weight.is_meta:  # a device that autocast does not know
+            return self._assemble()
         with torch.autocast(self.weight.device.type, enabled=False):
             return self._assemble()
 

@@ -204,3 +204,22 @@ def test_a_converted_network_compiles_in_one_graph():
 def test_there_is_nothing_to_merge():
     with pytest.raises(ValueError, match="no orbit convolutions"):
         lgn_hf.merge(small())
+
+
+def test_a_network_without_weights_is_converted_by_drawing():
+    with torch.device("meta"):
+        model = small()
+    lgn_hf.convert(model, init="draw")
+    assert model[0].group.basis.is_meta
+    assert model(torch.empty(1, 3, 16, 16, device="meta")).shape[1] == 6
+
+
+def test_a_group_that_a_configuration_cannot_hold_is_an_error_before_anything_changes(monkeypatch):
+    monkeypatch.setattr("lgn_hf.conversion.actions.LARGEST", 10)
+    basis = torch.eye(9, dtype=torch.float64) + 0.1
+    group = LinearGroup(basis @ LinearGroup.rotations(3).elements @ torch.linalg.inv(basis))
+    model = transformers_model()
+    with pytest.raises(ValueError, match="a description holds at most 10"):
+        lgn_hf.convert(model, action=group, init="draw")
+    assert not any(isinstance(module, ConvertedConv2d) for module in model.modules())
+    lgn_hf.convert(small(), action=group, init="draw")  # which has no configuration

@@ -69,7 +69,7 @@ def test_matrices_that_have_no_recipe_are_saved_as_numbers(tmp_path):
         (lambda: small()[:5].append(nn.Linear(1, 1)), "do not fit Sequential: .* is not in the"),
         (lambda: nn.Sequential(nn.Linear(3, 3), *small()[1:]), "0 is a Linear, not an nn.Conv2d"),
         (lambda: nn.Sequential(nn.Conv2d(3, 12, 3), *small()[1:]), "0.weight has shape"),
-        (lambda: nn.Sequential(nn.Conv2d(3, 8, 5), *small()[1:]), "0: kernel_size="),
+        (lambda: nn.Sequential(nn.Conv2d(3, 8, 5), *small()[1:]), "0 kernel_size="),
     ],
 )
 def test_a_base_that_does_not_fit_is_one_error_and_stays(base, message, tmp_path):
