@@ -2,7 +2,8 @@
 
 - `conversion`: `convert`; `targets` chooses modules, and `obstacles` says why one cannot be converted;
 - `actions`: the kinds of action, by name; `converted_convolution`: the layer;
-- `starting_values`: from the weights that are there, by `matching` for a known action and `cyclic_fit` for one to find;
+- `starting_values`: from the weights that are there, by `matching` for a known action, `cyclic_fit` or `slice_fit`
+  for one to find;
 - `report`: what happened; `hooks` and `trainer_callback`: what learned matrices need during training;
 - `merging`: `merge`; `replacement`: one module in the place of another;
 - `description`: a conversion as JSON; `storage`: any network on disk; `transformers_config` and `pretrained`: those of

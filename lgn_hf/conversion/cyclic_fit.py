@@ -31,6 +31,7 @@ from .matching import basis_filters, match, orbits_of, relative_residual
 CHANNELS = 48  # of the filters in the search; more are replaced by their principal components
 FEW_CHANNELS = 12  # when starts are compared
 SEEDS = 8  # filters whose nearest neighbours in Gram matrix are tried as an orbit
+KEPT = 2  # of the starts, to alternate from
 ALTERNATIONS = 6
 POLAR_STEPS = 12
 LARGE = 64  # pixels, from which on less is tried, for the sake of time
@@ -67,20 +68,15 @@ def fit_cyclic(layers: list[Layer], order: int, start: Tensor | None, orthogonal
         white = [Layer(layer.filters @ whitening.T, layer.blocks) for layer in layers]
         white_few = [Layer(layer.filters @ whitening.T, layer.blocks) for layer in few]
         starts = [eigenspaces(moments, order) for moments in _starts(white_few, order, start, dim)]
-        scores = [_score(white_few, spaces, order) for spaces in starts]
-        spaces = starts[min(range(len(starts)), key=scores.__getitem__)]
-        for _ in range(ALTERNATIONS if dim <= LARGE else 2):
-            elements = elements_of(spaces, order)
-            members = [match(layer.filters, elements, layer.blocks, rounds=1) for layer in white]
-            spaces = eigenspaces(_moments(white, members, order), order, spaces)
-        basis = metric @ rotation_of(spaces, order)
-        elements = conjugates(basis, order)
-        residual = sum(
-            relative_residual(layer.filters, elements, match(layer.filters, elements, layer.blocks, rounds=1)) ** 2
-            for layer in layers
-        )
-        if best is None or residual < best[0]:
-            best = (residual, basis)
+        for spaces in sorted(starts, key=lambda spaces: _score(white_few, spaces, order))[:KEPT]:
+            for _ in range(ALTERNATIONS if dim <= LARGE else 2):
+                basis = metric @ rotation_of(spaces, order)
+                elements = elements_of(spaces, order)
+                members = [match(layer.filters, elements, layer.blocks, rounds=1) for layer in white]
+                residual = _residual(layers, conjugates(basis, order), members)
+                if best is None or residual < best[0]:
+                    best = (residual, basis)
+                spaces = eigenspaces(_moments(white, members, order), order, spaces)
     assert best is not None
     return best[1] * (dim**0.5 / best[1].norm())
 
@@ -101,26 +97,6 @@ def fit_orbit_by_orbit(filters: Tensor, members: Tensor, basis: Tensor, orthogon
         residuals.append((fitted - orbits).square().sum((1, 2, 3)))
     best = torch.stack(residuals).nan_to_num(nan=float("inf")).argmin(0)
     return torch.stack(candidates)[best, torch.arange(count)][:, None]
-
-
-def fit_slice_by_slice(filters: Tensor, members: Tensor, orthogonal: bool) -> Tensor:
-    """An S for each slice of each orbit, whose first columns are the p slices: (K, C, d, d).
-
-    p independent vectors, in any order, are an orbit of an action. So the fit is exact, but for slices that are nearly
-    dependent.
-    """
-    columns = filters[members].permute(0, 2, 3, 1)  # (K, C, d, p)
-    left, values, right = torch.linalg.svd(columns)
-    largest = values[..., :1]
-    values = torch.where(largest > 0, torch.maximum(values, 0.01 * largest), torch.ones_like(values))
-    if orthogonal:
-        values = torch.ones_like(values)
-    order = columns.shape[-1]
-    basis = torch.cat(
-        [left[..., :order] * values[..., None, :] @ right, left[..., order:] * values.mean(-1)[..., None, None]],
-        dim=-1,
-    )
-    return basis * (basis.shape[-1] ** 0.5 / torch.linalg.matrix_norm(basis, keepdim=True))
 
 
 # Eigenspaces, as the columns of V = [V_0, ..., V_{p-1}], (..., d, d), unitary

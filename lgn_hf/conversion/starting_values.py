@@ -9,7 +9,7 @@ from ..model.filters import unit_norm, unvec, vec
 from ..nn import LearnedGroup, LearnedMatrices
 from ..nn.exact_rotations import exact_rotation
 from ..nn.learned_groups import GroupModule
-from . import cyclic_fit
+from . import cyclic_fit, slice_fit
 from .matching import basis_filters, match
 from .obstacles import orbits_span_groups
 from .replacement import Pair
@@ -47,10 +47,13 @@ def _fit_action(group: GroupModule, pairs: list[Pair]) -> list[Tensor]:
     """Set the parameters of a learned action, and return the orbits of each layer."""
     order, orthogonal = group.order, isinstance(group, LearnedMatrices)
     filters = [_filters(pair) for pair in pairs]
-    if len(group.batch_shape) == 2 and group.batch_shape[1] > 1:  # one action per slice
-        members = [torch.arange(len(filters[0])).view(-1, order)]
-        _set_action(group, cyclic_fit.fit_slice_by_slice(filters[0], members[0], orthogonal))
-        return members
+    if group.batch_shape[1:] == filters[0].shape[1:2]:  # one action per slice, so any filters are an orbit
+        orbits = torch.arange(len(filters[0])).view(-1, order)
+        if isinstance(group, LearnedMatrices):
+            _set_matrices(group, slice_fit.free_matrices(filters[0], orbits, group.norm))
+        else:
+            _set_action(group, slice_fit.cyclic_bases(filters[0], orbits))
+        return [orbits]
     layers = [cyclic_fit.Layer(part, _blocks(pair)) for part, pair in zip(filters, pairs, strict=True)]
     basis = cyclic_fit.fit_cyclic(layers, order, _rotation(group), orthogonal)
     elements = cyclic_fit.conjugates(basis, order)
@@ -71,8 +74,11 @@ def _set_action(group: GroupModule, basis: Tensor) -> None:
         group.basis.copy_(basis)
     else:
         assert isinstance(group, LearnedMatrices)
-        generator = cyclic_fit.conjugates(basis, group.order)[..., 1, :, :]
-        group.weight.copy_(unit_norm(generator, group.norm)[..., None, :, :])
+        _set_matrices(group, cyclic_fit.conjugates(basis, group.order)[..., 1, :, :])
+
+
+def _set_matrices(group: LearnedMatrices, generators: Tensor) -> None:
+    group.weight.copy_(unit_norm(generators, group.norm)[..., None, :, :])
 
 
 def _set_layer(pair: Pair, members: Tensor) -> None:

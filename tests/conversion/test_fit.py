@@ -74,6 +74,7 @@ def test_more_actions_fit_better(sharing):
 
     assert residual(sharing=sharing) < residual(sharing="layer")
     assert residual(sharing="channel") < 1e-3  # any 4 independent slices of 9 pixels are an orbit
+    assert residual(sharing=sharing, action="learned") < residual(sharing="layer", action="learned")
 
 
 def test_one_action_for_the_model_is_found_in_all_layers():

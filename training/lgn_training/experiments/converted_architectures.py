@@ -86,8 +86,9 @@ def measure(name: str, seed: int, init: str) -> Row:
     torch.manual_seed(seed)
     model = build(ARCHITECTURES[name])
     images = torch.randn(2, 3, 64, 64)
+    estimate_statistics(model, images)
     keys, before = list(model.state_dict()), count(model)
-    unused = set(without_gradient(model, images))
+    unused = {name.rpartition(".")[0] for name in without_gradient(model, images)}
     started = time.perf_counter()
     try:
         report = lgn_hf.convert(model, init=init, seed=seed)  # pyright: ignore[reportArgumentType]
@@ -98,7 +99,7 @@ def measure(name: str, seed: int, init: str) -> Row:
     seconds = time.perf_counter() - started
     one_state_dict = list(model.train().state_dict()) == list(model.eval().state_dict())
     after = count(model)
-    missing = [parameter for parameter in without_gradient(model, images) if parameter not in unused]
+    missing = [name for name in without_gradient(model, images) if _layer_of(name) not in unused]
     converted = answer(model.eval(), images)
     merged = answer(lgn_hf.merge(model), images)
     reasons = {row.reason for row in report if not row.converted}
@@ -114,6 +115,10 @@ def measure(name: str, seed: int, init: str) -> Row:
         "same keys": "yes" if one_state_dict and list(model.state_dict()) == keys else "no",
         "without gradient": len(missing),
     }
+
+
+def _layer_of(parameter: str) -> str:
+    return parameter.rpartition(".")[0].removesuffix(".group")
 
 
 def _row(name: str, convolutions: int, remark: str) -> Row:
@@ -137,8 +142,21 @@ def count(model: nn.Module) -> int:
 
 
 @torch.no_grad()
+def estimate_statistics(model: nn.Module, images: Tensor) -> None:
+    """Set the statistics of batch normalisation to those of the images, as training would."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    model.train()(images)
+    model.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+@torch.no_grad()
 def answer(model: nn.Module, images: Tensor) -> Tensor:
-    return model(images)[0]
+    return model(images)[0].double()  # answers of deep random networks can be as small as 1e-30
 
 
 def without_gradient(model: nn.Module, images: Tensor) -> list[str]:
