@@ -7,6 +7,7 @@ search. Then two steps alternate: least squares for the basis filters, and linea
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
@@ -36,28 +37,27 @@ def match(filters: Tensor, elements: Tensor, blocks: int = 1, rounds: int = ROUN
 
 def greedy(filters: Tensor, elements: Tensor) -> Tensor:
     """Orbits one by one: the filter whose transforms have the nearest neighbours first, with those neighbours."""
-    count, order = len(filters), len(elements)
+    count = len(filters)
     flat = filters.flatten(1)
     moved = orbits_of(filters, elements[1:]).transpose(0, 1).flatten(2)  # (p - 1, N, C d)
     distances = (flat.square().sum(1) - 2 * moved @ flat.T + moved.square().sum(2)[..., None]).transpose(0, 1)
     distances.diagonal(dim1=0, dim2=2).fill_(float("inf"))  # (N, p - 1, N)
     scores = distances.min(2).values.sum(1) / flat.square().sum(1).clamp_min(1e-30)
+    rows = distances.numpy()
     orbits: list[list[int]] = []
-    taken = torch.zeros(count, dtype=torch.bool)
+    taken = np.zeros(count, dtype=np.float32)  # infinite where a filter is
     for seed in scores.argsort(stable=True).tolist():
         if taken[seed]:
             continue
-        taken[seed] = True
+        taken[seed] = np.inf
         orbit = [seed]
-        for row in distances[seed]:
-            nearest = int(row.masked_fill(taken, float("inf")).argmin())
+        for row in rows[seed]:
+            nearest = int((row + taken).argmin())
             if taken[nearest]:  # all that are left are infinitely far
-                nearest = int((~taken).int().argmax())
-            taken[nearest] = True
+                nearest = int(taken.argmin())
+            taken[nearest] = np.inf
             orbit.append(nearest)
         orbits.append(orbit)
-        if len(orbits) == count // order:
-            break
     return torch.tensor(orbits)
 
 
