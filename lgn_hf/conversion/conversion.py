@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from typing import Any, Literal
 
 import torch
@@ -32,6 +33,8 @@ from .transformers_config import config_of, remember_conversion
 Sharing = Literal["layer", "filter", "channel", "model"]
 SHARINGS = ("layer", "filter", "channel", "model")
 INITS = ("fit", "draw")
+
+logger = logging.getLogger(__name__)
 
 
 def convert(
@@ -75,8 +78,8 @@ def convert(
         optimizer.
 
     Raises:
-        ValueError: an argument is not one of these; a target matches nothing, or what cannot be converted; nothing can
-            be converted. The model is then as it was.
+        ValueError: an argument is not one of these; a target matches nothing, or what cannot be converted; the model has
+            no convolutions. The model is then as it was.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 32, 1))
@@ -96,11 +99,11 @@ def convert(
             f"target_modules: {len(refused)} of {len(chosen)} modules cannot be converted (see exclude_modules): "
             f"{listed}{more}"
         )
+    if not chosen:
+        raise ValueError(f"{type(model).__name__} has no nn.Conv2d")
     if not plans:
-        listed = "; ".join(f"{name} {reason}" for name, reason in list(reasons.items())[:3])
-        raise ValueError(
-            f"{type(model).__name__} has no convolution that can be converted" + f": {listed}" * bool(listed)
-        )
+        name, reason = next(iter(reasons.items()))
+        logger.warning("no convolution of %s can be converted: %s %s", type(model).__name__, name, reason)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pairs = _build(plans, modules, action, sharing, init)
@@ -108,7 +111,7 @@ def convert(
     if config_of(model) is not None:
         for pair in pairs.values():
             describe(pair.layer.group)  # an error if the configuration cannot hold it
-    if not dry_run:
+    if pairs and not dry_run:
         install(model, pairs.values())
         if config_of(model) is not None:
             remember_conversion(model, describe_conversion(model))

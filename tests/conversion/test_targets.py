@@ -58,7 +58,6 @@ def test_the_last_parts_of_names_are_targets():
         ({"init": "random"}, "init='random'"),
         ({"action": "rotation", "sharing": "channel"}, "a fixed action is the same everywhere"),
         ({"regularizer": "inverse"}, "regularizer='inverse': must be one of none, nuclear, logdet"),
-        ({"order": 7}, "has no convolution that can be converted: 0 has 8 output maps, not a multiple of"),
         ({"action": LearnedGroup(LinearGroup.cyclic(2, 9), (2, 1))}, r"must have batch_shape=\(\)"),
     ],
 )
@@ -133,8 +132,20 @@ def test_other_modules_that_are_named_are_errors():
 
 
 def test_the_model_itself_cannot_be_replaced():
-    with pytest.raises(ValueError, match="is the model itself"):
-        lgn_hf.convert(nn.Conv2d(3, 8, 3))
+    (row,) = lgn_hf.convert(nn.Conv2d(3, 8, 3))
+    assert not row.converted
+    assert "is the model itself" in row.reason
+
+
+def test_a_network_with_nothing_to_convert_is_reported(caplog):
+    model = small()
+    report = lgn_hf.convert(model, order=7)
+    assert report.converted == []
+    assert len(report) == 6
+    assert "no convolution of Sequential can be converted: 0 has 8 output maps" in caplog.text
+    assert type(model[0]) is nn.Conv2d
+    with pytest.raises(ValueError, match=r"Linear has no nn\.Conv2d"):
+        lgn_hf.convert(nn.Linear(3, 3))
 
 
 def test_subclasses_that_change_nothing_are_converted():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import transformers
@@ -81,7 +81,7 @@ def converted_architectures(args: argparse.Namespace) -> Row:
     return {"rows": [measure(name, args.seed, "draw" if args.quick else "fit") for name in names]}
 
 
-def measure(name: str, seed: int, init: str) -> Row:
+def measure(name: str, seed: int, init: Literal["fit", "draw"]) -> Row:
     """Convert a network with random weights, train it for a step, and merge it."""
     torch.manual_seed(seed)
     model = build(ARCHITECTURES[name])
@@ -90,22 +90,19 @@ def measure(name: str, seed: int, init: str) -> Row:
     keys, before = list(model.state_dict()), count(model)
     unused = {name.rpartition(".")[0] for name in without_gradient(model, images)}
     started = time.perf_counter()
-    try:
-        report = lgn_hf.convert(model, init=init, seed=seed)  # pyright: ignore[reportArgumentType]
-    except ValueError:
-        dry = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
-        kinds = ", ".join(sorted({type(module).__name__ for module in dry}))
-        return _row(name, len(dry), f"only {kinds}, with a forward of their own")
+    report = lgn_hf.convert(model, init=init, seed=seed)
     seconds = time.perf_counter() - started
+    reasons = "; ".join(sorted({row.reason for row in report if not row.converted}))
+    if not report.converted:
+        return _row(name, len(report), reasons)
     one_state_dict = list(model.train().state_dict()) == list(model.eval().state_dict())
     after = count(model)
     missing = [name for name in without_gradient(model, images) if _layer_of(name) not in unused]
     converted = answer(model.eval(), images)
     merged = answer(lgn_hf.merge(model), images)
-    reasons = {row.reason for row in report if not row.converted}
     residuals = [row.residual for row in report if row.residual is not None]
     return {
-        **_row(name, len(report), "; ".join(sorted(reasons))),
+        **_row(name, len(report), reasons),
         "converted": len(report.converted),
         "parameters": before,
         "saved": before - after,
