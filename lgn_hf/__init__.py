@@ -61,7 +61,7 @@ _MODULES = {
     "save_converted": "conversion",
 }
 
-_ROOMS = ("conversion", "nn")
+_ROOMS = ("conversion", "nn")  # `lgn_hf.nn.LinearGroup` needs no `import lgn_hf.nn`
 
 
 def __getattr__(name: str) -> Any:
@@ -74,4 +74,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_ROOMS})
