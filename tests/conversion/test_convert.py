@@ -8,9 +8,17 @@ from torch import nn
 
 import lgn_hf
 from lgn_hf.conversion import ConvertedConv2d
-from lgn_hf.nn import LearnedGroup, LearnedMatrices, LinearGroup
+from lgn_hf.nn import (
+    LearnedGroup,
+    LearnedMatrices,
+    LinearGroup,
+    OrbitConv1d,
+    OrbitConv2d,
+    OrbitConvTranspose2d,
+)
 from tests.conversion.networks import small, transformers_model
 
+C4 = LinearGroup.rotations(3)
 WAYS = [
     {"action": "cyclic"},
     {"action": "cyclic", "sharing": "filter"},
@@ -223,3 +231,24 @@ def test_a_group_that_a_configuration_cannot_hold_is_an_error_before_anything_ch
         lgn_hf.convert(model, action=group, init="draw")
     assert not any(isinstance(module, ConvertedConv2d) for module in model.modules())
     lgn_hf.convert(small(), action=group, init="draw")  # which has no configuration
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (
+            lambda: nn.Sequential(OrbitConv2d(2, 8, 3, C4), nn.ReLU(), OrbitConv2d(8, 8, 3, C4, "regular")),
+            (1, 2, 9, 9),
+        ),
+        (lambda: nn.Sequential(OrbitConvTranspose2d(2, 8, 3, C4, stride=2, output_padding=1)), (1, 2, 5, 5)),
+        (lambda: nn.Sequential(OrbitConv1d(2, 6, 3, LinearGroup.cyclic(3, 3), bias=False)), (1, 2, 9)),
+    ],
+)
+def test_networks_of_orbit_convolutions_are_merged(make, shape):
+    model = make()
+    x = torch.randn(shape)
+    outputs = model(x)
+    lgn_hf.merge(model)
+    assert {type(module) for module in model} <= {nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.ReLU}
+    torch.testing.assert_close(model(x), outputs)
+    assert all(parameter.requires_grad for parameter in model.parameters())
