@@ -89,9 +89,9 @@ def measure(name: str, seed: int, init: Literal["fit", "draw"]) -> Row:
     estimate_statistics(model, images)
     keys, before = list(model.state_dict()), count(model)
     unused = {name.rpartition(".")[0] for name in without_gradient(model, images)}
-    started = time.perf_counter()
+    started = time.process_time()
     report = lgn_hf.convert(model, init=init, seed=seed)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     reasons = "; ".join(sorted({row.reason for row in report if not row.converted}))
     if not report.converted:
         return _row(name, len(report), reasons)
@@ -106,7 +106,7 @@ def measure(name: str, seed: int, init: Literal["fit", "draw"]) -> Row:
         "converted": len(report.converted),
         "parameters": before,
         "saved": before - after,
-        "seconds": round(seconds, 2),
+        "CPU seconds": round(seconds, 2),
         "residual": statistics.median(residuals) if residuals else None,
         "|merged - converted|": float((merged - converted).norm() / converted.norm()),
         "same keys": "yes" if one_state_dict and list(model.state_dict()) == keys else "no",
@@ -119,7 +119,7 @@ def _layer_of(parameter: str) -> str:
 
 
 def _row(name: str, convolutions: int, remark: str) -> Row:
-    columns = ("parameters", "saved", "seconds", "residual", "|merged - converted|", "same keys", "without gradient")
+    columns = ("parameters", "saved", "CPU seconds", "residual", "|merged - converted|", "same keys", "without gradient")
     return {
         "architecture": name,
         "convolutions": convolutions,
