@@ -119,7 +119,15 @@ def _layer_of(parameter: str) -> str:
 
 
 def _row(name: str, convolutions: int, remark: str) -> Row:
-    columns = ("parameters", "saved", "CPU seconds", "residual", "|merged - converted|", "same keys", "without gradient")
+    columns = (
+        "parameters",
+        "saved",
+        "CPU seconds",
+        "residual",
+        "|merged - converted|",
+        "same keys",
+        "without gradient",
+    )
     return {
         "architecture": name,
         "convolutions": convolutions,
