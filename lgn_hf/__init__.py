@@ -11,6 +11,7 @@ from . import registration  # noqa: F401  (registers the models with the Auto cl
 
 if TYPE_CHECKING:
     from .actions import Action, Actions, load_actions
+    from .conversion import convert, converted_from_pretrained, load_converted, merge, save_converted
     from .convnet.configuration_lgn_convnet import LGNConvNetConfig
     from .convnet.modeling_lgn_convnet import (
         LGNConvNetBackbone,
@@ -46,9 +47,14 @@ __all__ = [
     "LGNImageProcessor",
     "LGNModel",
     "LGNPreTrainedModel",
+    "convert",
+    "converted_from_pretrained",
     "discover",
     "learn_dictionary",
     "load_actions",
+    "load_converted",
+    "merge",
+    "save_converted",
 ]
 
 # Name -> the module that defines it.
@@ -69,11 +75,20 @@ _MODULES = {
     "LGNPreTrainedModel": "model.modeling_lgn",
     "discover": "discovery",
     "learn_dictionary": "discovery",
+    "convert": "conversion",
+    "converted_from_pretrained": "conversion",
     "load_actions": "actions",
+    "load_converted": "conversion",
+    "merge": "conversion",
+    "save_converted": "conversion",
 }
+
+_ROOMS = ("conversion", "discovery", "nn")  # `lgn_hf.nn.LinearGroup` needs no `import lgn_hf.nn`
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
@@ -81,4 +96,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_ROOMS})

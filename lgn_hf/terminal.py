@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .texts import one_line
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def tree(folder: Path, contents: dict[str, int]) -> str:
@@ -25,6 +29,12 @@ def tree(folder: Path, contents: dict[str, int]) -> str:
 def print_table(title: str | None, columns: list[str], rows: list[list[str]]) -> None:
     """Print a table; its texts are never read as markup."""
     from rich.console import Console
+
+    Console().print(make_table(title, columns, rows))
+
+
+def make_table(title: str | None, columns: list[str], rows: list[list[str]]) -> Table:
+    """A table of rich; its texts are never read as markup."""
     from rich.table import Table
     from rich.text import Text
 
@@ -33,4 +43,4 @@ def print_table(title: str | None, columns: list[str], rows: list[list[str]]) ->
         table.add_column(Text(one_line(column, None)))
     for row in rows:
         table.add_row(*(Text(one_line(cell, None)) for cell in row))
-    Console().print(table)
+    return table

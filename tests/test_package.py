@@ -33,6 +33,11 @@ def test_a_name_is_imported_on_first_use():
         lgn_hf.LGNForPoetry  # noqa: B018
 
 
+def test_rooms_of_torch_modules_are_imported_on_first_use():
+    code = "import lgn_hf; lgn_hf.nn.LinearGroup, lgn_hf.conversion.convert"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_type_checkers_see_the_same_names_from_the_same_modules():
     """They read the imports under TYPE_CHECKING; Python reads the table."""
     tree = ast.parse(Path(lgn_hf.__file__).read_text())

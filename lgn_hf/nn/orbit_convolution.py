@@ -68,7 +68,8 @@ class _OrbitFilters(_ConvNd):
                 raise ValueError(
                     f"{field}={count}: must be a multiple of |G| = {order} for kind={self.kind!r} and {self.group.name}"
                 )
-            if count // order % self.groups:
+            spans_groups = self.kind == "orbits" and not self.transposed  # an orbit may span groups of the convolution
+            if count // order % self.groups and not spans_groups:
                 raise ValueError(f"groups={self.groups}: must divide the {count // order} orbits of {field}={count}")
         if pixels not in (1, self.group.dim):
             raise ValueError(
@@ -140,6 +141,8 @@ class _OrbitFilters(_ConvNd):
         return self._filters[1]
 
     def _build_filters(self) -> Tensor:
+        if self.weight.is_meta:  # a device that autocast does not know
+            return self._assemble()
         with torch.autocast(self.weight.device.type, enabled=False):
             return self._assemble()
 

@@ -20,6 +20,7 @@ from lgn_hf.files import write_whole
 from lgn_training.engine.processes import fail
 from lgn_training.experiments import (  # noqa: F401  (each registers its experiment)
     code_sparsity,
+    converted_architectures,
     equivariance_errors,
     fourier_diagonality,
     known_matrices,
