@@ -24,7 +24,7 @@ from .closure import (
     relative_distances,
 )
 from .exact_rotations import exact_rotation
-from .naming import element_orders, generating_set, group_name
+from .naming import element_orders, generating_set, group_name, without_redundant
 from .pixel_grid import ImageMap, extends_to_image
 
 MIRRORS = {
@@ -130,7 +130,7 @@ class LinearGroup:
                 f"{len(products)} elements is {worst:.2g} (relative) from every element ({error})"
             ) from None
         indices = relative_distances(generators, products).argmin(1).tolist()
-        return cls(elements, table, [index for index in dict.fromkeys(indices) if index], tolerance=1e-6)
+        return cls(elements, table, without_redundant(table.tolist(), indices), tolerance=1e-6)
 
     @classmethod
     def trivial(cls, filter_size: int) -> LinearGroup:
@@ -265,6 +265,22 @@ class LinearGroup:
                     f"so the group acts on filters of size {self.filter_size} only, not {filter_size}"
                 )
             elements = torch.stack([map_.matrix(filter_size) for map_ in maps if map_ is not None])
+        return LinearGroup(elements, self.table, self.generator_indices)
+
+    def snapped(self, tolerance: float = 0.5) -> LinearGroup:
+        """The symmetries of the pixel grid that are nearest to the elements of a group that was found.
+
+        Args:
+            tolerance: largest relative distance of an element from its symmetry.
+
+        Raises:
+            ValueError: an element is not near a symmetry of the grid.
+        """
+        maps = extends_to_image(self, tolerance)
+        if self.filter_size is None or None in maps:
+            where = "its filters are not square" if self.filter_size is None else f"element {maps.index(None)} is none"
+            raise ValueError(f"{self.name} is not near a group of symmetries of the pixel grid: {where}")
+        elements = torch.stack([map_.matrix(self.filter_size) for map_ in maps if map_ is not None])
         return LinearGroup(elements, self.table, self.generator_indices)
 
     def __len__(self) -> int:

@@ -114,6 +114,15 @@ def generating_set(rows: list[list[int]]) -> list[int]:
     return generators
 
 
+def without_redundant(rows: list[list[int]], generators: list[int]) -> list[int]:
+    """Those of the generators that the ones before them do not generate."""
+    kept: list[int] = []
+    for generator in generators:
+        if generator not in _generated(rows, kept):
+            kept.append(generator)
+    return kept
+
+
 def _generated(rows: list[list[int]], generators: list[int]) -> set[int]:
     reached, frontier = {0}, [0]
     while frontier:

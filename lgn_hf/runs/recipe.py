@@ -167,6 +167,12 @@ class RunArguments:
         "group is given",
         not_compared=THE_GROUPS,
     )
+    snap_group: bool = _option(
+        False,
+        "move the elements of the group of group_from to the nearest symmetries of the pixel grid, which exist for every "
+        "filter size",
+        not_compared=THE_GROUPS,
+    )
     resume: bool = _option(False, "continue the run in output_dir from its newest checkpoint", not_compared=NO_EFFECT)
     seed: int = _option(
         0,

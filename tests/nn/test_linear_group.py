@@ -144,6 +144,26 @@ def test_generators_that_were_measured_close_to_an_exact_group():
     assert error < (noisy - exact.generators).norm()
 
 
+def test_generators_that_others_generate_are_left_out():
+    exact = LinearGroup.dihedral(3)
+    group = LinearGroup.from_generators(exact.elements)
+    assert (group.order, len(group.generators)) == (8, 2)
+
+
+def test_a_group_that_was_found_snaps_to_the_symmetries_of_the_grid():
+    torch.manual_seed(0)
+    exact = LinearGroup.dihedral(5)
+    found = LinearGroup.from_generators(exact.generators + 0.01 * torch.randn(2, 25, 25).double(), tolerance=0.3)
+    snapped = found.snapped()
+    assert torch.equal(snapped.table, found.table)
+    assert torch.equal(snapped.generators, exact.generators)
+    assert snapped.resized(3).name == "D_4"
+    with pytest.raises(ValueError, match="C_8 is not near a group of symmetries of the pixel grid: element 1 is none"):
+        LinearGroup.rotations(5, 8).snapped()
+    with pytest.raises(ValueError, match="its filters are not square"):
+        LinearGroup.cyclic(3, 6).snapped()
+
+
 def test_a_group_in_another_basis():
     torch.manual_seed(0)
     basis = torch.eye(9, dtype=torch.float64) + 0.3 * torch.randn(9, 9, dtype=torch.float64)

@@ -85,6 +85,11 @@ def test_a_network_over_a_group_that_was_found(tmp_path):
     run(*TINY, "--max_steps", "2", "--group", "given", "--group_from", str(tmp_path / "found"), "--output_dir", folder)
     group = LGNConvNetForImageClassification.from_pretrained(folder).group
     assert group.name == "D_4"
+    snapped = str(tmp_path / "snapped")
+    options = ["--group", "given", "--group_from", str(tmp_path / "found"), "--snap_group", "--filter_size", "5"]
+    run(*TINY, "--max_steps", "1", *options, "--output_dir", snapped)
+    expected = LinearGroup.dihedral(5).generators
+    assert torch.equal(LGNConvNetForImageClassification.from_pretrained(snapped).group.generators, expected)
     torch.testing.assert_close(group.generators, LinearGroup.dihedral(3).generators, rtol=0, atol=0.02)
 
 

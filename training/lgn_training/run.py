@@ -196,7 +196,8 @@ def network_config(recipe: Recipe, data: Data) -> Any:
         fields["label2id"] = {name: label for label, name in enumerate(data.label_names)}
         fields["problem_type"] = "single_label_classification"
     if recipe.run.group_from is not None:
-        fields["group"] = found_group(recipe.run.group_from, recipe.network.get("group"))
+        group = found_group(recipe.run.group_from, recipe.network.get("group"))
+        fields["group"] = group.snapped().resized(fields["filter_size"]) if recipe.run.snap_group else group
     return FAMILIES[recipe.model_type].config_class(**fields)
 
 
