@@ -25,8 +25,9 @@ cards: .venv/installed  ## build each folder of model_cards/ for the Hub, into b
 		$(BIN)/lgn-hf publish $$folder lgn-hf/$$name --dry-run --folder build/cards/$$name || exit 1; \
 	done
 
+# Modules are compiled when they are first imported, which most of them never are.
 .venv/installed: pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint .ci/constraints.txt torch
-	$(BIN)/pip install --quiet --constraint .ci/constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --no-compile --quiet --constraint .ci/constraints.txt torch
+	$(BIN)/pip install --no-compile --quiet --constraint .ci/constraints.txt --editable '.[dev]'
 	touch $@
