@@ -21,6 +21,7 @@ from lgn_training.engine.processes import fail
 from lgn_training.experiments import (  # noqa: F401  (each registers its experiment)
     code_sparsity,
     converted_architectures,
+    discovery_data,
     equivariance_errors,
     fourier_diagonality,
     known_matrices,

@@ -1,0 +1,115 @@
+"""Experiment `discovery-data`: symmetries of real images, of the papers' filters.
+
+Dictionaries of patches are searched, with their co-activation, frequency and amplitude as evidence. The 1,797 digits of
+scikit-learn are 8 x 8; every other source is a folder of `--data`, or a trained model of `--source`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lgn_hf.actions import operation_text
+from lgn_hf.discovery import Dictionary, Discovery, discover
+from lgn_hf.discovery.points import Request, read_points
+from lgn_hf.nn import LinearGroup
+from lgn_training.experiments.registry import experiment
+from lgn_training.texts import Row
+
+ORDERS = (2, 4)
+ATOMS_PER_DIMENSION = 10
+
+
+@experiment(
+    "discovery-data",
+    "Which symmetries do images and trained filters have? Found actions, and how well D_4 explains each dictionary",
+    options=("source", "data"),
+)
+def discovery_data(args: argparse.Namespace) -> Row:
+    rows = []
+    for name, source, size in tqdm(sources(args), unit="source"):
+        started = time.process_time()
+        points = read_points(source, request(args, size))
+        learned = time.process_time()
+        found = discover(points, ORDERS, args.seed, power_trials=1 if args.quick else 3)
+        seconds = {"dictionary s": learned - started, "search s": time.process_time() - learned}
+        rows.append({"source": name, "filter": size, **facts(found), **closedness(points, size), **seconds})
+    return {"rows": rows, "orders": list(ORDERS), "figures": []}
+
+
+def sources(args: argparse.Namespace) -> list[tuple[str, str, int]]:
+    """(name, source, filter size) of everything that is searched."""
+    found = [("digits", "digits", 4), ("rotated digits", "rotated:digits", 4)]
+    if args.quick:
+        return [("digits", "digits", 3)]
+    if args.data is not None:
+        mnist, cifar = str(args.data / "mnist"), str(args.data / "cifar10")
+        found += [("rotated MNIST", f"rotated:{mnist}", size) for size in (4, 5, 6)]
+        found += [("MNIST", mnist, size) for size in (4, 5, 6)]
+        found += [("CIFAR-10, grey", cifar, size) for size in (4, 5, 6)]
+    found += [(f"filters of {Path(folder).name}", str(folder), 0) for folder in args.source]
+    return found
+
+
+def request(args: argparse.Namespace, size: int) -> Request:
+    return Request(size or 5, num_atoms=ATOMS_PER_DIMENSION * size**2 or None, seed=args.seed)
+
+
+def facts(found: Discovery) -> Row:
+    """What was found, in words and numbers."""
+    return {
+        "points": found.num_points,
+        "dimension": found.dim,
+        "found": len(found.actions) if found.determined else None,
+        "group": found.group.name if found.group is not None else None,
+        "actions": ", ".join(action_words(action) for action in found.actions),
+        "p": min((action.p_value for action in found.actions), default=None),
+        "power": found.power.rate if found.power else None,
+        "reason": found.reason or None,
+    }
+
+
+def action_words(action: Any) -> str:
+    if not action.nearest:
+        return f"order {action.order}"
+    best = action.nearest[0]
+    name = operation_text(best["operation"], best["parameters"]) or best["operation"]
+    return f"{name} ({best['correlation']:+.2f})"
+
+
+def closedness(points: Dictionary | Tensor, size: int) -> Row:
+    """How well the known symmetries of the grid match the atoms, beside random orthogonal maps that are conjugate to them.
+
+    The residual of a matrix A is sum_k |A w_k - w_pi(k)|^2 / sum_k |w_k|^2 with the best permutation pi. A group has the mean over its
+    elements but the identity.
+    """
+    atoms = points.atoms if isinstance(points, Dictionary) else points
+    side = size or round(atoms.shape[1] ** 0.5)
+    atoms = atoms.double() - atoms.double().mean(1, keepdim=True)
+    atoms = atoms / atoms.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    group = LinearGroup.dihedral(side).elements[1:]
+    generator = torch.Generator().manual_seed(0)
+    dim = atoms.shape[1]
+    chance = []
+    for _ in range(5):
+        basis = torch.linalg.qr(torch.randn(dim, dim, dtype=torch.float64, generator=generator))[0]
+        chance.append(mean_residual(atoms, basis @ group @ basis.T))
+    return {"residual of D_4": mean_residual(atoms, group), "of random conjugates, least": min(chance)}
+
+
+def mean_residual(atoms: Tensor, matrices: Sequence[Tensor] | Tensor) -> float:
+    residuals = []
+    for matrix in matrices:
+        moved = atoms @ matrix.T
+        costs = moved.square().sum(1)[:, None] + atoms.square().sum(1)[None] - 2 * moved @ atoms.T
+        places = linear_sum_assignment(costs.numpy())
+        residuals.append(float(costs[places].sum() / atoms.square().sum()))
+    return sum(residuals) / len(residuals)
