@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from pathlib import Path
 
 from transformers.dynamic_module_utils import get_relative_imports
@@ -20,19 +19,19 @@ from transformers.dynamic_module_utils import get_relative_imports
 from ..actions import RECORDS_NAME, TENSORS_NAME
 from ..files import contents, matches
 from ..model.image_processing_lgn import WHITENING_NAME
+from ..remote_code import remote_modules, write_modules
 from ..runs.evaluation import EVALUATION_NAME
 from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from .cards import BASELINE_NAME, CARD_NAME, FIGURES_NAME, RECIPE_NAME
 from .examples import EXAMPLES_NAME
 
-PACKAGE = Path(__file__).parent.parent
 PROCESSOR_NAME = "preprocessor_config.json"
 
 NETWORK_FILES = (CONFIG_NAME, WEIGHTS_NAME, PROCESSOR_NAME)
 MODEL_FILES = (*NETWORK_FILES, CARD_NAME, TENSORS_NAME, RECORDS_NAME)
 RUN_RECORDS = (RECIPE_NAME, RESULTS_NAME)  # also in the model folder of a run
 OPTIONAL_FILES = (WHITENING_NAME, BASELINE_NAME, f"{FIGURES_NAME}/*.png", f"{EXAMPLES_NAME}/*.png")
-MODULES = tuple(sorted(path.name for path in (PACKAGE / "model").glob("*.py") if path.stem != "__init__"))
+MODULES = tuple(remote_modules("lgn"))
 
 
 def is_built(folder: str | os.PathLike) -> bool:
@@ -53,7 +52,7 @@ def is_repository(folder: str | os.PathLike) -> bool:
     folder = Path(folder)
     if not is_built(folder) or own_modules(folder) != {*MODULES}:
         return False
-    return all((folder / name).read_bytes() == (PACKAGE / "model" / name).read_bytes() for name in MODULES)
+    return all((folder / name).read_bytes() == text.encode() for name, text in remote_modules("lgn").items())
 
 
 def missing_files(folder: str | os.PathLike) -> list[str]:
@@ -84,8 +83,7 @@ def foreign_files(folder: str | os.PathLike) -> list[str]:
 def add_modules(folder: str | os.PathLike) -> None:
     """Make a model folder a repository: copy the modules for remote code into it, in place of those that are there."""
     remove_modules(folder)
-    for name in MODULES:
-        shutil.copyfile(PACKAGE / "model" / name, Path(folder, name))
+    write_modules(folder, "lgn")
 
 
 def remove_modules(folder: str | os.PathLike) -> None:

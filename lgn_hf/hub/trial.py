@@ -12,9 +12,10 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor
 
+from ..remote_code import PACKAGE
 from ..texts import one_line_without_tokens
 from .check import check
-from .folder import PACKAGE, contents
+from .folder import contents
 
 PROBE = Path(__file__).with_name("probe.py")
 USERS_OWN = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_MODULES_CACHE", "HF_HUB_CACHE")
