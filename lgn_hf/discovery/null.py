@@ -24,7 +24,7 @@ SMALLEST_P = 1e-300
 def scrambled(points: Tensor, evidence: Evidence, generator: torch.Generator) -> tuple[Tensor, Evidence]:
     """A cloud like the given one without its symmetries.
 
-    Every point gets a random rotation of its own, and the cloud is whitened again. What is kept: the number of points,
+    Every point gets a random rotation of its own about the mean of all, and the cloud is whitened again. What is kept: the number of points,
     their norms, the scatter matrix, and tight clusters, which turn as one (a search on few clusters is easier than on many
     points). Frequencies, amplitudes and labels stay with their points. A pair gets the evidence of a pair of the original
     cloud of nearly the same similarity.
@@ -34,11 +34,14 @@ def scrambled(points: Tensor, evidence: Evidence, generator: torch.Generator) ->
     """
     r = points.shape[1]
     clusters = torch.from_numpy(_clusters(points))
-    new = torch.empty_like(points)
+    # An orthonormal basis that starts at the mean, which every symmetry keeps, as do the rotations.
+    basis = torch.linalg.qr(torch.cat([points.mean(0)[:, None], torch.eye(r, dtype=points.dtype)[:, : r - 1]], 1))[0]
+    coordinates = points @ basis
+    new = coordinates.clone()
     for cluster in clusters.unique():
         members = clusters == cluster
-        q, upper = torch.linalg.qr(torch.randn(r, r, dtype=points.dtype, generator=generator))
-        new[members] = points[members] @ (q * upper.diagonal().sign()).T
+        q, upper = torch.linalg.qr(torch.randn(r - 1, r - 1, dtype=points.dtype, generator=generator))
+        new[members, 1:] = coordinates[members, 1:] @ (q * upper.diagonal().sign()).T
     norms = points.norm(dim=1)
     equal = float(norms.std()) < 1e-9 * float(norms.mean())
     new = whiten(new, scale_free=equal, shrinkage=0.0).points
