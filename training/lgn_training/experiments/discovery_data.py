@@ -53,8 +53,7 @@ def sources(args: argparse.Namespace) -> list[tuple[str, str, int]]:
     if args.data is not None:
         mnist, cifar = str(args.data / "mnist"), str(args.data / "cifar10")
         found += [("rotated MNIST", f"rotated:{mnist}", size) for size in (4, 5, 6)]
-        found += [("MNIST", mnist, size) for size in (4, 5, 6)]
-        found += [("CIFAR-10, grey", cifar, size) for size in (4, 5, 6)]
+        found += [("MNIST", mnist, 5), ("CIFAR-10, grey", cifar, 5), ("CIFAR-10, grey", cifar, 6)]
     found += [(f"filters of {Path(folder).name}", str(folder), 0) for folder in args.source]
     return found
 
