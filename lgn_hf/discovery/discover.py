@@ -12,11 +12,11 @@ from torch import Tensor
 
 from .closure import close
 from .evidence import Evidence
-from .null import Null, scrambled
+from .null import Null, num_clusters, scrambled
 from .planting import cyclic_table, plant
 from .refine import refined
 from .result import Discovery, FoundAction, Power
-from .search import Candidate, Effort, search
+from .search import SMALLEST, Candidate, Effort, search
 from .whitening import Cloud, checked_points, whiten
 
 if TYPE_CHECKING:
@@ -86,6 +86,13 @@ def discover(
             "more points than dimensions are needed"
         )
         return Discovery([], None, False, reason, **common)
+    clusters = num_clusters(cloud.points)
+    if clusters <= r:
+        reason = (
+            f"{n} points lie in {clusters} tight clusters, and span {r} dimensions: points of a cluster count as one, and "
+            "more points than dimensions are needed"
+        )
+        return Discovery([], None, False, reason, **common)
     effort = effort or Effort.for_size(n)
     stage = _Stages(progress, len(tried) * (1 + null_draws + (1 if power_trials else 0)))
     found: dict[int, list[Candidate]] = {}
@@ -101,8 +108,7 @@ def discover(
                 best = search(*scrambled(cloud.points, evidence, generator), order, generator, effort)
                 if best:  # a search that ends nowhere says nothing of where searches end
                     draws[order].append(best[0].mismatch)
-        draws = {order: values if len(values) > 1 else [1.0, 1.0] for order, values in draws.items()}
-        null = Null(draws)
+        null = Null(_complete(draws))
 
         def value(c: Candidate) -> float:
             return min(1.0, len(tried) * null.p_value(_judge(c.order, tried), c.mismatch))
@@ -124,6 +130,14 @@ def discover(
     )
     best = {order: min((c.mismatch for c in found[order]), default=1.0) for order in tried}
     return Discovery(actions, group, True, "", **common, null=draws, best=best, power=power)
+
+
+def _complete(draws: dict[int, list[float]]) -> dict[int, list[float]]:
+    """The draws of each order, at least two. An order without them is judged by the smallest of all, which finds least."""
+    smallest = sorted(value for values in draws.values() for value in values)[:2]
+    if len(smallest) < 2:
+        smallest = [SMALLEST, SMALLEST]  # nothing beats these
+    return {order: values if len(values) > 1 else smallest for order, values in draws.items()}
 
 
 def _judge(order: int, tried: tuple[int, ...]) -> int:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import linkage
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.stats import chi2
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from .evidence import Evidence
 from .search import SMALLEST
 from .whitening import whiten
 
+SAME_CLUSTER = 0.7  # cosine above which all points of a cluster are with each other
 NEARBY_RANKS = 0.005  # share of all pairs that may lend a value of pair evidence
 CONFIDENCE = 0.05  # of the upper bound for the deviation of the null
 LEAST_DEVIATION = 0.02  # of the logarithm of a mismatch
@@ -46,6 +47,14 @@ def scrambled(points: Tensor, evidence: Evidence, generator: torch.Generator) ->
     pairs = [_lent(points, new, graph, generator) for graph in evidence.pairs]
     stacked = torch.stack(pairs) if pairs else evidence.pairs
     return new, Evidence.of(stacked, evidence.points, evidence.labels)
+
+
+def num_clusters(points: Tensor) -> int:
+    """How many tight clusters the points make: a point that is far from all others is one."""
+    unit = points / points.norm(dim=1, keepdim=True)
+    rows, columns = torch.triu_indices(len(points), len(points), 1)
+    distances = (1 - unit @ unit.T).clamp_min(0)[rows, columns]
+    return int(fcluster(linkage(distances.numpy(), "complete"), 1 - SAME_CLUSTER, "distance").max())
 
 
 class Null:

@@ -215,3 +215,12 @@ def test_tic_tac_toe_has_the_symmetry_of_the_square():
     expected = {tuple(a.flatten().tolist()) for a in LinearGroup.dihedral(3).elements[1:].round()}
     assert {tuple(a.matrix.round().flatten().tolist()) for a in result.actions} == expected
     assert all(torch.allclose(a.matrix, a.matrix.round(), atol=1e-6) for a in result.actions)
+
+
+def test_tight_clusters_count_as_one_point_each():
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(9, 1, 9, dtype=torch.float64, generator=generator)
+    points = (centres + 0.1 * torch.randn(9, 3, 9, dtype=torch.float64, generator=generator)).flatten(0, 1)
+    found = discover(points)
+    assert not found.determined
+    assert "27 points lie in 9 tight clusters, and span 9 dimensions" in found.reason
