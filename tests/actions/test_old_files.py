@@ -119,7 +119,7 @@ def test_the_atlas_shows_an_old_file(tmp_path):
 
 def test_the_data_set_has_null_for_an_absent_score():
     actions = load_actions(OLD)
-    source = cast(Any, SimpleNamespace(name="old", actions=actions, recipe={}, results={}, dataset=None))
+    source = cast(Any, SimpleNamespace(name="old", actions=actions, recipe={}, results={}, dataset=None, task=None))
     rows = actions_dataset([source])
     assert rows["block_concentration"][:] == rows["block_concentration_z"][:] == [None] * 4
     assert rows["toeplitz"][0] == actions.diagnose()[0]["scores"]["toeplitz"]["value"]

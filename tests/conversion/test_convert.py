@@ -102,6 +102,7 @@ def test_sharing_says_how_many_actions_there_are(sharing):
         assert model[0].group.basis.grad is not None
 
 
+@pytest.mark.slow
 def test_dry_run_changes_nothing_and_reports_the_same():
     model = small()
     before = copy.deepcopy(model)
@@ -115,6 +116,7 @@ def test_dry_run_changes_nothing_and_reports_the_same():
     assert "dry run" in str(dry)
 
 
+@pytest.mark.slow
 def test_conversion_is_deterministic_and_leaves_the_random_numbers_alone():
     for init in ("fit", "draw"):
         torch.manual_seed(3)
@@ -199,6 +201,7 @@ def test_every_parameter_gets_a_gradient_and_modes_have_one_state_dict(way):
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_a_converted_network_compiles_in_one_graph():
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
     lgn_hf.convert(model, sharing="model")

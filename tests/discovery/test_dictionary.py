@@ -50,6 +50,7 @@ def test_codes_satisfy_the_optimality_conditions():
     assert (pull[codes == 0] < 0.3 + 1e-6).all()
 
 
+@pytest.mark.slow
 def test_planted_atoms_are_recovered_in_a_small_problem():
     data, atoms = planted(groups=6, dim=16, noise=0.1, rows=4000)
     learned = learn_dictionary(data, 36, steps=300)

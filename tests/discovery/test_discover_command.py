@@ -54,6 +54,7 @@ def found():
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_finds_a_mirror_and_writes_it(self, lgn, source, tmp_path):
         folder = tmp_path / "out"
         code, out, error = lgn("discover", source, "--orders", 2, "--output_dir", folder)

@@ -56,6 +56,7 @@ def test_a_saved_dictionary_keeps_its_statistics(tmp_path):
     assert torch.equal(loaded.coactivation, learned.coactivation)
 
 
+@pytest.mark.slow
 def test_many_rows_are_data(tmp_path):
     np.save(tmp_path / "m.npy", noise(MOST_POINTS + 1, 3).numpy())
     learned = read_points(str(tmp_path / "m.npy"), Request(num_atoms=12))
@@ -119,6 +120,7 @@ def test_digits_and_rotated_digits():
     assert torch.equal(rotated[5], read_images("rotated:digits")[5])
 
 
+@pytest.mark.slow
 def test_a_dictionary_of_patches_is_learned():
     learned = read_points("digits", Request(filter_size=3, num_atoms=12))
     assert isinstance(learned, Dictionary)

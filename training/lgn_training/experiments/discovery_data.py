@@ -52,8 +52,7 @@ def sources(args: argparse.Namespace) -> list[tuple[str, str, int]]:
         return [("digits", "digits", 3)]
     if args.data is not None:
         mnist, cifar = str(args.data / "mnist"), str(args.data / "cifar10")
-        found += [("rotated MNIST", f"rotated:{mnist}", size) for size in (4, 5, 6)]
-        found += [("MNIST", mnist, 5), ("CIFAR-10, grey", cifar, 5), ("CIFAR-10, grey", cifar, 6)]
+        found += [("rotated MNIST", f"rotated:{mnist}", 5), ("MNIST", mnist, 5), ("CIFAR-10, grey", cifar, 5)]
     found += [(f"filters of {Path(folder).name}", str(folder), 0) for folder in args.source]
     return found
 
