@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.cluster.hierarchy import linkage
 from scipy.stats import chi2
 from torch import Tensor
 
@@ -14,7 +14,6 @@ from .evidence import Evidence
 from .search import SMALLEST
 from .whitening import whiten
 
-SAME_CLUSTER = 0.9  # cosine above which neighbouring points are scrambled together
 NEARBY_RANKS = 0.005  # share of all pairs that may lend a value of pair evidence
 CONFIDENCE = 0.05  # of the upper bound for the deviation of the null
 LEAST_DEVIATION = 0.02  # of the logarithm of a mismatch
@@ -24,21 +23,18 @@ SMALLEST_P = 1e-300
 def scrambled(points: Tensor, evidence: Evidence, generator: torch.Generator) -> tuple[Tensor, Evidence]:
     """A cloud like the given one without its symmetries.
 
-    Every point gets a random rotation of its own, and the cloud is whitened again. What is kept: the number of points,
-    their norms, the scatter matrix, and tight clusters, which turn as one (a search on few clusters is easier than on many
-    points). Frequencies, amplitudes and labels stay with their points. A pair gets the evidence of a pair of the original
-    cloud of nearly the same similarity.
+    The dendrogram of the points is kept, and at each of its merges the offsets of the two parts turn at random about the
+    mean of all; then the cloud is whitened again. What is kept: the number of points, their norms, the scatter matrix, the
+    mean, and clusters at all scales (a search on few clusters is easier than on many points). Frequencies, amplitudes and
+    labels stay with their points. A pair gets the evidence of a pair of the original cloud of nearly the same similarity.
 
     Args:
         points: (N, r), float64, whitened.
     """
     r = points.shape[1]
-    clusters = torch.from_numpy(_clusters(points))
-    new = torch.empty_like(points)
-    for cluster in clusters.unique():
-        members = clusters == cluster
-        q, upper = torch.linalg.qr(torch.randn(r, r, dtype=points.dtype, generator=generator))
-        new[members] = points[members] @ (q * upper.diagonal().sign()).T
+    # An orthonormal basis that starts at the mean, which every symmetry keeps, as do the rotations.
+    basis = torch.linalg.qr(torch.cat([points.mean(0)[:, None], torch.eye(r, dtype=points.dtype)[:, : r - 1]], 1))[0]
+    new = _turned_offsets(points @ basis, generator)
     norms = points.norm(dim=1)
     equal = float(norms.std()) < 1e-9 * float(norms.mean())
     new = whiten(new, scale_free=equal, shrinkage=0.0).points
@@ -93,11 +89,28 @@ class Null:
         return math.exp(low)
 
 
-def _clusters(points: Tensor) -> np.ndarray:
-    unit = points / points.norm(dim=1, keepdim=True)
-    distance = (1 - unit @ unit.T).clamp_min(0)
-    rows, columns = torch.triu_indices(len(points), len(points), 1)
-    return fcluster(linkage(distance[rows, columns].numpy(), "complete"), 1 - SAME_CLUSTER, "distance")
+def _turned_offsets(points: Tensor, generator: torch.Generator) -> Tensor:
+    """Build the cloud again from its dendrogram: at each merge, the offsets of both parts turn by a rotation of their own.
+
+    The first coordinate stays. So do the distances from each point or cluster to its nearest neighbour. (N, r) to the same.
+    """
+    n, r = points.shape
+    merges = linkage(points.numpy(), "average")[:, :2].astype(int)
+    sizes = torch.ones(2 * n - 1, dtype=points.dtype)
+    centers = torch.cat([points, points.new_zeros(n - 1, r)])
+    for node, (a, b) in enumerate(merges, start=n):
+        sizes[node] = sizes[a] + sizes[b]
+        centers[node] = (sizes[a] * centers[a] + sizes[b] * centers[b]) / sizes[node]
+    new = centers.clone()
+    for node in range(2 * n - 2, n - 1, -1):
+        q, upper = torch.linalg.qr(torch.randn(r - 1, r - 1, dtype=points.dtype, generator=generator))
+        turn = (q * upper.diagonal().sign()).T
+        for part in merges[node - n]:
+            offset = centers[part] - centers[node]
+            new[part] = new[node]
+            new[part, :1] += offset[:1]
+            new[part, 1:] += offset[1:] @ turn
+    return new[:n]
 
 
 def _lent(points: Tensor, new: Tensor, graph: Tensor, generator: torch.Generator) -> Tensor:
