@@ -21,6 +21,9 @@ from lgn_training.engine.processes import fail
 from lgn_training.experiments import (  # noqa: F401  (each registers its experiment)
     code_sparsity,
     converted_architectures,
+    discovery_atoms,
+    discovery_boards,
+    discovery_none,
     equivariance_errors,
     fourier_diagonality,
     known_matrices,
