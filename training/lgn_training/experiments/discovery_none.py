@@ -32,8 +32,7 @@ from lgn_training.texts import Row
 ALPHAS = (0.001, 0.01, 0.05)
 DEFAULT_ALPHA = 0.01
 SCREEN = 0.1
-SETTINGS = ((9, 1.5), (9, 2.0), (9, 3.0), (9, 4.0), (16, 2.0), (16, 3.0), (25, 2.0))  # d, N / d
-CLOUDS = {9: 12, 16: 8, 25: 4}  # of each kind
+SETTINGS = ((9, 1.5, 20), (9, 2.0, 20), (9, 3.0, 16), (16, 2.0, 4))  # d, N / d, clouds of each kind
 QUICK_EFFORT = Effort(width=500, seeds=200, voters=32, sketched=40, polished=4)
 
 
@@ -77,12 +76,12 @@ KINDS: dict[str, Callable[[int, int, Generator], Tensor]] = {
 )
 def discovery_none(args: argparse.Namespace) -> Row:
     journal = RunJournal(args)
-    settings = [(kind, d, ratio) for d, ratio in SETTINGS for kind in KINDS]
+    settings = [(kind, *setting) for setting in SETTINGS for kind in KINDS]
     if args.quick:
-        settings = [("gaussian", 9, 2.0), ("clustered", 9, 2.0)]
+        settings = [("gaussian", 9, 2.0, 2), ("clustered", 9, 2.0, 2)]
     runs, rows = [], []
-    for kind, d, ratio in tqdm(settings, desc="discovery-none", unit="setting"):
-        some = _runs(kind, d, round(ratio * d), 2 if args.quick else CLOUDS[d], journal, args)
+    for kind, d, ratio, clouds in tqdm(settings, desc="discovery-none", unit="setting"):
+        some = _runs(kind, d, round(ratio * d), clouds, journal, args)
         runs += some
         rows.append({"points": kind, "d": d, "N / d": ratio, **_summary(some)})
     rows.append({"points": "all", "d": None, "N / d": None, **_summary(runs)})
