@@ -111,7 +111,12 @@ def sketch(
     moved = some @ q.mT
     norms = points.square().sum(1)
     closest = norms[voters] + (norms - 2 * scores).amin(2)  # |Q u_k - u_l|^2
-    return q, closest.sum(1) / (moved - some).square().sum((1, 2)).clamp_min(1e-6)
+    return q, share(closest.sum(1), (moved - some).square().sum((1, 2)))
+
+
+def share(misfit: Tensor, motion: Tensor) -> Tensor:
+    """misfit / motion; infinite for the identity, which fits without moving anything."""
+    return torch.where(motion > 1e-3, misfit / motion.clamp_min(1e-3), torch.inf)
 
 
 def similarities(points: Tensor, q: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .evidence import POINT_WEIGHT, Evidence
-from .polish import finish, polish, sketch
+from .polish import finish, polish, share, sketch
 from .seeds import quality, seeds_of, votes
 
 MAX_NUMBERS = 12_000_000  # float32 numbers in one batch
@@ -84,7 +84,7 @@ def search(
         q, similar = polish(single, first, order, light)
         moved = single @ q.mT  # (B, N, r)
         nearest = single[similar.argmax(2)]
-        ratio = (moved - nearest).square().sum((1, 2)) / (moved - single).square().sum((1, 2)).clamp_min(1e-6)
+        ratio = share((moved - nearest).square().sum((1, 2)), (moved - single).square().sum((1, 2)))
         found += list(zip(ratio.tolist(), q, strict=True))
     found.sort(key=lambda item: item[0])
     return _finished(found, points, evidence, order, effort.finished)
@@ -115,7 +115,7 @@ def _finished(
     tried: list[Tensor] = []
     candidates: list[Candidate] = []
     for _, q in found:
-        if len(tried) == most:
+        if len(candidates) == most or len(tried) == 4 * most:
             break
         q = q.double()
         if any(_alike(q, other) or _alike(q.T, other) for other in tried):
