@@ -93,7 +93,7 @@ def discover(
     effort = effort or Effort.for_size(n)
     stage = _Stages(progress, len(tried) * (1 + (0 if null else null_draws) + (1 if power_trials else 0)))
     found: dict[int, list[Candidate]] = {}
-    draws = {order: list(null[order]) if null else [] for order in tried}
+    draws = {order: list(values) for order, values in (null or dict.fromkeys(tried, ())).items()}
     with stage:
         for order in tried:
             stage("points")

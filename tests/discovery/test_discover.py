@@ -158,7 +158,7 @@ def test_the_null_of_like_points_can_be_used_again():
     points, _ = plant(cyclic_table(2), 9, 40, 0.2, generator())
     drawn = discover(points, orders=[2, 3], **QUICK)
     again = discover(points, orders=[2], null=drawn.null, **QUICK)
-    assert again.null == {2: drawn.null[2]}
+    assert again.null == drawn.null  # all orders tell how much mismatches vary
     assert len(again.actions) == 1
     with pytest.raises(ValueError, match="at least two draws for each order"):
         discover(points, orders=[2, 4], null=drawn.null, **QUICK)
