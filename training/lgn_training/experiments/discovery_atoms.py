@@ -20,6 +20,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -196,12 +197,14 @@ def curves(rows: Sequence[Row]) -> Figure:
         for group in names:
             shown = [row for row in rows if (row["group"], row["d"], row[fixed]) == (group, dim, value)]
             shown.sort(key=lambda row: row[axis])
-            style = {"color": colours[group], "lw": 1.4, "marker": "o", "ms": 4}
+            style: dict[str, Any] = {"color": colours[group], "lw": 1.4, "marker": "o", "ms": 4}
+            dashed: dict[str, Any] = style | {"ls": "--", "mfc": "none"}
+            dotted: dict[str, Any] = style | {"ls": ":", "marker": ""}
             x = [row[axis] for row in shown]
             top.plot(x, [row["found"] for row in shown], **style)
-            top.plot(x, [row["error < 20 %"] for row in shown], **(style | {"ls": "--", "mfc": "none"}))
+            top.plot(x, [row["error < 20 %"] for row in shown], **dashed)
             bottom.plot(x, [row["median error"] for row in shown], **style)
-            bottom.plot(x, [row["told"] for row in shown], **(style | {"ls": ":", "marker": ""}))
+            bottom.plot(x, [row["told"] for row in shown], **dotted)
         top.set_title(f"d = {dim}, {fixed} = {value:g}", **text_style(INK, 9.5))
         top.set_ylim(-0.05, 1.05)
         bottom.set_ylim(0, 1.05)

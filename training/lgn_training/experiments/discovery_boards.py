@@ -19,13 +19,14 @@ from tqdm.auto import tqdm
 from lgn_hf.discovery import Discovery, Effort, discover
 from lgn_hf.nn import LinearGroup
 from lgn_training.data.seeds import seeded_generator
+from lgn_training.experiments.discovery_none import smallest_p_value
 from lgn_training.experiments.registry import experiment
 from lgn_training.experiments.run_journal import RunJournal
 from lgn_training.experiments.tic_tac_toe import end_positions
 from lgn_training.texts import Row
 
 ORDERS = (2, 4)
-NULL_DRAWS = 5
+NULL_DRAWS = {"half": 16, "all": 5}  # actions of half of the positions are noisy, and more draws make p-values sharper
 HALVES = 5
 QUICK_BOARDS, QUICK_EFFORT = 120, Effort(width=500, seeds=200, voters=32, sketched=40, polished=4)
 
@@ -42,25 +43,40 @@ def discovery_boards(args: argparse.Namespace) -> Row:
         if share == "half":
             count = QUICK_BOARDS if args.quick else len(boards) // 2
             chosen = torch.randperm(len(boards), generator=seeded_generator(seed))[:count]
-        search = partial(_searched, boards[chosen], won[chosen], seed, nulls.get(share), args.quick)
+        search = partial(
+            _searched,
+            boards[chosen],
+            won[chosen],
+            seed,
+            5 if args.quick else NULL_DRAWS[share],
+            nulls.get(share),
+            args.quick,
+        )
         row = journal.once({"boards": share, "seed": seed}, search)
         nulls.setdefault(share, row.pop("null"))
         rows.append(row)
-    return {"rows": rows, "orders": list(ORDERS), "null_draws": NULL_DRAWS, "figures": []}
+    return {"rows": rows, "orders": list(ORDERS), "null draws": NULL_DRAWS, "figures": []}
 
 
-def _searched(boards: Tensor, won: Tensor, seed: int, null: dict[str, list[float]] | None, quick: bool) -> Row:
+def _searched(
+    boards: Tensor, won: Tensor, seed: int, null_draws: int, null: dict[str, list[float]] | None, quick: bool
+) -> Row:
     found = discover(
         boards,
         ORDERS,
         seed,
         labels=won,
-        null_draws=NULL_DRAWS,
+        null_draws=null_draws,
         null={int(order): draws for order, draws in null.items()} if null else None,
         power_trials=0,
         effort=QUICK_EFFORT if quick else None,
     )
-    return {"N": found.num_points, **score(found), "null": found.null}
+    return {
+        "N": found.num_points,
+        **score(found),
+        "smallest p": smallest_p_value(found.null, found.best),
+        "null": {str(order): draws for order, draws in found.null.items()},
+    }
 
 
 def score(found: Discovery) -> Row:
