@@ -57,7 +57,7 @@ def discover(
         labels: (N,), classes that a symmetry must keep.
         alpha: the largest p-value that counts as found.
         null_draws: searches without symmetry.
-        null: the `null` of an earlier result, for points like these; then none is drawn. By default it is drawn.
+        null: the `null` of an earlier result for like points, with at least these orders; by default it is drawn.
         power_trials: planted symmetries per order; 0 leaves `power` out.
         scale_free: whether a symmetry may rescale points; see `whiten`.
         effort: how much each search does; by default it depends on N.
