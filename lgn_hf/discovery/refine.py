@@ -30,7 +30,9 @@ def refined(points: Tensor, permutation: Tensor, order: int, q: Tensor) -> tuple
         A (r, r), and the misfit. A is orthogonal where an orthogonal matrix fits as well, by the Bayesian information criterion.
     """
     traces = torch.stack([torch.linalg.matrix_power(q, s).trace() for s in range(order)])
-    counts = torch.round(torch.fft.fft(traces).real / order).long().tolist()  # dimensions, by the orthogonality of characters
+    counts = (
+        torch.round(torch.fft.fft(traces).real / order).long().tolist()
+    )  # dimensions, by the orthogonality of characters
     powers = [torch.arange(len(points))]
     for _ in range(order - 1):
         powers.append(permutation[powers[-1]])
