@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ def discover(
     labels: Any = None,
     alpha: float = 0.01,
     null_draws: int = 8,
+    null: Mapping[int, list[float]] | None = None,
     power_trials: int = 3,
     scale_free: bool | None = None,
     effort: Effort | None = None,
@@ -56,6 +57,7 @@ def discover(
         labels: (N,), classes that a symmetry must keep.
         alpha: the largest p-value that counts as found.
         null_draws: searches without symmetry.
+        null: the `null` of an earlier result for like points, with at least these orders; by default it is drawn.
         power_trials: planted symmetries per order; 0 leaves `power` out.
         scale_free: whether a symmetry may rescale points; see `whiten`.
         effort: how much each search does; by default it depends on N.
@@ -73,6 +75,8 @@ def discover(
         raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
     if null_draws < 5:
         raise ValueError(f"null_draws must be at least 5, got {null_draws}")
+    if null is not None and any(len(null.get(order, ())) < 2 for order in tried):
+        raise ValueError(f"null must have at least two draws for each order {tried}, got orders {tuple(null)}")
     matrix = checked_points(points)
     cloud = whiten(matrix, scale_free)
     n, r = cloud.points.shape
@@ -94,24 +98,24 @@ def discover(
         )
         return Discovery([], None, False, reason, **common)
     effort = effort or Effort.for_size(n)
-    stage = _Stages(progress, len(tried) * (1 + null_draws + (1 if power_trials else 0)))
+    stage = _Stages(progress, len(tried) * (1 + (0 if null else null_draws) + (1 if power_trials else 0)))
     found: dict[int, list[Candidate]] = {}
-    draws: dict[int, list[float]] = {order: [] for order in tried}
+    draws = {order: list(values) for order, values in (null or dict.fromkeys(tried, ())).items()}
     with stage:
         for order in tried:
             stage("points")
             found[order] = search(cloud.points, evidence, order, _generator(seed, 0, order), effort)
-        for draw in range(null_draws):
+        for draw in range(0 if null else null_draws):
             for order in tried:
                 stage("null")
                 generator = _generator(seed, 1 + draw, order)
                 best = search(*scrambled(cloud.points, evidence, generator), order, generator, effort)
                 if best:  # a search that ends nowhere says nothing of where searches end
                     draws[order].append(best[0].mismatch)
-        null = Null(_complete(draws))
+        distribution = Null(_complete(draws))
 
         def value(c: Candidate) -> float:
-            return min(1.0, len(tried) * null.p_value(_judge(c.order, tried), c.mismatch))
+            return min(1.0, len(tried) * distribution.p_value(_judge(c.order, tried), c.mismatch))
 
         for order in tried:  # where there is one symmetry, look for others of the same order
             if any(value(c) <= alpha for c in found[order]):
@@ -122,7 +126,7 @@ def discover(
         elements, outside = close(cloud.points, evidence, beating, lambda c: value(c) <= alpha, max(tried))
         power = None
         if power_trials:
-            power = _power(cloud, tried, null, alpha, power_trials, seed, effort, stage)
+            power = _power(cloud, tried, distribution, alpha, power_trials, seed, effort, stage)
     in_group = [_action(c, cloud, matrix, value(c)) for c in elements]
     group, in_group = _group(in_group)
     actions = sorted(

@@ -24,13 +24,15 @@ def refined(points: Tensor, permutation: Tensor, order: int, q: Tensor) -> tuple
         points: (N, r), float64, original coordinates on the span.
         permutation: (N,).
         order: p.
-        q: (r, r), a first estimate in any coordinates, for the dimensions of the eigenspaces.
+        q: (r, r), a first estimate with Q^p = I in any coordinates, for the dimensions of the eigenspaces.
 
     Returns:
         A (r, r), and the misfit. A is orthogonal where an orthogonal matrix fits as well, by the Bayesian information criterion.
     """
-    angles = torch.angle(torch.linalg.eigvals(q)) * order / (2 * torch.pi)
-    counts = torch.bincount(torch.round(angles).long() % order, minlength=order).tolist()
+    traces = torch.stack([torch.linalg.matrix_power(q, s).trace() for s in range(order)])
+    counts = (
+        torch.round(torch.fft.fft(traces).real / order).long().tolist()
+    )  # dimensions, by the orthogonality of characters
     powers = [torch.arange(len(points))]
     for _ in range(order - 1):
         powers.append(permutation[powers[-1]])

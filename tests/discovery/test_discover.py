@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from lgn_training.experiments.tic_tac_toe import end_positions
 
 from lgn_hf.discovery import Effort, cyclic_table, discover, plant
 from lgn_hf.nn import LinearGroup
@@ -153,6 +154,16 @@ def test_malformed_options_are_refused(options, message):
         discover(torch.randn(20, 4), **options)
 
 
+def test_the_null_of_like_points_can_be_used_again():
+    points, _ = plant(cyclic_table(2), 9, 40, 0.2, generator())
+    drawn = discover(points, orders=[2, 3], **QUICK)
+    again = discover(points, orders=[2], null=drawn.null, **QUICK)
+    assert again.null == drawn.null  # all orders tell how much mismatches vary
+    assert len(again.actions) == 1
+    with pytest.raises(ValueError, match="at least two draws for each order"):
+        discover(points, orders=[2, 4], null=drawn.null, **QUICK)
+
+
 def test_progress_is_reported():
     seen = []
     points = torch.randn(20, 4, generator=generator())
@@ -179,32 +190,6 @@ def test_several_generators_close_to_their_group(name, table, dim):
     assert len(result.actions) == len(table) - 1
     assert max(error(action.matrix, actions) for action in result.actions) < 0.3
     assert result.group.name == name or name == "S_3"
-
-
-LINES = [(0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6)]
-
-
-def end_positions() -> tuple[np.ndarray, np.ndarray]:
-    """The 958 final boards of tic-tac-toe, (958, 9) of 1, -1 and 0, and whether x won."""
-    ends: dict[tuple[int, ...], bool] = {}
-
-    def play(board: tuple[int, ...], player: int) -> None:
-        winners = [board[i] for i, j, k in LINES if board[i] and board[i] == board[j] == board[k]]
-        if winners or all(board):
-            ends[board] = winners == [1] or winners[:1] == [1]
-            return
-        for cell in range(9):
-            if not board[cell]:
-                play((*board[:cell], player, *board[cell + 1 :]), -player)
-
-    play((0,) * 9, 1)
-    return np.array(list(ends), dtype=float), np.array(list(ends.values()))
-
-
-def test_tic_tac_toe_has_958_ends():
-    boards, won = end_positions()
-    assert len(boards) == 958
-    assert won.sum() == 626
 
 
 @pytest.mark.slow

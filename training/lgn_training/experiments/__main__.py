@@ -21,7 +21,10 @@ from lgn_training.engine.processes import fail
 from lgn_training.experiments import (  # noqa: F401  (each registers its experiment)
     code_sparsity,
     converted_architectures,
+    discovery_atoms,
+    discovery_boards,
     discovery_data,
+    discovery_none,
     equivariance_errors,
     fourier_diagonality,
     known_matrices,
