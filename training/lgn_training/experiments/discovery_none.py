@@ -98,7 +98,7 @@ def _runs(kind: str, d: int, n: int, clouds: int, journal: RunJournal, args: arg
         run = journal.once(
             {"points": kind, "d": d, "N": n, "seed": seed}, partial(_run, points, seed, shared, args.quick)
         )
-        shared = shared or {int(order): draws for order, draws in run["null"].items()}
+        shared = shared or {int(order): draws for order, draws in run["null"].items()} or None
         runs.append(run)
     return runs
 
@@ -107,7 +107,7 @@ def _run(points: Tensor, seed: int, shared: dict[int, list[float]] | None, quick
     def searched(null: dict[int, list[float]] | None) -> tuple[Discovery, float]:
         orders, effort = ((2, 3), QUICK_EFFORT) if quick else (ORDERS, None)
         found = discover(points, orders, seed, null=null, power_trials=0, effort=effort)
-        return found, smallest_p_value(found.null, found.best)
+        return found, smallest_p_value(found.null, found.best) if found.determined else 1.0
 
     found, p = searched(shared)
     if shared is None:  # the first cloud draws the null
