@@ -1,6 +1,7 @@
 """The program measures its parts, and says what it measured."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def test_the_program_prints_its_tables_and_writes_its_figures(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_every_part_has_its_rows(tmp_path, capsys):
+def test_every_part_has_its_rows(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.orbit_convolutions"], "CHANNELS", (4,))
     parts = [name for name in PARTS if name not in ("steps", "whitening")]  # whitening always fits 50,000 images
     figures = figures_of(tmp_path / "figures.json", "--parts", *parts)
     printed = capsys.readouterr().out
@@ -46,6 +48,7 @@ def test_every_part_has_its_rows(tmp_path, capsys):
     assert figures["pipeline"][0]["kept / step"]["median"] > 0
     assert [row["network"] for row in figures["startup"]] == ["ours", "textbook"]
     assert [row["batch"] for row in figures["inference"]] == [1, 128]
+    assert [row["filter"] for row in figures["orbit_convolutions"]] == ["3 x 3", "5 x 5"]
 
 
 def test_a_wrong_part_is_an_error(capsys):
