@@ -274,7 +274,7 @@ def _check_output(path: Path) -> None:
     if start is None:
         raise ValueError(f"--output {path} must end with .json or .csv")
     if not path.parent.is_dir():
-        raise ValueError(f"--output {path}: there is no folder {path.parent}")
+        raise ValueError(f"--output {path}: the folder {path.parent} does not exist")
     if path.is_dir() or (path.exists() and not path.read_bytes().startswith(start)):
         raise ValueError(f"--output {path} holds something else than earlier predictions: choose another name")
 

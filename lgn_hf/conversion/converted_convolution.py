@@ -31,12 +31,12 @@ class ConvertedConv2d(OrbitConv2d):
         super().__init__(
             conv.in_channels,
             conv.out_channels,
-            conv.kernel_size,  # pyright: ignore[reportArgumentType]
+            conv.kernel_size,
             group,
             kind="orbits",
-            stride=conv.stride,  # pyright: ignore[reportArgumentType]
-            padding=conv.padding,  # pyright: ignore[reportArgumentType]
-            dilation=conv.dilation,  # pyright: ignore[reportArgumentType]
+            stride=conv.stride,
+            padding=conv.padding,
+            dilation=conv.dilation,
             groups=conv.groups,
             bias=conv.bias is not None,
             padding_mode=conv.padding_mode,

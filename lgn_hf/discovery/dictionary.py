@@ -68,7 +68,7 @@ def load_dictionary(path: str | os.PathLike) -> Dictionary:
     """Read what `Dictionary.save` wrote.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: it is damaged, or holds something else.
     """
     try:

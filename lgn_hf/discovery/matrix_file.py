@@ -23,7 +23,7 @@ def read_matrix(path: str | Path, name: str | None = None) -> Tensor:
         name: of the tensor, if there are several and none is called `atoms`.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: the file is damaged, or holds something else than numbers, (N, d) to (N, C, n, n).
     """
     path = Path(path)

@@ -7,14 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-
-def regular_representation(table: Tensor) -> Tensor:
-    """Element a as the permutation matrix b -> ab, (|G|, |G|, |G|), of a Cayley table."""
-    n = len(table)
-    elements = torch.zeros(n, n, n, dtype=torch.float64)
-    for a in range(n):
-        elements[a, table[a], torch.arange(n)] = 1
-    return elements
+from ..nn import LinearGroup
 
 
 def cyclic_table(order: int) -> Tensor:
@@ -42,12 +35,7 @@ def plant(
     order = len(table)
     if order > dim:
         raise ValueError(f"a group of {order} elements needs at least {order} dimensions, got dim={dim}")
-    regular = regular_representation(table)
-    blocks = dim // order
-    acts = torch.eye(dim, dtype=torch.float64).repeat(order, 1, 1)
-    for block in range(blocks):
-        part = slice(block * order, (block + 1) * order)
-        acts[:, part, part] = regular
+    acts = LinearGroup.regular(table, dim).elements
 
     def orthogonal() -> Tensor:
         return torch.linalg.qr(torch.randn(dim, dim, dtype=torch.float64, generator=generator))[0]

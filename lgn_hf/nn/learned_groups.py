@@ -21,11 +21,9 @@ class GroupModule(nn.Module):
         group: where the matrices start. Its Cayley table stays.
         batch_shape: of a batch of actions, one per orbit (K,) or one per orbit and input channel (K, C). Only the
             kind `"orbits"` of `OrbitConv2d` has use for a batch.
-        device: as in other torch modules.
-        dtype: as in other torch modules.
     """
 
-    def __init__(self, group: LinearGroup, batch_shape: tuple[int, ...] = (), device: Any = None, dtype: Any = None):
+    def __init__(self, group: LinearGroup, batch_shape: tuple[int, ...] = ()):
         super().__init__()
         self.start = group
         self.batch_shape = tuple(batch_shape)

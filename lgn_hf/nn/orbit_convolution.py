@@ -183,7 +183,34 @@ class _OrbitFilters(_ConvNd):
         return f"{super().extra_repr()}, group={self.group.name}, kind={self.kind!r}"
 
 
-class OrbitConv2d(_OrbitFilters, nn.Conv2d):
+class _OrbitConvolution(_OrbitFilters):
+    """The constructor and the forward pass of `OrbitConv1d` and `OrbitConv2d`, in front of those of torch."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        group: LinearGroup | GroupModule,
+        kind: Kind = "lifting",
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] | str = 0,
+        dilation: int | tuple[int, ...] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ):
+        plain: Any = super().__init__  # of nn.Conv1d or nn.Conv2d
+        plain(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, "meta")
+        self._init_orbits(group, kind, bias, device, dtype)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.filters(), self.full_bias())
+
+
+class OrbitConv2d(_OrbitConvolution, nn.Conv2d):
     """An `nn.Conv2d` whose filters are orbits W, rho(g) W, ... of a linear group.
 
     Where the matrices are symmetries of the pixel grid (`extends_to_image`), the kinds `"lifting"` and `"regular"` are
@@ -220,62 +247,14 @@ class OrbitConv2d(_OrbitFilters, nn.Conv2d):
         torch.Size([1, 16, 28, 28])
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        group: LinearGroup | GroupModule,
-        kind: Kind = "lifting",
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ):
-        nn.Conv2d.__init__(
-            self, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, "meta"
-        )
-        self._init_orbits(group, kind, bias, device, dtype)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return self._conv_forward(input, self.filters(), self.full_bias())
-
-
-class OrbitConv1d(_OrbitFilters, nn.Conv1d):
+class OrbitConv1d(_OrbitConvolution, nn.Conv1d):
     """An `nn.Conv1d` whose filters are orbits of a linear group on vectors of kernel_size numbers.
 
     Arguments and errors are those of `OrbitConv2d`.
 
     Shapes: (B, in_channels, T) to (B, out_channels, T'), as in `nn.Conv1d`.
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        group: LinearGroup | GroupModule,
-        kind: Kind = "lifting",
-        stride: int = 1,
-        padding: int | str = 0,
-        dilation: int = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
-        device: Any = None,
-        dtype: Any = None,
-    ):
-        nn.Conv1d.__init__(
-            self, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, "meta"
-        )
-        self._init_orbits(group, kind, bias, device, dtype)
-
-    def forward(self, input: Tensor) -> Tensor:
-        return self._conv_forward(input, self.filters(), self.full_bias())
 
 
 class OrbitConvTranspose2d(_OrbitFilters, nn.ConvTranspose2d):

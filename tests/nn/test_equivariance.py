@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from lgn_training.experiments.equivariance_errors import GROUPS
 from torch import nn
 
 from lgn_hf.nn import (
@@ -16,13 +17,6 @@ from lgn_hf.nn import (
     equivariance_error,
 )
 
-GROUPS = {
-    "C_2": lambda size: LinearGroup.rotations(size, 2),
-    "C_4": LinearGroup.rotations,
-    "mirror": LinearGroup.reflections,
-    "Z_2 x Z_2": lambda size: LinearGroup.dihedral(size, 2),
-    "D_4": LinearGroup.dihedral,
-}
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 

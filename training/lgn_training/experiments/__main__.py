@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace, command: list[str]) -> Row:
     result = {
         "experiment": args.name,
         **EXPERIMENTS[args.name].run(args),
-        "command": " ".join(["python", *command]),
+        "command": " ".join(["python", *map(relative, command)]),
         "seed": args.seed,
         "quick": args.quick,
         "machine": machine(Accelerator(cpu=True)),
@@ -100,6 +101,11 @@ def run(args: argparse.Namespace, command: list[str]) -> Row:
     }
     write_whole(args.output_dir / "result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
+
+
+def relative(argument: str) -> str:
+    """An argument of the command line, without the place of a folder on this machine."""
+    return os.path.relpath(argument) if os.path.isabs(argument) else argument
 
 
 def show(result: Row, question: str, folder: Path) -> None:
