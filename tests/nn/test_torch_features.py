@@ -132,32 +132,3 @@ def test_a_group_is_not_moved_by_the_networks_that_use_it():
     make(group).half()
     assert group.elements.dtype == torch.float64
     assert make(group)(X).dtype == torch.float32
-
-
-WORKER = """
-import torch, torch.distributed as dist
-from torch.nn.parallel import DistributedDataParallel
-from lgn_hf.nn import LearnedGroup, LinearGroup, OrbitConv2d
-from tests.nn.test_torch_features import make
-dist.init_process_group("gloo")
-net = make(LearnedGroup(LinearGroup.cyclic(4, 9)))
-parallel = DistributedDataParallel(net)
-torch.manual_seed(dist.get_rank())
-x = torch.randn(2, 1, 8, 8)
-parallel(x).sum().backward()
-grads = torch.cat([p.grad.flatten() for p in net.parameters()])
-both = [torch.empty_like(grads) for _ in range(2)]
-dist.all_gather(both, grads)
-assert torch.equal(*both) and grads.norm() > 0
-dist.barrier()
-dist.destroy_process_group()
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_share_gradients(tmp_path):
-    script = tmp_path / "worker.py"
-    script.write_text(WORKER)
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)]
-    result = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr

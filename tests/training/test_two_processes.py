@@ -114,3 +114,26 @@ def test_an_evaluation_finds_what_one_process_finds(pair, trained_run: Path, tmp
     assert (one["machine"]["processes"], two["machine"]["processes"]) == (1, 2)
     assert two == {**one, "loss": pytest.approx(one["loss"], rel=1e-5), "machine": two["machine"]}
     assert "".join(process.stdout for process in done).count("accuracy") == 1
+
+
+GRADIENTS = """
+import torch, torch.distributed as dist
+from torch import nn
+from lgn_hf.nn import LearnedGroup, LinearGroup, OrbitConv2d, OrbitNorm2d
+torch.manual_seed(0)
+group = LearnedGroup(LinearGroup.cyclic(4, 9))
+convolutions = OrbitConv2d(1, 8, 3, group), OrbitConv2d(8, 8, 3, group, kind="regular")
+net = nn.Sequential(convolutions[0], OrbitNorm2d(8, group), nn.ReLU(), convolutions[1])
+parallel = nn.parallel.DistributedDataParallel(net)
+torch.manual_seed(dist.get_rank())
+parallel(torch.randn(2, 1, 8, 8)).sum().backward()
+own = torch.cat([parameter.grad.flatten() for parameter in net.parameters()])
+both = [torch.empty_like(own) for _ in range(2)]
+dist.all_gather(both, own)
+assert torch.equal(*both) and own.norm() > 0
+"""
+
+
+def test_two_processes_share_the_gradients_of_orbit_convolutions(pair):
+    done = pair.run(GRADIENTS)
+    assert [process.returncode for process in done] == [0, 0], done
