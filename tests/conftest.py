@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.hub import Hub, running_hub
+from tests.support.warm_python import warm_python
 
 PUBLISHED_AS, NOTE = "tester/lgn-digits", "a copy of the digits, for tests"
 ROOT = Path(__file__).parent.parent
@@ -21,6 +23,20 @@ def mnist() -> str:
     """The folder of real MNIST, where LGN_HF_DATA names one; else scikit-learn's real digits."""
     folder = os.environ.get("LGN_HF_DATA")
     return str(Path(folder) / "mnist") if folder else "digits"
+
+
+@pytest.fixture(scope="session")
+def executable(tmp_path_factory) -> Iterator[str]:
+    """A Python whose start takes little."""
+    with warm_python(tmp_path_factory.mktemp("warm")) as path:
+        yield path
+
+
+@pytest.fixture(autouse=True)
+def warm_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What slow tests start by `sys.executable` finds torch imported. What modules keep of it when they are read is cold."""
+    if request.node.get_closest_marker("slow"):
+        monkeypatch.setattr(sys, "executable", request.getfixturevalue("executable"))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from PIL import Image
 from tests.docs.blocks import find_blocks
 
 ROOT = Path(__file__).parents[2]
+COLD = Path(sys.executable).parent  # has the programs that `executable` lacks
 RUNNER = Path(__file__).with_name("run_blocks.py")
 PAGES = ["README.md", *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md")))]
 SECONDS = 600
@@ -44,7 +45,7 @@ def environment() -> dict[str, str]:
     paths = [str(ROOT), str(ROOT / "training"), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(COLD), os.environ["PATH"]]),
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "HF_HUB_OFFLINE": "1",
         "HTTP_PROXY": NOWHERE,

@@ -32,7 +32,7 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.slow  # whole trainings
 
 RUN = str(ROOT / "training" / "run.py")
-LAUNCH = [sys.executable, "-m", "accelerate.commands.launch"]
+LAUNCH = ["-m", "accelerate.commands.launch"]
 TINY = ["--dataset", "digits", "--num_groups", "2", "--num_layers", "2", "--filter_size", "4", "--disable_tqdm"]
 TINY += ["--num_train_epochs", "6", "--per_device_train_batch_size", "32", "--max_train_samples", "600"]
 
@@ -44,7 +44,7 @@ def environment(**extra: str) -> dict[str, str]:
 def launch(*arguments: str, processes: int = 1, check: bool = True, **extra: str) -> subprocess.CompletedProcess:
     """`accelerate launch training/run.py ...` in processes of its own."""
     config = ROOT / "training" / "accelerate" / ("cpu.yaml" if processes == 1 else "cpu-2-processes.yaml")
-    command = [*LAUNCH, "--quiet", "--config_file", str(config)]
+    command = [sys.executable, *LAUNCH, "--quiet", "--config_file", str(config)]
     if processes > 1:
         command += ["--main_process_port", "0"]
     done = subprocess.run(
@@ -94,7 +94,7 @@ def test_a_launch_in_a_checkout_trains_what_a_call_trains(trained, tmp_path):
 
 def test_so_does_a_launch_as_a_module_which_says_that_one_process_runs(trained, tmp_path):
     """`accelerate` starts one process on a CPU, although it is asked for two, unless its configuration says multi-CPU."""
-    command = [*LAUNCH, "--cpu", "--num_processes", "2", "-m", "lgn_training.run", *TINY]
+    command = [sys.executable, *LAUNCH, "--cpu", "--num_processes", "2", "-m", "lgn_training.run", *TINY]
     done = subprocess.run(
         [*command, "--output_dir", str(tmp_path / "run")], env=environment(), capture_output=True, text=True
     )

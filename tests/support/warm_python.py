@@ -1,0 +1,219 @@
+"""A Python that has imported torch already, for the processes that tests start: a start costs one second instead of six.
+
+`with warm_python(folder) as python:` starts a server, which imports what takes long, and writes an executable `python`. This
+one takes the arguments of the real one. It asks the server for a fork, which runs the program with the folder, the environment
+and the standard streams of whoever called, and ends with its exit code. Signals reach the fork, and it ends if the caller is
+killed. No library that reads its settings when it is imported, such as huggingface_hub, is imported beforehand.
+
+What a fork cannot do is left to the real Python: options of the interpreter, other inherited files, and other numbers of threads.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+PRELOADED = (
+    "torch",
+    "torch._dynamo",
+    "torch._inductor.config",
+    "torch.distributed.tensor",
+    "torch.export",
+    "torch.nn.attention.flex_attention",
+    "torch.utils.data",
+    "matplotlib.figure",
+    "pandas",
+    "PIL.Image",
+    "pyarrow.parquet",
+    "safetensors.torch",
+    "scipy.optimize",
+    "scipy.stats",
+)
+SECONDS = 60  # for the imports
+KEPT = ("OMP_NUM_THREADS", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONFAULTHANDLER", "PYTHONDONTWRITEBYTECODE")
+
+# Starts in 20 ms: it imports neither site nor anything large.
+CLIENT = """#!{real} -IS
+import array, json, os, signal, socket, sys
+real, server, kept = {real!r}, {server!r}, {kept!r}
+arguments = sys.argv[1:]
+rest = [a for a in arguments if a not in ("-I", "-W", "ignore")]
+can_fork = bool(rest) and (rest[0] in ("-c", "-m") or not rest[0].startswith("-"))
+can_fork = can_fork and all(os.environ.get(name) == value for name, value in kept.items())
+can_fork = can_fork and not any(os.get_inheritable(int(fd)) for fd in os.listdir("/proc/self/fd")
+                                if int(fd) > 2 and os.path.exists("/proc/self/fd/" + fd))
+connection = socket.socket(socket.AF_UNIX)
+try:
+    connection.connect(server) if can_fork else None
+except OSError:
+    can_fork = False
+if not can_fork:
+    os.execv(real, [real, *arguments])
+request = json.dumps(dict(arguments=arguments, folder=os.getcwd(), environment=dict(os.environ))).encode()
+streams = array.array("i", [0, 1, 2])
+connection.sendmsg([len(request).to_bytes(8, "little")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
+connection.sendall(request)
+pid = int.from_bytes(connection.recv(8), "little")
+def forward(number, frame):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT):
+    signal.signal(number, forward)
+code = connection.recv(8)
+code = int.from_bytes(code, "little", signed=True) if code else 1
+if code < 0:
+    signal.signal(-code, signal.SIG_DFL) if -code != signal.SIGKILL else None
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
+
+
+@contextmanager
+def warm_python(folder: Path) -> Iterator[str]:
+    """The path of the executable. `folder` also gets `lgn-hf` and `accelerate`, which it runs, for the PATH."""
+    server = str(folder / "server")
+    kept = {name: os.environ.get(name) for name in KEPT}
+    python = _executable(folder / "python", CLIENT.format(real=sys.executable, server=server, kept=kept))
+    for name, module in (("lgn-hf", "lgn_hf.cli"), ("accelerate", "accelerate.commands.accelerate_cli")):
+        call = f"import sys; sys.argv[0] = {name!r}; from {module} import main; sys.exit(main())"
+        _executable(folder / name, f'#!/bin/sh\nexec {python} -c "{call}" "$@"\n')
+    process = subprocess.Popen([sys.executable, __file__, server, python], start_new_session=True)
+    try:
+        deadline = time.monotonic() + SECONDS
+        while not os.path.exists(server) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        yield python
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _executable(path: Path, text: str) -> str:
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def _serve(address: str, executable: str) -> None:
+    for name in PRELOADED:
+        __import__(name)
+    sys.executable = executable  # what a fork starts is warm, too
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address + ".partial")
+    listener.listen(64)
+    os.rename(address + ".partial", address)
+    while True:
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _supervise(connection)
+        connection.close()
+
+
+def _supervise(connection: socket.socket) -> None:
+    """Run one program in a fork, tell its pid and its exit code, and end it if the caller is gone."""
+    size, extra, _, _ = connection.recvmsg(8, socket.CMSG_SPACE(3 * 4))
+    streams = array.array("i")
+    streams.frombytes(extra[0][2])
+    request = json.loads(connection.recv(int.from_bytes(size, "little"), socket.MSG_WAITALL))
+    pid = os.fork()
+    if pid == 0:
+        connection.close()
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        _run(**request)
+    for stream in streams:
+        os.close(stream)
+    connection.sendall(pid.to_bytes(8, "little"))
+    ended = os.pidfd_open(pid)
+    ready, _, _ = select.select([ended, connection], [], [])
+    if ended not in ready:
+        os.kill(pid, signal.SIGKILL)
+    status = os.waitpid(pid, 0)[1]
+    if ended in ready:
+        connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(8, "little", signed=True))
+    os._exit(0)
+
+
+def _run(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+    """Be the program, as `python ARGUMENTS` would be."""
+    import runpy
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    options = set()
+    while arguments[0] in ("-I", "-W", "ignore"):
+        options.add(arguments.pop(0))
+    if "-W" in options:
+        warnings.simplefilter("ignore")
+    libraries = [place for place in sys.path if place.startswith((sys.base_prefix, sys.prefix))]
+    own = [place for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
+    kind, rest = (arguments[0], arguments[1:]) if arguments[0] in ("-c", "-m") else ("", arguments)
+    first = "" if kind == "-c" else os.getcwd() if kind == "-m" else os.path.dirname(os.path.abspath(rest[0]))
+    sys.path[:] = libraries if "-I" in options else [first, *own, *libraries]
+    sys.argv = [kind, *rest[1:]] if kind else rest
+    sys.path_importer_cache.clear()
+    for name in ("stdout", "stderr"):  # as a new process has them: lines for a terminal, blocks for a file
+        stream = getattr(sys, name)
+        stream.reconfigure(line_buffering=stream.isatty() or name == "stderr")
+    code = 0
+    try:
+        if kind == "-c":
+            _execute(rest[0], "<string>")
+        elif kind == "-m":
+            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        else:
+            _execute(Path(rest[0]).read_text(), rest[0], __file__=rest[0])
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__ and error.__traceback__.tb_next)
+        code = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # to take the modules down would take as long as the rest
+
+
+def _execute(code: str, name: str, **names: str) -> None:
+    main = ModuleType("__main__")
+    main.__dict__.update(__builtins__=__builtins__, **names)
+    sys.modules["__main__"] = main
+    exec(compile(code, name, "exec"), main.__dict__)
+
+
+if __name__ == "__main__":
+    sys.path[:] = [place for place in sys.path if place != str(Path(__file__).parent)]
+    _serve(*sys.argv[1:])
