@@ -21,6 +21,7 @@ GROUPS = {
 }
 ACTIONS = ("fixed", "learned")
 POOLINGS = ("max", "mean", "none")
+DOWNSAMPLINGS = ("max", "mean")
 LARGEST = {"image_size": 4096, "filter_size": 15, "group_order": 64, "num_labels": 100_000}
 LARGEST_WIDTH, LARGEST_DEPTH = 4096, 64
 
@@ -56,6 +57,8 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
     num_channels: int = _field(1, "input channels: 1 (grey) or 3 (colour)")
     num_orbits: list[int] = _field([10, 10, 10], "orbits per layer of each stage; a layer has |G| times as many maps")
     depths: list[int] = _field([1, 1, 1], "residual blocks of each stage; between stages the maps are halved")
+    downsample_in_first_stage: bool = _field(False, "whether the maps are halved before the first stage, too")
+    downsampling: str = _field("max", "how maps are halved: the max or the mean of neighbouring pixels")
     filter_size: int = _field(3, "height and width n of a filter, pixels; an element of the group is n^2 x n^2")
     group: Any = _field(
         "rotation", "the group: " + ", ".join(f"{name} ({words})" for name, (words, _) in GROUPS.items())
@@ -142,7 +145,9 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
         )
         check("action", self.action, self.action in ACTIONS, "one of " + ", ".join(ACTIONS))
         check("orbit_pooling", self.orbit_pooling, self.orbit_pooling in POOLINGS, "one of " + ", ".join(POOLINGS))
-        check("share_norms", self.share_norms, isinstance(self.share_norms, bool), "true or false")
+        check("downsampling", self.downsampling, self.downsampling in DOWNSAMPLINGS, "one of " + ", ".join(DOWNSAMPLINGS))
+        for name in ("share_norms", "downsample_in_first_stage"):
+            check(name, getattr(self, name), isinstance(getattr(self, name), bool), "true or false")
         ok = isinstance(self.dropout, (int, float)) and not isinstance(self.dropout, bool) and 0 <= self.dropout < 1
         check("dropout", self.dropout, ok, "at least 0 and less than 1")
 

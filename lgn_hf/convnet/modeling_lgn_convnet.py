@@ -152,7 +152,9 @@ class LGNConvNetModel(LGNConvNetPreTrainedModel):
         maps = F.relu(self.stem_norm(self.stem(pixel_values.to(self.stem.weight.dtype))))
         states = []
         for i, stage in enumerate(self.stages):
-            maps = stage(halve(maps) if i else maps)
+            if i or self.config.downsample_in_first_stage:
+                maps = halve(maps, self.config.downsampling)
+            maps = stage(maps)
             states.append(maps)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         return BaseModelOutputWithPoolingAndNoAttention(
@@ -229,13 +231,15 @@ class LGNConvNetBackbone(BackboneMixin, LGNConvNetModel):
         )
 
 
-def halve(maps: Tensor) -> Tensor:
-    """Average neighbouring pixels, so that H and W are halved, rounded up, and symmetries of the grid stay.
+def halve(maps: Tensor, how: str = "max") -> Tensor:
+    """The max or mean of neighbouring pixels, so that H and W are halved, rounded up, and symmetries of the grid stay.
 
     An even side has windows of 2 pixels. An odd side has windows of 3 around every second pixel.
     """
     sides = maps.shape[-2:]
     kernel, padding = [2 + side % 2 for side in sides], [side % 2 for side in sides]
+    if how == "max":
+        return F.max_pool2d(maps, kernel, stride=2, padding=padding)
     return F.avg_pool2d(maps, kernel, stride=2, padding=padding, count_include_pad=False)
 
 

@@ -77,13 +77,22 @@ def test_without_shared_norms_or_pooling_they_do_after_training():
         assert equivariance_error(model.eval(), model.group, X)[1] > 1e-3
 
 
+@pytest.mark.parametrize("how", ["max", "mean"])
 @pytest.mark.parametrize("side", [6, 7])
-def test_halving_keeps_the_symmetries_of_the_grid(side):
+def test_halving_keeps_the_symmetries_of_the_grid(side, how):
     maps = torch.randn(1, 1, side, side)
-    assert halve(maps).shape[-1] == -(-side // 2)
-    torch.testing.assert_close(halve(torch.rot90(maps, 1, (2, 3))), torch.rot90(halve(maps), 1, (2, 3)))
-    torch.testing.assert_close(halve(maps.flip(-1)), halve(maps).flip(-1))
-    torch.testing.assert_close(halve(torch.ones(1, 1, side, side)), torch.ones(1, 1, -(-side // 2), -(-side // 2)))
+    half = halve(maps, how)
+    assert half.shape[-1] == -(-side // 2)
+    torch.testing.assert_close(halve(torch.rot90(maps, 1, (2, 3)), how), torch.rot90(half, 1, (2, 3)))
+    torch.testing.assert_close(halve(maps.flip(-1), how), half.flip(-1))
+    ones = torch.ones(1, 1, side, side)
+    torch.testing.assert_close(halve(ones, how), ones[..., ::2, ::2])
+
+
+def test_maps_are_halved_before_the_first_stage_if_asked():
+    early, late = make(downsample_in_first_stage=True), make()
+    assert early(X, output_hidden_states=True).hidden_states[0].shape[-1] == X.shape[-1] // 2
+    assert late(X, output_hidden_states=True).hidden_states[0].shape[-1] == X.shape[-1]
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -79,6 +79,8 @@ class ConvNetArguments:
     depths: list[int] = _field(  # noqa: RUF009
         [1, 1, 1], "residual blocks of each stage; between stages the maps are halved"
     )
+    downsample_in_first_stage: bool = _field(False, "whether the maps are halved before the first stage, too")
+    downsampling: str = _field("max", "how maps are halved: the max or the mean of neighbouring pixels")
     filter_size: int = _field(3, "height and width n of a filter, pixels; an element of the group is n^2 x n^2")
     group: str = _field(
         "rotation",
