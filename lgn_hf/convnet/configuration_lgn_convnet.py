@@ -21,7 +21,7 @@ GROUPS = {
 }
 ACTIONS = ("fixed", "learned")
 POOLINGS = ("max", "mean", "none")
-DOWNSAMPLINGS = ("max", "mean")
+PIXEL_POOLINGS = ("max", "mean")
 LARGEST = {"image_size": 4096, "filter_size": 15, "group_order": 64, "num_labels": 100_000}
 LARGEST_WIDTH, LARGEST_DEPTH = 4096, 64
 
@@ -71,6 +71,7 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
     )
     share_norms: bool = _field(True, "batch normalisation with one mean and variance for each orbit")
     orbit_pooling: str = _field("max", "pooling over the group before the classifier: max, mean or none")
+    spatial_pooling: str = _field("max", "pooling over the pixels before the classifier: max or mean")
     dropout: float = _field(0.0, "share of the classifier's inputs that training drops")
 
     def __post_init__(self, **kwargs):
@@ -145,7 +146,10 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
         )
         check("action", self.action, self.action in ACTIONS, "one of " + ", ".join(ACTIONS))
         check("orbit_pooling", self.orbit_pooling, self.orbit_pooling in POOLINGS, "one of " + ", ".join(POOLINGS))
-        check("downsampling", self.downsampling, self.downsampling in DOWNSAMPLINGS, "one of " + ", ".join(DOWNSAMPLINGS))
+        for name in ("downsampling", "spatial_pooling"):
+            check(
+                name, getattr(self, name), getattr(self, name) in PIXEL_POOLINGS, "one of " + ", ".join(PIXEL_POOLINGS)
+            )
         for name in ("share_norms", "downsample_in_first_stage"):
             check(name, getattr(self, name), isinstance(getattr(self, name), bool), "true or false")
         ok = isinstance(self.dropout, (int, float)) and not isinstance(self.dropout, bool) and 0 <= self.dropout < 1

@@ -143,7 +143,7 @@ class LGNConvNetModel(LGNConvNetPreTrainedModel):
 
         Returns:
             `last_hidden_state`, the last maps, orbit by orbit: (B, K|G|, H', W'); `pooler_output`, these pooled over the group and
-            averaged over the pixels: (B, K).
+            the pixels: (B, K).
 
         Raises:
             ValueError: `pixel_values` has another shape or an integer type.
@@ -156,10 +156,11 @@ class LGNConvNetModel(LGNConvNetPreTrainedModel):
                 maps = halve(maps, self.config.downsampling)
             maps = stage(maps)
             states.append(maps)
+        pooled = self.pool(maps)
         wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         return BaseModelOutputWithPoolingAndNoAttention(
             last_hidden_state=maps,
-            pooler_output=self.pool(maps).mean((2, 3)),
+            pooler_output=pooled.amax((2, 3)) if self.config.spatial_pooling == "max" else pooled.mean((2, 3)),
             hidden_states=tuple(states) if wanted else None,
         )
 

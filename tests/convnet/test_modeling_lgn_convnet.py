@@ -32,7 +32,7 @@ NETWORKS = {
     "given": {"group": LinearGroup.rotations(3, 8)},
     "learned": {"group": "cyclic", "action": "learned"},
     "ablated": {"share_norms": False, "orbit_pooling": "none", "dropout": 0.5},
-    "mean": {"orbit_pooling": "mean", "filter_size": 5},
+    "mean": {"orbit_pooling": "mean", "spatial_pooling": "mean", "downsampling": "mean", "filter_size": 5},
 }
 
 

@@ -95,6 +95,7 @@ class ConvNetArguments:
     )
     share_norms: bool = _field(True, "batch normalisation with one mean and variance for each orbit")
     orbit_pooling: str = _field("max", "pooling over the group before the classifier: max, mean or none")
+    spatial_pooling: str = _field("max", "pooling over the pixels before the classifier: max or mean")
     dropout: float = _field(0.0, "share of the classifier's inputs that training drops")
 
 
