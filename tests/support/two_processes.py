@@ -51,10 +51,10 @@ class TwoProcesses:
 
 
 @contextmanager
-def two_processes(folder: Path) -> Iterator[TwoProcesses]:
-    """Start the processes, and end them."""
+def two_processes(folder: Path, executable: str) -> Iterator[TwoProcesses]:
+    """Start the processes, with this Python, and end them."""
     config = ROOT / "training" / "accelerate" / "cpu-2-processes.yaml"
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--config_file", str(config)]
+    command = [executable, "-m", "accelerate.commands.launch", "--quiet", "--config_file", str(config)]
     command += ["--main_process_port", "0", __file__, str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     with open(folder / "log", "w") as log:

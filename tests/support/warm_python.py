@@ -55,7 +55,7 @@ real, server, kept = {real!r}, {server!r}, {kept!r}
 arguments = sys.argv[1:]
 rest = [a for a in arguments if a not in ("-I", "-W", "ignore")]
 can_fork = bool(rest) and (rest[0] in ("-c", "-m") or not rest[0].startswith("-"))
-can_fork = can_fork and all(os.environ.get(name) == value for name, value in kept.items())
+can_fork = can_fork and all(os.environ.get(name) in (value, None) for name, value in kept.items())
 can_fork = can_fork and not any(os.get_inheritable(int(fd)) for fd in os.listdir("/proc/self/fd")
                                 if int(fd) > 2 and os.path.exists("/proc/self/fd/" + fd))
 connection = socket.socket(socket.AF_UNIX)

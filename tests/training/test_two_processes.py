@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow  # a launch
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    with two_processes(tmp_path_factory.mktemp("two")) as processes:
+def pair(executable, tmp_path_factory):
+    with two_processes(tmp_path_factory.mktemp("two"), executable) as processes:
         yield processes
 
 
