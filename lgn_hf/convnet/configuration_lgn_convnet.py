@@ -109,6 +109,31 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
         """Maps per layer of each stage: orbits times |G|."""
         return [orbits * self.linear_group.order for orbits in self.num_orbits]
 
+    @property
+    def num_action_parameters(self) -> int:
+        """Parameters of the group: d^2 where its basis S is learned, else none."""
+        return self.linear_group.dim**2 if self.action == "learned" else 0
+
+    @property
+    def num_basis_parameters(self) -> int:
+        """Parameters of the basis filters of all convolutions. Free filters would have |G| times as many."""
+        order, pixels, before = self.linear_group.order, self.filter_size**2, self.num_orbits[0]
+        count = before * self.num_channels * pixels  # the first layer
+        for after, depth in zip(self.num_orbits, self.depths, strict=True):
+            count += after * order * (before + after * (2 * depth - 1)) * pixels
+            count += after * before * order if before != after else 0  # 1 x 1, where the widths differ
+            before = after
+        return count
+
+    @property
+    def num_layer_orbits(self) -> int:
+        """Orbits of filters, those of all convolutions together."""
+        before, count = self.num_orbits[0], self.num_orbits[0]
+        for after, depth in zip(self.num_orbits, self.depths, strict=True):
+            count += after * (2 * depth + (before != after))
+            before = after
+        return count
+
     def _as_list(self, name: str) -> list:
         value = getattr(self, name)
         return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]

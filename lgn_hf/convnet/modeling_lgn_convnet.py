@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.backbone_utils import BackboneMixin
 from transformers.modeling_outputs import BackboneOutput, BaseModelOutputWithPoolingAndNoAttention
 from transformers.utils.generic import can_return_tuple
 
+from ..model.checkpoint_checks import CheckedPreTrainedModel, model_name
+from ..model.filters import unvec, vec
 from ..model.labels import LossSettings, infer_problem_type, prepare_labels
 from ..model.outputs import LGNImageClassifierOutput
 from ..nn.learned_groups import GroupModule, LearnedGroup
@@ -23,6 +24,12 @@ from ..nn.orbit_convolution import OrbitConv2d
 from ..nn.orbit_norm import OrbitNorm2d
 from ..nn.orbit_pool import OrbitPool2d
 from .configuration_lgn_convnet import LGNConvNetConfig
+
+if TYPE_CHECKING:
+    try:  # transformers demands that users of remote code have installed what is imported outside `try`
+        from lgn_hf.actions import Actions
+    except ImportError:
+        raise
 
 AUTO_MAP = {
     "AutoConfig": "configuration_lgn_convnet.LGNConvNetConfig",
@@ -52,7 +59,7 @@ class OrbitBlock(nn.Module):
         return F.relu(self.widen_norm(self.widen(maps)) + self.norm2(self.conv2(inner)))
 
 
-class LGNConvNetPreTrainedModel(PreTrainedModel):
+class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
     """Base class: loading, saving and initialisation."""
 
     config: LGNConvNetConfig
@@ -62,6 +69,7 @@ class LGNConvNetPreTrainedModel(PreTrainedModel):
     accepts_loss_kwargs = False
     input_modalities = ("image",)  # pyright: ignore[reportAssignmentType]
     _no_split_modules = ["OrbitBlock"]  # noqa: RUF012
+    _never_dropped = ("stem", "stages.", "action.")
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -105,9 +113,51 @@ class LGNConvNetPreTrainedModel(PreTrainedModel):
         """The matrices rho(g) on vectorised filters, identity first: (|G|, d, d)."""
         return self._action.elements
 
+    def base_filters(self) -> Tensor:
+        """The basis filters of the first layer, one per orbit: (K, C, n, n)."""
+        return self._encoder.stem.weight
+
+    def filter_bank(self) -> Tensor:
+        """The orbits of these filters, rho(g) W (eq. 9): (K, |G|, C, n, n), identity first."""
+        filters = vec(self.base_filters().to(torch.promote_types(self.dtype, torch.float32)))  # (K, C, d)
+        orbits = torch.einsum("gij,kcj->kgci", self.group_actions().to(filters), filters)
+        return unvec(orbits, self.config.filter_size)
+
+    def actions(self) -> Actions:
+        """The elements of the group as they are now, as a container to look at, apply, diagnose and save.
+
+        It has one layer, which stands for all, and one action per element of the group. Each acts on the basis filters
+        of the first layer. The fields of the configuration that JSON has as lists are left out.
+
+        Raises:
+            ImportError: the package lgn-hf is not installed (this module may have come with a model repository).
+        """
+        try:
+            from lgn_hf.actions import Actions
+        except ImportError as error:
+            raise ImportError("looking at actions takes the package: pip install lgn-hf") from error
+
+        elements, config = self.group_actions(), self.config
+        filters = self.base_filters().flatten(0, 1).expand(1, len(elements), -1, -1, -1)
+        fields = {name: getattr(config, name) for name in (*config.own_fields(), "num_labels")}
+        return Actions(
+            elements[None, :, None],
+            len(elements),
+            basis=filters,
+            name=model_name(self),
+            config={
+                "model_type": config.model_type,
+                **{name: value for name, value in fields.items() if not isinstance(value, list)},
+            },
+        )
+
     @property
     def _action(self) -> LinearGroup | GroupModule:
-        return cast("LGNConvNetModel", self.base_model).action
+        return self._encoder.action
+
+    @property
+    def _encoder(self) -> LGNConvNetModel:
+        return cast("LGNConvNetModel", self.base_model)
 
 
 class LGNConvNetModel(LGNConvNetPreTrainedModel):
