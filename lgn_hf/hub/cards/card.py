@@ -107,7 +107,7 @@ def _contents(folder: Path, family: FamilyCard, facts: CardFacts, name: str, rep
         "task_words": task_text(results.task).words,
         "comparison": comparison.rows if comparison else [],
         "limitations_heading": family.limitations_heading,
-        "limitations": [*compared, *family.limitations(facts)],
+        "limitations": family.limitations(facts, compared),
         "cited": cited,
         "citation": citation,
     }

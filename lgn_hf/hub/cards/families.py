@@ -34,7 +34,7 @@ class FamilyCard:
         architecture: rows of property and value.
         template: of the part of the card about the actions, in `hub/templates/`.
         part: what fills this template, from the folder, the facts and the address of the repository.
-        limitations: sentences.
+        limitations: sentences, from the facts and those about the comparison with free filters.
         limitations_heading: above them.
         subject: what the figures of actions and filters are drawn from: the actions, and how many a figure shows.
         figures: those of a network with these layers.
@@ -51,7 +51,7 @@ class FamilyCard:
     architecture: Callable[[Any], list[list[Any]]]
     template: str
     part: Callable[[Path, Any, str], dict[str, Any]]
-    limitations: Callable[[Any], list[Markdown]]
+    limitations: Callable[[Any, Sequence[Markdown]], list[Markdown]]
     limitations_heading: str
     subject: Callable[[Actions, int | None], Any]
     figures: Callable[[Sequence[int]], tuple[CardFigure, ...]]
@@ -69,3 +69,14 @@ def family_card(config: Any) -> FamilyCard:
     is_mapping = isinstance(config, Mapping)
     model_type = config.get("model_type", "lgn") if is_mapping else config.model_type
     return import_module(f".{ROOMS.get(model_type, ROOMS['lgn'])}", __package__).CARD
+
+
+def measure(model: Any, folder: Path, examples: Sequence[Path]) -> None:
+    """Write into the folder of a model what its card needs to know besides its other files.
+
+    Args:
+        model: with its head.
+        folder: where its image processor is saved already.
+        examples: the images on its card.
+    """
+    family_card(model.config).measure(model, folder, examples)

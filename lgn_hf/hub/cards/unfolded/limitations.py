@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ....plotting import number_text
 from ....runs.results import RunResults
 from ..escaping import NOTHING, Markdown, markdown
@@ -13,10 +15,11 @@ from .facts import NEARLY_SAME, NEARLY_SINGULAR, ActionFacts, UnfoldedFacts
 PAPER_EPOCHS = 100
 
 
-def limitations(facts: UnfoldedFacts) -> list[Markdown]:
-    """What a reader must know before using the model. The comparison with free filters comes before it."""
+def limitations(facts: UnfoldedFacts, compared: Sequence[Markdown] = ()) -> list[Markdown]:
+    """What a reader must know before using the model; `compared` is about the comparison with free filters."""
     actions, results, run = facts.actions, facts.results, facts.run
     found = [
+        *compared,
         *([] if actions is None else action_limitations(facts, actions)),
         whitening(results),
         validation_gap(results),
