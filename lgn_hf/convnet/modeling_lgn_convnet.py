@@ -100,6 +100,15 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
                 return
             write_modules(save_directory, self.config.model_type)
 
+    def _check_tensors(self, place: Any, device_map: Any) -> None:
+        super()._check_tensors(place, device_map)
+        try:
+            is_finite = bool(self.group_actions().isfinite().all())
+        except torch.linalg.LinAlgError:
+            is_finite = False
+        if not is_finite:
+            raise OSError(f"{place} has a singular action.basis: the elements of a learned group need its inverse")
+
     @property
     def group(self) -> LinearGroup:
         """The group as it is now."""
@@ -220,6 +229,7 @@ class LGNConvNetForImageClassification(LGNConvNetPreTrainedModel):
 
     def __init__(self, config: LGNConvNetConfig):
         super().__init__(config)
+        self.num_labels = config.num_labels
         self.lgn_convnet = LGNConvNetModel(config)
         widths = config.num_maps if config.orbit_pooling == "none" else config.num_orbits
         self.dropout = nn.Dropout(config.dropout)

@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
+MOST_NAMES = 12  # of tensors, in one message
 ALIGNMENT = 64  # bytes; torch's own allocations start at multiples of it
 
 
@@ -56,7 +57,7 @@ class CheckedPreTrainedModel(PreTrainedModel):
         if missing and not (lacks_head_alone and can_draw_head):
             raise OSError(
                 f"{place} is not a complete {name} checkpoint: it lacks "
-                + ", ".join(missing)
+                + _listed(missing)
                 + (
                     " (ignore_mismatched_sizes=True draws them anew, to fine-tune its encoder)"
                     if lacks_head_alone
@@ -64,9 +65,16 @@ class CheckedPreTrainedModel(PreTrainedModel):
                 )
             )
         prefix = f"{self.base_model_prefix}."
+        encoder = self.base_model.state_dict().keys()
+        resized = sorted(key for key, *_ in info["mismatched_keys"] if key.removeprefix(prefix) in encoder)
+        if resized:
+            raise OSError(
+                f"{place} has tensors of other shapes than this {name}: {_listed(resized)} "
+                "(ignore_mismatched_sizes draws a head anew, not an encoder)"
+            )
         surplus = [key for key in info["unexpected_keys"] if key.removeprefix(prefix).startswith(self._never_dropped)]
         if surplus:
-            raise OSError(f"{place} has tensors that this {name} would drop: " + ", ".join(sorted(surplus)))
+            raise OSError(f"{place} has tensors that this {name} would drop: " + _listed(sorted(surplus)))
 
     def _check_tensors(self, place: Any, device_map: Any) -> None:
         """Refuse weights that are not in memory, or not finite."""
@@ -78,7 +86,7 @@ class CheckedPreTrainedModel(PreTrainedModel):
             )
         broken = [key for key, tensor in tensors.items() if not tensor.isfinite().all()]
         if broken:
-            raise OSError(f"{place} has weights of NaN or infinity: " + ", ".join(broken))
+            raise OSError(f"{place} has weights of NaN or infinity: " + _listed(broken))
 
     @torch.no_grad()
     def _align_tensors(self) -> None:
@@ -89,6 +97,11 @@ class CheckedPreTrainedModel(PreTrainedModel):
         for tensor in self.state_dict(keep_vars=True).values():
             if tensor.data_ptr() % ALIGNMENT:
                 tensor.data = tensor.clone(memory_format=torch.preserve_format)
+
+
+def _listed(names: list[str]) -> str:
+    more = f", and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def model_name(model: PreTrainedModel) -> str | None:

@@ -88,7 +88,7 @@ def read_config(place: Any) -> Any:
     """
     from transformers import PreTrainedConfig
 
-    model_type = PreTrainedConfig.get_config_dict(place)[0].get("model_type")
-    family = FAMILIES.get(model_type) if isinstance(model_type, str) else None
-    # Files of the first family are read by its own class, which says what is wrong with them.
-    return (family or FAMILIES["lgn"]).config_class.from_pretrained(place)
+    model_type = PreTrainedConfig.get_config_dict(place)[0].get("model_type", "lgn")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        raise ValueError(f"{place}: config.json has model_type {model_type!r:.80}: must be {' or '.join(FAMILIES)}")
+    return FAMILIES[model_type].config_class.from_pretrained(place)

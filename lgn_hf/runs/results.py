@@ -103,6 +103,11 @@ class RecipeRecord(JsonRecord):
         return {}
 
     @property
+    def due_to_groups(self) -> tuple[str, ...]:
+        """Those of these facts in which a network and its free twin must differ."""
+        return ()
+
+    @property
     def has_groups(self) -> bool:
         """Whether filters share anything: False for the baselines that models are compared with."""
         field, free = family_of(self.kept).free_twin
@@ -139,6 +144,10 @@ class ConvNetRecipeRecord(RecipeRecord):
     @property
     def shape(self) -> dict[str, Any]:
         return {"orbits per layer": self.num_orbits, "blocks": self.depths, "filter size": self.filter_size}
+
+    @property
+    def due_to_groups(self) -> tuple[str, ...]:
+        return ("orbits per layer",)
 
 
 @dataclass(frozen=True, kw_only=True)

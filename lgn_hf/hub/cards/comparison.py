@@ -44,6 +44,7 @@ def compare(results: RunResults, baseline: RunResults, name: str) -> Comparison:
     shown = shown_facts(results)
     here, there = ({DATA: run.data.fingerprint, **shown_facts(run), **other_facts(run)} for run in (results, baseline))
     differing = [fact for fact in here if fact in there and here[fact] != there[fact]]
+    confounding = [fact for fact in differing if fact not in results.recipe.due_to_groups]
     rows = [
         [text.words, *(percent(run.test(text.metric)) for run in (results, baseline))],
         ["parameters", *(f"{run.parameters:,}" for run in (results, baseline))],
@@ -53,7 +54,7 @@ def compare(results: RunResults, baseline: RunResults, name: str) -> Comparison:
             if fact in shown or (fact in differing and fact != DATA)
         ),
     ]
-    return Comparison(rows, joined(" ", [difference(results, baseline), confounders(differing)]))
+    return Comparison(rows, joined(" ", [difference(results, baseline), confounders(confounding)]))
 
 
 def shown_facts(results: RunResults) -> dict[str, Any]:

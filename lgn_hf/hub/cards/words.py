@@ -75,6 +75,16 @@ def group_title(name: str) -> str:
     return subscripted.replace(" x ", " × ")  # noqa: RUF001
 
 
+def element_name(number: int) -> str:
+    """The name of an element of a group.
+
+    Example:
+        >>> element_name(12)
+        'g₁₂'
+    """
+    return "g" + str(number).translate(SUBSCRIPTS)
+
+
 def square(side: int) -> str:
     """The shape of a square.
 

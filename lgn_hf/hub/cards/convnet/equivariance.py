@@ -110,12 +110,12 @@ def symmetry_text(map_: ImageMap | None) -> str | None:
 
     Example:
         >>> symmetry_text(ImageMap(turns=1)), symmetry_text(ImageMap(0, True))
-        ('rotation by 90°', 'mirror image, left-right')
+        ('rotation by 90°', 'mirror, left-right')
     """
     if map_ is None:
         return None
     if map_.mirrored:
-        return "mirror image, " + next(name for name, mirror in MIRRORS.items() if mirror == map_)
+        return "mirror, " + next(name for name, mirror in MIRRORS.items() if mirror == map_)
     return f"rotation by {90 * map_.turns}°" if map_.turns else "identity"
 
 

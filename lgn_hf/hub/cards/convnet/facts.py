@@ -75,6 +75,13 @@ class ConvNetFacts(CardFacts):
         return range(1)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether the trained network is equivariant, to rounding, under the elements that move images."""
+        rows = self.equivariance.elements if self.equivariance else []
+        errors = [row.logits for row in rows if row.logits is not None]
+        return len(errors) > 1 and not any(errors)
+
+    @property
     def is_learned(self) -> bool:
         return self.has_groups and self.config.action == "learned"
 

@@ -13,7 +13,7 @@ from ....plotting import filter_plot, found_action_plot
 from ..escaping import Markdown, markdown
 from ..facts import PORTRAYED
 from ..figure import ACTIONS, FILTERS, CardFigure
-from ..words import SUBSCRIPTS, square
+from ..words import element_name, square
 from .facts import ConvNetFacts
 
 MOST_ORBITS = 10  # columns of the picture of orbits
@@ -45,11 +45,6 @@ class GroupSubject:
         vectors = basis.transpose(-1, -2).flatten(-2)  # vec is column-major
         images = (actions.matrices[0, :, 0] @ vectors[..., None, :, None]).squeeze(-1)  # (K, C, |G|, d)
         return images.unflatten(-1, (actions.size, actions.size)).transpose(-1, -2).transpose(1, 2)
-
-
-def element_name(number: int) -> str:
-    """The name of an element in a figure, such as g₁₂."""
-    return "g" + str(number).translate(SUBSCRIPTS)
 
 
 def _draw_elements(subject: GroupSubject) -> Figure | None:

@@ -29,11 +29,10 @@ def other_moves(facts: ConvNetFacts) -> Markdown:
     """What the group does not promise."""
     if not facts.has_groups:
         return Markdown("Nothing in this network keeps its answer when an image is turned or mirrored.")
-    if facts.origin in ("told", "snapped"):
-        return markdown(
-            "The equivariance is under the elements of {} alone. Images that are turned by other angles, scaled or cut "
-            "off are new images for this network.",
-            facts.title,
+    if facts.is_exact:
+        return Markdown(
+            "The network is equivariant under the elements that the table says, and under nothing else. Images that are "
+            "turned by other angles, moved, scaled or cut off are new images for it."
         )
     return Markdown(
         "The group law holds for the matrices on filters. An element that is not a symmetry of the pixel grid moves "

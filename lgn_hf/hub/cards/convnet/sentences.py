@@ -9,7 +9,7 @@ from ....runs.group_origin import FOUND
 from .. import sentences
 from ..escaping import NOTHING, Markdown, joined, markdown
 from ..tasks import task_text
-from ..words import listing, percent, plural, square
+from ..words import element_name, listing, percent, plural, square
 from .facts import ConvNetFacts, confidence_interval
 
 POOLINGS = {
@@ -99,7 +99,7 @@ def finding(facts: ConvNetFacts) -> Markdown:
 
 def elements(facts: ConvNetFacts) -> Markdown:
     """How many elements the group has, and what generates them."""
-    names = listing([f"g{number}" for number in facts.group.generator_indices])
+    names = listing([element_name(number) for number in facts.group.generator_indices])
     verb = "generates" if len(facts.group.generator_indices) == 1 else "generate"
     return markdown("{} has {}, which {} {}.", facts.title, plural(facts.group.order, "element"), names, verb)
 
@@ -111,30 +111,27 @@ def equivariance(facts: ConvNetFacts) -> Markdown:
         return NOTHING
     logits = [element.logits for element in found.elements[1:]]
     known = [error for error in logits if error is not None]
-    images = markdown("measured on {}", found.images)
+    rest = len(logits) - len(known)
     if not known:
         return markdown(
-            "No element but the identity is near a symmetry of the pixel grid, so there is no map of images for which "
-            "the trained network should be equivariant."
+            "No element but the identity is near a symmetry of the pixel grid, so there is no map of images under which "
+            "the trained network could be equivariant."
         )
-    exact = sum(error == 0 for error in known)
-    rest = len(logits) - len(known)
-    others = markdown(" The other {} are no symmetries of the pixel grid.", rest) if rest else NOTHING
-    if exact == len(known) and facts.config.orbit_pooling != "none":
-        return markdown(
-            "**The trained network is exactly equivariant** under {} elements that are symmetries of the pixel grid: its "
-            "logits do not change when one of these moves the image ({}).{}",
-            f"all {len(known) + 1}" if not rest else f"the {len(known) + 1}",
-            images,
-            others,
+    if facts.is_exact:
+        grid = f"the {len(known) + 1} elements that are symmetries of the pixel grid"
+        text = markdown(
+            "**The trained network is exactly equivariant** under {}: its logits do not change when one of these moves "
+            "the image",
+            grid if rest else f"all {len(logits) + 1} elements of its group",
         )
-    return markdown(
-        "**The trained network is not exactly equivariant**: when the symmetry of the pixel grid that is nearest to an "
-        "element moves the image, its logits change by {} of their norm ({}).{}",
-        _range(known),
-        images,
-        others,
-    )
+    else:
+        text = markdown(
+            "**The trained network is not exactly equivariant**: when the symmetry of the pixel grid that is nearest to "
+            "an element moves the image, the logits change by {} of their norm",
+            _range(known),
+        )
+    others = markdown("The other {} are not symmetries of the pixel grid.", plural(rest, "element")) if rest else NOTHING
+    return joined(" ", [markdown("{} (measured on {}).", text, found.images), others])
 
 
 def _range(errors: list[float]) -> str:

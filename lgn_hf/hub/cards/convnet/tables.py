@@ -6,9 +6,9 @@ from typing import Any
 
 from ....plotting import number_text
 from ....runs.group_origin import ORIGINS
-from ..escaping import Code, markdown, unbroken
+from ..escaping import Code, markdown
 from ..tables import class_rows
-from ..words import square
+from ..words import element_name, square
 from .facts import ConvNetFacts
 
 MOST_ELEMENTS = 24
@@ -52,8 +52,8 @@ def parameters(facts: ConvNetFacts) -> str:
     action = f"; {config.num_action_parameters:,} in the group" if facts.is_learned else ""
     return (
         f"{count}, of which {basis:,} in the basis filters of {orbits} orbits{action}. An orbit of {facts.group.order} "
-        f"filters takes {number_text(basis / orbits)} on average, and as many free filters "
-        f"{number_text(basis * facts.group.order / orbits)}"
+        f"filters takes {basis / orbits:,.0f} on average, and as many free filters "
+        f"{basis * facts.group.order / orbits:,.0f}"
     )
 
 
@@ -62,12 +62,12 @@ def element_rows(facts: ConvNetFacts) -> list[list[Any]]:
     measured = facts.equivariance.elements if facts.equivariance else [None] * len(facts.elements)
     return [
         [
-            f"g{row.number}",
+            element_name(row.number),
             row.order,
-            unbroken(row.nearest or "not compared"),
+            row.nearest or "not compared",
             f"{abs(row.correlation):.2f}" if row.nearest else "",
             "singular" if row.condition_number is None else number_text(row.condition_number),
-            unbroken((element.symmetry if element else None) or "none"),
+            (element.symmetry if element else None) or "none",
             error_text(element.features if element else None),
             error_text(element.logits if element else None),
         ]
