@@ -136,7 +136,7 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
         """The elements of the group as they are now, as a container to look at, apply, diagnose and save.
 
         It has one layer, which stands for all, and one action per element of the group. Each acts on the basis filters
-        of the first layer. The fields of the configuration that JSON has as lists are left out.
+        of the first layer. The fields of the configuration that are lists are left out.
 
         Raises:
             ImportError: the package lgn-hf is not installed (this module may have come with a model repository).
@@ -156,7 +156,8 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
             name=model_name(self),
             config={
                 "model_type": config.model_type,
-                **{name: value for name, value in fields.items() if not isinstance(value, list)},
+                "group_name": self._action.name,
+                **{name: value for name, value in fields.items() if name != "group_generators" and not isinstance(value, list)},
             },
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from ...plotting import SUPERSCRIPTS
@@ -62,17 +61,6 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = {"h": hours, "min": minutes, "s": whole}
     return " ".join(f"{value} {unit}" for unit, value in parts.items() if value) or "less than a second"
-
-
-def group_title(name: str) -> str:
-    """The name of a group, as mathematics writes it.
-
-    Example:
-        >>> group_title("C_4"), group_title("Z_2 x Z_2"), group_title("group of order 64")
-        ('C₄', 'Z₂ × Z₂', 'group of order 64')
-    """
-    subscripted = re.sub(r"_(\d+)", lambda match: match[1].translate(SUBSCRIPTS), name)
-    return subscripted.replace(" x ", " × ")  # noqa: RUF001
 
 
 def element_name(number: int) -> str:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from lgn_hf.files import write_whole
 from lgn_hf.hub.cards import PRECISIONS
-from lgn_hf.hub.cards.words import group_title
 from lgn_hf.runs.family import read_config
+from lgn_hf.texts import group_title
 from lgn_training.engine.output_folder import RESULTS_FILE
 from lgn_training.zoo.records import ON, Key, Row, locked, read, read_results, row_of
 

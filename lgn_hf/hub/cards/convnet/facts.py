@@ -12,8 +12,8 @@ from ....nn import LinearGroup
 from ....runs.group_origin import group_origin
 from ....runs.results import Results
 from ....runs.trained_model import CONFIG_NAME
+from ....texts import group_title
 from ..facts import CardFacts
-from ..words import group_title
 from .equivariance import Equivariance, read_equivariance
 
 CONFIDENCE = 1.96  # standard deviations of a normal distribution to either side hold 95 %
