@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.convnets import train_convnet
 from tests.support.hub import Hub, running_hub
 
 PUBLISHED_AS, NOTE = "tester/lgn-digits", "a copy of the digits, for tests"
@@ -89,3 +90,17 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def trained_convnet(tmp_path_factory) -> Path:
+    """The folder of a run of one epoch of a network over C_4."""
+    return train_convnet(tmp_path_factory.mktemp("runs") / "convnet-digits")
+
+
+@pytest.fixture(scope="session")
+def published_convnet(trained_convnet, tmp_path_factory) -> Path:
+    """What is published of it."""
+    from lgn_hf.hub.publication import build
+
+    return build(trained_convnet, tmp_path_factory.mktemp("built") / "convnet", repo_id="tester/convnet-digits")

@@ -102,7 +102,7 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
-    def from_dict(cls, config_dict: dict[str, Any], **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As in transformers. Fields in `kwargs` are checked as all others, and their group takes the place of a group that
         was given."""
         check_model_type(config_dict, cls.model_type)

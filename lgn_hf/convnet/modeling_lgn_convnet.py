@@ -90,7 +90,13 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
             super()._init_weights(module)
 
     def save_pretrained(self, save_directory, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
-        """As in transformers, with the modules for remote loading."""
+        """As in transformers, with the modules for remote loading.
+
+        Raises:
+            ValueError: the convolutions were merged, so the configuration does not describe the weights any more.
+        """
+        if not isinstance(self._encoder.stem, OrbitConv2d):
+            raise ValueError("the orbits of this network were merged into plain filters: save it before `merge`")
         self.config.auto_map = dict(AUTO_MAP)
         super().save_pretrained(save_directory, **kwargs)
         if type(self)._auto_class is None:  # otherwise transformers has copied the modules that it loaded
@@ -104,7 +110,7 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
         super()._check_tensors(place, device_map)
         try:
             is_finite = bool(self.group_actions().isfinite().all())
-        except torch.linalg.LinAlgError:
+        except RuntimeError:  # of torch.linalg.inv
             is_finite = False
         if not is_finite:
             raise OSError(f"{place} has a singular action.basis: the elements of a learned group need its inverse")
@@ -157,7 +163,11 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
             config={
                 "model_type": config.model_type,
                 "group_name": self._action.name,
-                **{name: value for name, value in fields.items() if name != "group_generators" and not isinstance(value, list)},
+                **{
+                    name: value
+                    for name, value in fields.items()
+                    if name != "group_generators" and not isinstance(value, list)
+                },
             },
         )
 

@@ -143,7 +143,9 @@ def model_facts(source: TrainedModel) -> list[list[str]]:
     matrices = count_text(len(actions.distinct()), "matrix", "matrices")
     if _is_one_group(source):
         name = group_title(str(actions.config.get("group_name", "one group")))
-        network = f"residual network over {name}, {filters}" if actions.order > 1 else f"residual network, free {filters}"
+        network = (
+            f"residual network over {name}, {filters}" if actions.order > 1 else f"residual network, free {filters}"
+        )
         matrices = count_text(actions.order, "element")
     regularizer = actions.config.get("regularizer")
     data = results.get("data")

@@ -21,8 +21,8 @@ from ..files import contents, matches
 from ..model.image_processing_lgn import WHITENING_NAME
 from ..remote_code import remote_modules
 from ..runs.evaluation import EVALUATION_NAME
-from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from ..runs.family import FAMILIES
+from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from .cards import BASELINE_NAME, CARD_NAME, EQUIVARIANCE_NAME, FIGURES_NAME, RECIPE_NAME
 from .examples import EXAMPLES_NAME
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..runs.group_origin import FOUND, read_group_source
 from ..runs.dataset_name import data_name, is_repo_id, kind_and_place
+from ..runs.group_origin import FOUND, read_group_source
 
 
 def public_recipe(recipe: dict[str, Any], repo_id: str, dataset: str | None) -> dict[str, Any]:

@@ -21,9 +21,9 @@ class CheckedPreTrainedModel(PreTrainedModel):
     _never_dropped: tuple[str, ...] = ()
 
     @classmethod
-    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def from_pretrained(
         cls, pretrained_model_name_or_path, *model_args, output_loading_info: bool = False, **kwargs
-    ):
+    ) -> Any:
         """As in transformers, but only safetensors are read, and a checkpoint that lacks a tensor is an error.
 
         With `ignore_mismatched_sizes` a head is drawn anew if its shape differs (a classifier for other labels), or if it

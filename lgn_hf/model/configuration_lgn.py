@@ -144,7 +144,7 @@ class LGNConfig(BackboneConfigMixin, PreTrainedConfig):
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
-    def from_dict(cls, config_dict: dict[str, Any], **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As in transformers. The configuration of another kind of network is an error."""
         check_model_type(config_dict, cls.model_type)
         return super().from_dict(config_dict, **kwargs)

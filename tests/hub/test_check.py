@@ -52,5 +52,7 @@ def test_a_card_that_the_hub_would_not_take_is_refused(folder, old, new, message
 def test_a_model_folder_is_whole_without_modules_and_a_repository_is_not(published, tmp_path):
     folder = build(published, tmp_path / "folder", repo_id=NAME, modules=False)
     check_model_folder(folder)
-    with pytest.raises(ValueError, match=f"lacks modules for remote code .{', '.join(remote_modules("lgn"))}.: build it first"):
+    with pytest.raises(
+        ValueError, match=f"lacks modules for remote code .{', '.join(remote_modules('lgn'))}.: build it first"
+    ):
         check(folder)

@@ -31,7 +31,6 @@ def _draw_predictions(answers: Answers) -> Figure | None:
     return image_plot({"": as_pictures(answers.pixels)}, captions)
 
 
-
 def _draw_learning_curve(results: RunResults) -> Figure | None:
     metric = results.task.selection
     return learning_curve(results.history, metric.name, metric.words) if results.history else None

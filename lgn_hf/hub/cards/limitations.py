@@ -9,6 +9,7 @@ from .facts import CardFacts, gap
 from .tasks import task_text
 from .words import square
 
+
 def whitening(results: Results) -> Markdown:
     """What ZCA whitening does to other images."""
     if results.whitening != "zca":

@@ -13,6 +13,7 @@ from .facts import CardFacts
 from .tasks import task_text
 from .words import duration, listing, plural, share_text
 
+
 def dataset_link(facts: CardFacts) -> Markdown:
     """The name of the data, with a link if they are on the Hub."""
     name, address = facts.dataset.display_name, facts.dataset.id

@@ -233,7 +233,9 @@ def test_the_machine_is_told():
     results = results_with(
         machine__processor="Abacus", machine__cores=1, machine__processes=2, machine__mixed_precision="no"
     )
-    assert shared_sentences.machine(results) == "NVIDIA H100 80GB HBM3, Abacus, 1 core, 2 processes, mixed precision: no"
+    assert (
+        shared_sentences.machine(results) == "NVIDIA H100 80GB HBM3, Abacus, 1 core, 2 processes, mixed precision: no"
+    )
     assert (
         shared_sentences.training_time(results_with(train_seconds=61, images_per_second=1234.5))
         == "1 min 1 s, 1,234 images per second"

@@ -174,7 +174,4 @@ def update(records: Path) -> None:
 def find_published(cards: Path) -> dict[str, Key]:
     """The models that have a folder, each with the `key_of` its run."""
     folders = [path.parent for path in cards.glob(f"*/{RESULTS_FILE}")]
-    return {
-        folder.name: key_of(row_of(read_results(folder), read_config(folder), folder.name))
-        for folder in folders
-    }
+    return {folder.name: key_of(row_of(read_results(folder), read_config(folder), folder.name)) for folder in folders}

@@ -102,7 +102,9 @@ def _orbits_alt(facts: ConvNetFacts) -> str:
 def _orbits_caption(facts: ConvNetFacts) -> Markdown:
     count = facts.config.num_orbits[0]
     if not facts.has_groups:
-        return markdown("{} free filters of the first layer.", f"The first {MOST_FREE}" if count > MOST_FREE else "The")
+        return markdown(
+            "{} free filters of the first layer.", f"The first {MOST_FREE}" if count > MOST_FREE else "The"
+        )
     which = f"the first {MOST_ORBITS} of {count}" if count > MOST_ORBITS else f"all {count}"
     rows = "" if facts.group.order <= MOST_ELEMENTS else f", under the first {MOST_ELEMENTS} elements"
     return markdown(

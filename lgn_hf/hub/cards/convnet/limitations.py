@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..escaping import NOTHING, Markdown, markdown
+from ..escaping import NOTHING, Markdown
 from ..limitations import data_note, one_seed, purpose, unknown_training, validation_gap, whitening
 from .facts import ConvNetFacts
 

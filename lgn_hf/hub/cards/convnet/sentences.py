@@ -30,7 +30,7 @@ def introduction(facts: ConvNetFacts) -> Markdown:
         )
     return markdown(
         "A residual convolution network over the linear group **{name}** that {does}. Every filter is in an orbit of "
-        "this group: a layer has basis filters W, and its filters are ρ(g)W for all {order} elements g. Each ρ(g) is a "
+        "this group: a layer has basis filters W, and its filters are ρ(g)W for all {order} elements g. Each ρ(g) is a "  # noqa: RUF001
         "{dim} matrix that acts on the pixels of {size} filters. {pooling}",
         name=facts.title,
         does=does,
@@ -47,7 +47,7 @@ def kind(facts: ConvNetFacts) -> Markdown:
     texts = {
         "free": "",
         "told": "The group was told: {named}.",
-        "learned": "The group was learned with the filters. Its elements are S ρ(g) S⁻¹: ρ is {named}, and the matrix S "
+        "learned": "The group was learned with the filters. Its elements are S ρ(g) S⁻¹: ρ is {named}, and the matrix S "  # noqa: RUF001
         "is learned and shared by all layers. So the group law holds, whatever was learned.",
         "discovered": "The group was not told: it was found in {data}, and is used as it was found.",
         "snapped": "The group was not told: it was found in {data}, and its elements were then moved to the nearest "
@@ -130,7 +130,9 @@ def equivariance(facts: ConvNetFacts) -> Markdown:
             "an element moves the image, the logits change by {} of their norm",
             _range(known),
         )
-    others = markdown("The other {} are not symmetries of the pixel grid.", plural(rest, "element")) if rest else NOTHING
+    others = (
+        markdown("The other {} are not symmetries of the pixel grid.", plural(rest, "element")) if rest else NOTHING
+    )
     return joined(" ", [markdown("{} (measured on {}).", text, found.images), others])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from ....plotting import action_gallery, code_plot, effect_plot, filter_plot, image_plot, spectrum_plot
-from ..answers import Answers, as_pictures
+from ..answers import Answers
 from ..escaping import Markdown, joined, markdown
 from ..figure import ACTIONS, EXAMPLES, FILTERS, CardFigure
 from ..words import SUBSCRIPTS, percent, square
