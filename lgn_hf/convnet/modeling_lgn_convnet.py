@@ -14,9 +14,9 @@ from transformers.backbone_utils import BackboneMixin
 from transformers.modeling_outputs import BackboneOutput, BaseModelOutputWithPoolingAndNoAttention
 from transformers.utils.generic import can_return_tuple
 
-from ..model.checkpoint_checks import CheckedPreTrainedModel, model_name
 from ..model.filters import unvec, vec
 from ..model.labels import LossSettings, infer_problem_type, prepare_labels
+from ..model.loading_checks import CheckedPreTrainedModel, model_name
 from ..model.outputs import LGNImageClassifierOutput
 from ..nn.learned_groups import GroupModule, LearnedGroup
 from ..nn.linear_group import LinearGroup

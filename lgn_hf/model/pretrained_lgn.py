@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from transformers import initialization as init
 
-from .checkpoint_checks import CheckedPreTrainedModel, model_name
 from .configuration_lgn import LGNConfig
 from .filters import unit_norm, unvec, vec
 from .group_actions import GroupAction
+from .loading_checks import CheckedPreTrainedModel, model_name
 from .regularizers import REGULARIZERS
 
 if TYPE_CHECKING:

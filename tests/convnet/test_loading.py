@@ -137,8 +137,9 @@ def test_a_field_that_is_changed_later_counts():
 
 
 def test_misspelt_fields_and_other_networks_are_refused(folder, tmp_path):
+    misspelt: Any = {"num_orbit": [3]}
     with pytest.raises(ValueError, match="unknown field 'num_orbit': did you mean 'num_orbits'"):
-        LGNConvNetConfig(**{"num_orbit": [3]})
+        LGNConvNetConfig(**misspelt)
     with pytest.raises(ValueError, match="model_type='lgn_convnet': must be 'lgn'"):
         LGNForImageClassification.from_pretrained(folder)
     LGNConfig().save_pretrained(tmp_path / "lgn")
