@@ -95,8 +95,7 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
         Raises:
             ValueError: the convolutions were merged, so the configuration does not describe the weights any more.
         """
-        if not isinstance(self._encoder.stem, OrbitConv2d):
-            raise ValueError("the orbits of this network were merged into plain filters: save it before `merge`")
+        self._check_not_merged()
         self.config.auto_map = dict(AUTO_MAP)
         super().save_pretrained(save_directory, **kwargs)
         if type(self)._auto_class is None:  # otherwise transformers has copied the modules that it loaded
@@ -129,7 +128,12 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
         return self._action.elements
 
     def base_filters(self) -> Tensor:
-        """The basis filters of the first layer, one per orbit: (K, C, n, n)."""
+        """The basis filters of the first layer, one per orbit: (K, C, n, n).
+
+        Raises:
+            ValueError: the convolutions were merged.
+        """
+        self._check_not_merged()
         return self._encoder.stem.weight
 
     def filter_bank(self) -> Tensor:
@@ -170,6 +174,10 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
                 },
             },
         )
+
+    def _check_not_merged(self) -> None:
+        if not isinstance(self._encoder.stem, OrbitConv2d):
+            raise ValueError("the orbits of this network were merged into plain filters: use it before `merge`")
 
     @property
     def _action(self) -> LinearGroup | GroupModule:

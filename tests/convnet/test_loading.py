@@ -149,7 +149,9 @@ def test_misspelt_fields_and_other_networks_are_refused(folder, tmp_path):
 
 def test_a_merged_network_is_not_saved_as_what_it_was(folder, tmp_path):
     merged: Any = merge(LGNConvNetForImageClassification.from_pretrained(folder))
-    with pytest.raises(ValueError, match="save it before `merge`"):
+    with pytest.raises(ValueError, match="use it before `merge`"):
+        merged.actions()
+    with pytest.raises(ValueError, match="use it before `merge`"):
         merged.save_pretrained(tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
 

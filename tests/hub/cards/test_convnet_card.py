@@ -150,6 +150,9 @@ def test_what_is_said_of_equivariance(facts_of):
         "image (measured on noise). The other 2 elements are not symmetries of the pixel grid."
     )
     assert "**The trained network is not exactly equivariant**" in text(0.0, 0.25, 0.5)
+    rows = [ElementEquivariance("identity", 0.0, error) for error in (0.0, 0.5)]
+    exact_maps = sentences.equivariance(replace(facts, equivariance=Equivariance("noise", rows)))
+    assert "exactly equivariant, and its classifier is not invariant**" in exact_maps
     assert "the logits change by 0.25 to 0.5 of their norm (measured on noise)." in text(0.0, 0.25, 0.5)
     assert text(0.0, None, None).startswith("No element but the identity is near a symmetry of the pixel grid")
     assert sentences.equivariance(replace(facts, equivariance=None)) == ""

@@ -124,6 +124,12 @@ def equivariance(facts: ConvNetFacts) -> Markdown:
             "the image",
             grid if rest else f"all {len(logits) + 1} elements of its group",
         )
+    elif not any(element.features for element in found.elements):
+        text = markdown(
+            "**The last maps of the trained network are exactly equivariant, and its classifier is not invariant**: when "
+            "an element moves the image, the logits change by {} of their norm",
+            _range(known),
+        )
     else:
         text = markdown(
             "**The trained network is not exactly equivariant**: when the symmetry of the pixel grid that is nearest to "
