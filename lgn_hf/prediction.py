@@ -9,16 +9,15 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from .files import write_whole
 from .image_files import read_image
-from .model.configuration_lgn import LGNConfig
 from .model.image_processing_lgn import LGNImageProcessor
-from .model.modeling_lgn import LGNForImageClassification
 from .repository import find_folder
+from .runs.family import FAMILIES, read_config
 
 BATCH = 64
 OnError = Callable[[str, ValueError], None]
@@ -88,18 +87,19 @@ def predict(
     return found
 
 
-def _load(repo_or_folder: str | os.PathLike, revision: str | None) -> tuple[LGNForImageClassification, Any]:
+def _load(repo_or_folder: str | os.PathLike, revision: str | None) -> tuple[Any, Any]:
     """The classifier and its image processor."""
     folder = find_folder(repo_or_folder, revision)
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{repo_or_folder} is not a model: it has no config.json")
-    config = LGNConfig.from_pretrained(folder)
-    if config.architectures != [LGNForImageClassification.__name__]:
+    config = read_config(folder)
+    family = FAMILIES[config.model_type]
+    if config.architectures != [family.tasks["classification"]]:
         kind = ", ".join(map(str, config.architectures)) if isinstance(config.architectures, list) else "nothing"
         raise ValueError(f"{repo_or_folder} is not a classifier but {kind:.80}: it has no labels to predict")
     processor = LGNImageProcessor.from_pretrained(folder)
     try:
-        model = cast(LGNForImageClassification, LGNForImageClassification.from_pretrained(folder))
+        model = family.network_class("classification").from_pretrained(folder)
     except RuntimeError as error:
         raise ValueError(f"{repo_or_folder}: the weights do not fit config.json: {error}") from None
     return model.eval(), processor

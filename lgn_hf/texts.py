@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
 
 
@@ -50,3 +51,14 @@ def full_traceback(error: BaseException) -> str:
         cause.__suppress_context__ = False
         cause = cause.__cause__ or cause.__context__
     return without_tokens("".join(traceback.format_exception(error)))
+
+
+def group_title(name: str) -> str:
+    """The name of a group, as mathematics writes it.
+
+    Example:
+        >>> group_title("C_4"), group_title("Z_2 x Z_2"), group_title("group of order 64")
+        ('C₄', 'Z₂ × Z₂', 'group of order 64')
+    """
+    subscripted = re.sub(r"_(\d+)", lambda match: match[1].translate(SUBSCRIPTS), name)
+    return subscripted.replace(" x ", " × ")  # noqa: RUF001

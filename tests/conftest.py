@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.convnets import train_convnet
 from tests.support.hub import Hub, running_hub
 from tests.support.warm_python import warm_python
 
@@ -105,3 +106,17 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def trained_convnet(tmp_path_factory) -> Path:
+    """The folder of a run of one epoch of a network over C_4."""
+    return train_convnet(tmp_path_factory.mktemp("runs") / "convnet-digits")
+
+
+@pytest.fixture(scope="session")
+def published_convnet(trained_convnet, tmp_path_factory) -> Path:
+    """What is published of it."""
+    from lgn_hf.hub.publication import build
+
+    return build(trained_convnet, tmp_path_factory.mktemp("built") / "convnet", repo_id="tester/convnet-digits")

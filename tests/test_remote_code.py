@@ -11,6 +11,8 @@ from lgn_hf.remote_code import ENTRIES, remote_modules, write_modules
 WHY = {  # those of the first family are in tests/model/test_remote_modules.py
     "configuration_lgn_convnet": "AutoConfig reads config.json into its LGNConvNetConfig",
     "modeling_lgn_convnet": "the Auto classes of models build its networks",
+    "configuration_checks": "configurations of every family refuse misspelt fields with it",
+    "loading_checks": "networks of every family are loaded by it: whole, finite, or not at all",
     "linear_group": "the group of a network",
     "closure": "configurations hold generators; the group is what they close to",
     "naming": "a group says its name",

@@ -9,6 +9,7 @@ import torch
 from transformers import PreTrainedConfig
 from transformers.backbone_utils import BackboneConfigMixin
 
+from ..model.configuration_checks import check_field_names, check_model_type, errors_of_one_line
 from ..nn.linear_group import LinearGroup
 
 GROUPS = {
@@ -76,22 +77,43 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         out_features, out_indices = kwargs.pop("out_features", None), kwargs.pop("out_indices", None)
-        if not isinstance(self.group, str) and hasattr(self.group, "generators"):
-            self.group_generators = self.group.generators.tolist() or None
-            self.group = "given" if self.group_generators else "trivial"
+        check_field_names(kwargs, [*self.own_fields(), "num_labels"])
         self.num_orbits, self.depths = self._as_list("num_orbits"), self._as_list("depths")
+        self._take_group()
         self._check_values(kwargs)
-        self._linear_group = self._make_group()
+        self._known: tuple[Any, LinearGroup] | None = None
+        self._known = (self._group_fields, self._make_group())
         self.set_output_features_output_indices(out_features, out_indices)
         super().__post_init__(**kwargs)
 
     def to_dict(self) -> dict[str, Any]:
         """As in transformers. What a backbone returns is left out unless it differs from the default."""
         values = super().to_dict()
-        values.pop("_linear_group", None)
+        values.pop("_known", None)
         if values["out_features"] == self.stage_names[-1:]:
             del values["out_features"], values["out_indices"]
         return values
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+        """As in transformers, but a file that does not hold such a configuration is an error of one line.
+
+        Raises:
+            OSError: there is no configuration, or it is not JSON.
+            ValueError: it is JSON of another form, or a field has a wrong value.
+        """
+        with errors_of_one_line(pretrained_model_name_or_path, "an LGNConvNet"):
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+        """As in transformers. Fields in `kwargs` are checked as all others, and their group takes the place of a group that
+        was given."""
+        check_model_type(config_dict, cls.model_type)
+        own = {name: kwargs.pop(name) for name in cls.own_fields() if name in kwargs}
+        if "group" in own:
+            own.setdefault("group_generators", None)
+        return super().from_dict({**config_dict, **own}, **kwargs)
 
     @classmethod
     def own_fields(cls) -> list[str]:
@@ -101,7 +123,20 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
     @property
     def linear_group(self) -> LinearGroup:
         """The group that the fields describe; where the action is learned, the one that it starts at."""
-        return self._linear_group
+        self._take_group()
+        if self._known is None or self._known[0] != self._group_fields:  # a field was changed
+            self._known = (self._group_fields, self._make_group())
+        return self._known[1]
+
+    @property
+    def _group_fields(self) -> tuple[Any, ...]:
+        return (self.group, self.group_order, self.group_generators, self.filter_size)
+
+    def _take_group(self) -> None:
+        """Keep the generators of a `LinearGroup` in its place, as JSON has them."""
+        if not isinstance(self.group, str) and hasattr(self.group, "generators"):
+            self.group_generators = self.group.generators.tolist() or None
+            self.group = "given" if self.group_generators else "trivial"
 
     @property
     def stage_names(self) -> list[str]:
@@ -112,6 +147,31 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
     def num_maps(self) -> list[int]:
         """Maps per layer of each stage: orbits times |G|."""
         return [orbits * self.linear_group.order for orbits in self.num_orbits]
+
+    @property
+    def num_action_parameters(self) -> int:
+        """Parameters of the group: d^2 where its basis S is learned, else none."""
+        return self.linear_group.dim**2 if self.action == "learned" else 0
+
+    @property
+    def num_basis_parameters(self) -> int:
+        """Parameters of the basis filters of all convolutions. Free filters would have |G| times as many."""
+        order, pixels, before = self.linear_group.order, self.filter_size**2, self.num_orbits[0]
+        count = before * self.num_channels * pixels  # the first layer
+        for after, depth in zip(self.num_orbits, self.depths, strict=True):
+            count += after * order * (before + after * (2 * depth - 1)) * pixels
+            count += after * before * order if before != after else 0  # 1 x 1, where the widths differ
+            before = after
+        return count
+
+    @property
+    def num_layer_orbits(self) -> int:
+        """Orbits of filters, those of all convolutions together."""
+        before, count = self.num_orbits[0], self.num_orbits[0]
+        for after, depth in zip(self.num_orbits, self.depths, strict=True):
+            count += after * (2 * depth + (before != after))
+            before = after
+        return count
 
     def _as_list(self, name: str) -> list:
         value = getattr(self, name)
@@ -138,12 +198,6 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
             check(name, values, ok, f"a list of whole numbers from 1 to {most}, one for each stage")
         if len(self.num_orbits) != len(self.depths):
             raise ValueError(f"num_orbits={self.num_orbits} and depths={self.depths}: must name equally many stages")
-        check(
-            "group",
-            self.group,
-            isinstance(self.group, str) and self.group in GROUPS,
-            "a LinearGroup or one of " + ", ".join(GROUPS),
-        )
         check("action", self.action, self.action in ACTIONS, "one of " + ", ".join(ACTIONS))
         check("orbit_pooling", self.orbit_pooling, self.orbit_pooling in POOLINGS, "one of " + ", ".join(POOLINGS))
         for name in ("downsampling", "spatial_pooling"):
@@ -156,6 +210,8 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
         check("dropout", self.dropout, ok, "at least 0 and less than 1")
 
     def _make_group(self) -> LinearGroup:
+        if not isinstance(self.group, str) or self.group not in GROUPS:
+            raise ValueError(f"group={self.group!r:.80}: must be a LinearGroup or one of {', '.join(GROUPS)}")
         make = GROUPS[self.group][1]
         if make is not None:
             if self.group_generators is not None:

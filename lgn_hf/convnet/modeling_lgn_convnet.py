@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.backbone_utils import BackboneMixin
 from transformers.modeling_outputs import BackboneOutput, BaseModelOutputWithPoolingAndNoAttention
 from transformers.utils.generic import can_return_tuple
 
+from ..model.filters import unvec, vec
 from ..model.labels import LossSettings, infer_problem_type, prepare_labels
+from ..model.loading_checks import CheckedPreTrainedModel, model_name
 from ..model.outputs import LGNImageClassifierOutput
 from ..nn.learned_groups import GroupModule, LearnedGroup
 from ..nn.linear_group import LinearGroup
@@ -23,6 +24,12 @@ from ..nn.orbit_convolution import OrbitConv2d
 from ..nn.orbit_norm import OrbitNorm2d
 from ..nn.orbit_pool import OrbitPool2d
 from .configuration_lgn_convnet import LGNConvNetConfig
+
+if TYPE_CHECKING:
+    try:  # transformers demands that users of remote code have installed what is imported outside `try`
+        from lgn_hf.actions import Actions
+    except ImportError:
+        raise
 
 AUTO_MAP = {
     "AutoConfig": "configuration_lgn_convnet.LGNConvNetConfig",
@@ -52,7 +59,7 @@ class OrbitBlock(nn.Module):
         return F.relu(self.widen_norm(self.widen(maps)) + self.norm2(self.conv2(inner)))
 
 
-class LGNConvNetPreTrainedModel(PreTrainedModel):
+class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
     """Base class: loading, saving and initialisation."""
 
     config: LGNConvNetConfig
@@ -62,6 +69,7 @@ class LGNConvNetPreTrainedModel(PreTrainedModel):
     accepts_loss_kwargs = False
     input_modalities = ("image",)  # pyright: ignore[reportAssignmentType]
     _no_split_modules = ["OrbitBlock"]  # noqa: RUF012
+    _never_dropped = ("stem", "stages.", "action.")
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -82,7 +90,12 @@ class LGNConvNetPreTrainedModel(PreTrainedModel):
             super()._init_weights(module)
 
     def save_pretrained(self, save_directory, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
-        """As in transformers, with the modules for remote loading."""
+        """As in transformers, with the modules for remote loading.
+
+        Raises:
+            ValueError: the convolutions were merged, so the configuration does not describe the weights any more.
+        """
+        self._check_not_merged()
         self.config.auto_map = dict(AUTO_MAP)
         super().save_pretrained(save_directory, **kwargs)
         if type(self)._auto_class is None:  # otherwise transformers has copied the modules that it loaded
@@ -91,6 +104,15 @@ class LGNConvNetPreTrainedModel(PreTrainedModel):
             except ImportError:
                 return
             write_modules(save_directory, self.config.model_type)
+
+    def _check_tensors(self, place: Any, device_map: Any) -> None:
+        super()._check_tensors(place, device_map)
+        try:
+            is_finite = bool(self.group_actions().isfinite().all())
+        except RuntimeError:  # of torch.linalg.inv
+            is_finite = False
+        if not is_finite:
+            raise OSError(f"{place} has a singular action.basis: the elements of a learned group need its inverse")
 
     @property
     def group(self) -> LinearGroup:
@@ -105,9 +127,65 @@ class LGNConvNetPreTrainedModel(PreTrainedModel):
         """The matrices rho(g) on vectorised filters, identity first: (|G|, d, d)."""
         return self._action.elements
 
+    def base_filters(self) -> Tensor:
+        """The basis filters of the first layer, one per orbit: (K, C, n, n).
+
+        Raises:
+            ValueError: the convolutions were merged.
+        """
+        self._check_not_merged()
+        return self._encoder.stem.weight
+
+    def filter_bank(self) -> Tensor:
+        """The orbits of these filters, rho(g) W (eq. 9): (K, |G|, C, n, n), identity first."""
+        filters = vec(self.base_filters().to(torch.promote_types(self.dtype, torch.float32)))  # (K, C, d)
+        orbits = torch.einsum("gij,kcj->kgci", self.group_actions().to(filters), filters)
+        return unvec(orbits, self.config.filter_size)
+
+    def actions(self) -> Actions:
+        """The elements of the group as they are now, as a container to look at, apply, diagnose and save.
+
+        It has one layer, which stands for all, and one action per element of the group. Each acts on the basis filters
+        of the first layer. The fields of the configuration that are lists are left out.
+
+        Raises:
+            ImportError: the package lgn-hf is not installed (this module may have come with a model repository).
+        """
+        try:
+            from lgn_hf.actions import Actions
+        except ImportError as error:
+            raise ImportError("looking at actions takes the package: pip install lgn-hf") from error
+
+        elements, config = self.group_actions(), self.config
+        filters = self.base_filters().flatten(0, 1).expand(1, len(elements), -1, -1, -1)
+        fields = {name: getattr(config, name) for name in (*config.own_fields(), "num_labels")}
+        return Actions(
+            elements[None, :, None],
+            len(elements),
+            basis=filters,
+            name=model_name(self),
+            config={
+                "model_type": config.model_type,
+                "group_name": self._action.name,
+                **{
+                    name: value
+                    for name, value in fields.items()
+                    if name != "group_generators" and not isinstance(value, list)
+                },
+            },
+        )
+
+    def _check_not_merged(self) -> None:
+        if not isinstance(self._encoder.stem, OrbitConv2d):
+            raise ValueError("the orbits of this network were merged into plain filters: use it before `merge`")
+
     @property
     def _action(self) -> LinearGroup | GroupModule:
-        return cast("LGNConvNetModel", self.base_model).action
+        return self._encoder.action
+
+    @property
+    def _encoder(self) -> LGNConvNetModel:
+        return cast("LGNConvNetModel", self.base_model)
 
 
 class LGNConvNetModel(LGNConvNetPreTrainedModel):
@@ -173,6 +251,7 @@ class LGNConvNetForImageClassification(LGNConvNetPreTrainedModel):
 
     def __init__(self, config: LGNConvNetConfig):
         super().__init__(config)
+        self.num_labels = config.num_labels
         self.lgn_convnet = LGNConvNetModel(config)
         widths = config.num_maps if config.orbit_pooling == "none" else config.num_orbits
         self.dropout = nn.Dropout(config.dropout)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..nn import OrbitConv2d
 from ..repository import find_folder
 
 FILES = ("*.json", "*.safetensors")
@@ -18,7 +19,7 @@ def read_filters(repo_or_folder: str, module: str | None = None, revision: str |
     """The filters of a model.
 
     An LGN gives the filters of all its layers, which all see the image. Another model gives the kernels of its first
-    convolution of more than one pixel, or those of `module`.
+    convolution of more than one pixel, or those of `module`. An orbit convolution gives all filters of its orbits.
 
     Args:
         repo_or_folder: a folder, or the name of a repository on the Hub, of a model that `AutoModel` loads.
@@ -54,15 +55,16 @@ def _load(folder: Path, name: str) -> nn.Module:
 
 
 def _kernels(model: Any, name: str, module: str | None) -> Tensor:
-    found = {key: part.weight for key, part in model.named_modules() if isinstance(part, nn.Conv2d)}
-    wide = {key: weight for key, weight in found.items() if max(weight.shape[-2:]) > 1}
+    found = {key: part for key, part in model.named_modules() if isinstance(part, nn.Conv2d)}
+    wide = {key: part for key, part in found.items() if max(part.kernel_size) > 1}
     shown = ", ".join(list(wide)[:MOST_NAMED]) + (", ..." if len(wide) > MOST_NAMED else "")
     if not wide:
         raise ValueError(f"{name} has no convolution of more than one pixel")
     if module is not None and module not in wide:
         raise ValueError(f"{name} has no convolution named {module!r}: its convolutions are {shown}")
     key = module if module is not None else next(iter(wide))
-    weight = wide[key].detach().float()
+    part: Any = wide[key]
+    weight = (part.filters() if isinstance(part, OrbitConv2d) else part.weight).detach().float()
     if weight.shape[-1] != weight.shape[-2]:
         raise ValueError(f"{key} of {name} has kernels of {weight.shape[-2]} x {weight.shape[-1]}: must be square")
     return weight

@@ -47,7 +47,7 @@ MEANINGS = {
     "orbit": f"the filters W, AW, A²W, ... that the model uses ({MOST_POWERS} at most), each scaled to its largest entry; "
     "one row per channel that shares the action",
     "model, dataset, task": "where the action comes from",
-    "layer, group, channel": "its place in the model",
+    "layer, group, channel": "its place in the model; of a network over one group, `group` is the number of the element",
     "label": f"its name, if it is far outside chance (z above {MIN_Z:g} and most of its energy); else null",
     "nearest, nearest_correlation, nearest_z": "the known operation that it resembles most, their correlation, and how "
     "far above chance that is; `nearest_operation` and `nearest_parameters` (JSON) are its parts",

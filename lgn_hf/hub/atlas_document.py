@@ -7,11 +7,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..actions import operation_text
 from ..runs.trained_model import TrainedModel
+from ..texts import group_title
 
+SAME = 1e-2  # relative distance of a power of an element from the identity
 MAX_TEXT = 160  # characters of a text that comes from a repository
 
 
@@ -65,6 +68,7 @@ def _model(source: TrainedModel, name: str, scores: Sequence[str]) -> dict[str, 
         "facts": model_facts(source),
         "size": actions.size,
         "order": actions.order,
+        "unit": "element" if _is_one_group(source) else "group",
         "rotation": actions.rotation_angle,
         "layers": layers,
         "groups": groups,
@@ -72,8 +76,30 @@ def _model(source: TrainedModel, name: str, scores: Sequence[str]) -> dict[str, 
         "shared": shared,
         "matrices": _base64(matrices),
         "basis": None if basis is None else _base64(basis),
-        "actions": [_record(record, matrix, scores) for record, matrix in zip(actions.diagnose(), which, strict=True)],
+        "actions": [
+            {**_record(record, matrix, scores), "order": order}
+            for record, matrix, order in zip(actions.diagnose(), which, _orders(source), strict=True)
+        ],
     }
+
+
+def _is_one_group(source: TrainedModel) -> bool:
+    """Whether the actions of a model are the elements of its one group."""
+    return source.actions.config.get("model_type") == "lgn_convnet"
+
+
+def _orders(source: TrainedModel) -> list[int | None]:
+    """The order of each element of a group; None for generators, whose groups have the order of the model."""
+    actions = source.actions
+    if not _is_one_group(source):
+        return [None] * len(actions)
+    eye, powers, orders = torch.eye(actions.dim), actions.matrices.flatten(0, 2), [actions.order] * len(actions)
+    distances = []
+    for _ in range(actions.order):
+        distances.append((powers - eye).flatten(1).norm(dim=1))
+        powers = powers @ actions.matrices.flatten(0, 2)
+    closed = torch.stack(distances, 1) < SAME * actions.size
+    return [int(row.int().argmax()) + 1 if row.any() else order for row, order in zip(closed, orders, strict=True)]
 
 
 def _record(record: dict[str, Any], matrix: int, scores: Sequence[str]) -> dict[str, Any]:
@@ -113,7 +139,14 @@ def model_facts(source: TrainedModel) -> list[list[str]]:
     kind = actions.config.get("action", "learned")
     if actions.rotation_angle is not None:
         kind = f"fixed rotations by multiples of {actions.rotation_angle:g}°"
+    network = f"{count_text(layers, 'layer')} of {count_text(groups, 'group')} of order {actions.order}, {filters}"
     matrices = count_text(len(actions.distinct()), "matrix", "matrices")
+    if _is_one_group(source):
+        name = group_title(str(actions.config.get("group_name", "one group")))
+        network = (
+            f"residual network over {name}, {filters}" if actions.order > 1 else f"residual network, free {filters}"
+        )
+        matrices = count_text(actions.order, "element")
     regularizer = actions.config.get("regularizer")
     data = results.get("data")
     facts = {
@@ -121,7 +154,7 @@ def model_facts(source: TrainedModel) -> list[list[str]]:
         "Task": source.task,
         "Test accuracy": _percent(results.get("test_accuracy")),
         "Test error": _percent(results.get("test_relative_error"), " of the images' energy missed"),
-        "Network": f"{count_text(layers, 'layer')} of {count_text(groups, 'group')} of order {actions.order}, {filters}",
+        "Network": network,
         "Actions": f"{kind}, {matrices} of {actions.dim} \N{MULTIPLICATION SIGN} {actions.dim}",
         "Regularizer": None if regularizer == "none" else regularizer,
         "Parameters": _grouped(results.get("parameters")),

@@ -16,7 +16,7 @@ from ..runs.dataset_name import check_repo_id
 from ..runs.evaluation import EVALUATION_NAME
 from ..runs.results import RunResults
 from ..runs.trained_model import RESULTS_NAME
-from .cards import BASELINE_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, draw_training, write_card
+from .cards import BASELINE_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, draw_training, measure, write_card
 from .check import check, check_model_folder
 from .examples import draw_examples, find_examples, save_examples
 from .folder import add_modules, foreign_files, is_built, remove_modules
@@ -75,7 +75,7 @@ def build(
 
     with replacing_folder(target) as partial:
         _write_network(run, partial, repo_id or name, images)
-        _write_records(run, partial, name, dataset, dataset_note, others)
+        _write_records(run, partial, repo_id or name, dataset, dataset_note, others)
         write_card(partial, repo_id)
         if modules:
             add_modules(partial)
@@ -95,6 +95,7 @@ def _write_network(run: TrainedRun, folder: Path, name: str, examples: Sequence[
     actions.save(folder)
     draw_figures(actions, folder)
     paths = save_examples(examples, run.processor, folder)
+    measure(run.model, folder, paths)
     for kind, figure in draw_examples(run.model, run.processor, paths).items():
         save_figure(figure, folder / FIGURES_NAME / f"{kind}.png", DPI)
 
@@ -102,7 +103,7 @@ def _write_network(run: TrainedRun, folder: Path, name: str, examples: Sequence[
 def _write_records(
     run: TrainedRun,
     folder: Path,
-    name: str,
+    repo_id: str,
     dataset: str | None,
     dataset_note: str | None,
     baseline: dict[str, Any] | None,
@@ -111,11 +112,11 @@ def _write_records(
     if run.recipe is None:
         _write_json(folder / EVALUATION_NAME, public_evaluation(run.results, dataset, dataset_note))
         return
-    recipe = public_recipe(run.recipe, name, dataset)
+    recipe = public_recipe(run.recipe, repo_id, dataset)
     (folder / RECIPE_NAME).write_text(yaml.safe_dump(recipe, sort_keys=False))
-    records = {RESULTS_NAME: public_results(run.results, name, dataset, dataset_note)}
+    records = {RESULTS_NAME: public_results(run.results, repo_id, dataset, dataset_note)}
     if baseline is not None:
-        records[BASELINE_NAME] = public_results(baseline, f"{name}-baseline", dataset, None)
+        records[BASELINE_NAME] = public_results(baseline, f"{repo_id}-baseline", dataset, None)
     for file, record in records.items():
         _write_json(folder / file, record)
     draw_training(RunResults.from_json(records[RESULTS_NAME], RESULTS_NAME), folder)

@@ -19,7 +19,7 @@ from ..runs.dataset_name import is_repo_id
 from ..runs.trained_model import WEIGHTS_NAME
 from ..texts import one_line_without_tokens
 from .cards import CARD_NAME
-from .folder import MODULES, contents, foreign_files, missing_files, own_modules
+from .folder import contents, foreign_files, missing_files, modules_of, own_modules
 from .run_folder import read_run
 
 PIPELINE_TAGS = ("image-classification", "image-to-image", "image-feature-extraction")
@@ -35,7 +35,7 @@ def check(folder: str | os.PathLike) -> None:
         OSError: a file cannot be read.
     """
     check_model_folder(folder)
-    if missing := sorted({*MODULES} - own_modules(folder)):
+    if missing := sorted(modules_of(folder).keys() - own_modules(folder)):
         raise ValueError(f"{folder} lacks modules for remote code ({', '.join(missing)}): build it first")
 
 
@@ -57,7 +57,7 @@ def check_model_folder(folder: str | os.PathLike) -> None:
             raise ValueError(f"{folder}: {path} is a link: must be a file")
         if path.endswith(".safetensors"):
             _check_tensors(folder, path)
-    actions = read_run(folder).model.group_actions().detach().float()
+    actions = read_run(folder).model.actions().matrices
     saved = load_actions(folder).matrices
     if actions.shape != saved.shape or not torch.allclose(saved, actions, rtol=1e-3, atol=1e-5):
         raise ValueError(f"{folder}: {TENSORS_NAME} does not hold the actions of {WEIGHTS_NAME}")

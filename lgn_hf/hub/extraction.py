@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..actions import RECORDS_NAME, TENSORS_NAME, Actions, strongest
 from ..files import Output, refuse_folder
 from ..runs.trained_model import TrainedModel
@@ -79,13 +81,15 @@ def most_structured(sources: Iterable[TrainedModel], count: int) -> list[dict[st
         count: the most actions that are returned.
 
     Returns:
-        rows of `Actions.table`, with the name of the `model`. `structure` and `z` are the score that is furthest above
+        rows of `Actions.table` without the identity of a group, with the name of the `model`. `structure` and `z` are the score that is furthest above
         chance, which may be that of the nearest known operation.
     """
     found = []
     for source in sources:
         actions = source.actions.distinct()
-        for row, record in zip(actions.table(), actions.diagnose(), strict=True):
+        for action, row, record in zip(actions, actions.table(), actions.diagnose(), strict=True):
+            if actions.order > 1 and action.matrix.equal(torch.eye(actions.dim)):  # every group has it
+                continue
             structure, score = strongest(record)
             found.append({"model": source.name, **row, "structure": structure, "z": score["z"]})
     return sorted(found, key=lambda row: (row["label"] is None, -row["z"]))[:count]

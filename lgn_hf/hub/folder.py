@@ -1,8 +1,8 @@
 """What a model folder holds, and what a repository on the Hub holds.
 
 A *model folder* holds what is of one model: weights, configurations, whitening, recipe, results, actions, card, figures and
-examples. It holds no Python. A model that was trained elsewhere has `evaluation.json` in place of recipe and results. A *repository* is a model folder plus the modules that `trust_remote_code` runs: the files of
-`lgn_hf/model/`.
+examples. It holds no Python. A model that was trained elsewhere has `evaluation.json` in place of recipe and results. A
+*repository* is a model folder plus the modules that `trust_remote_code` runs, see `lgn_hf.remote_code`.
 
 To add a file to model folders: name it in `MODEL_FILES` or `OPTIONAL_FILES`, and write it in `build.py`.
 """
@@ -19,10 +19,11 @@ from transformers.dynamic_module_utils import get_relative_imports
 from ..actions import RECORDS_NAME, TENSORS_NAME
 from ..files import contents, matches
 from ..model.image_processing_lgn import WHITENING_NAME
-from ..remote_code import remote_modules, write_modules
+from ..remote_code import remote_modules
 from ..runs.evaluation import EVALUATION_NAME
+from ..runs.family import FAMILIES
 from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
-from .cards import BASELINE_NAME, CARD_NAME, FIGURES_NAME, RECIPE_NAME
+from .cards import BASELINE_NAME, CARD_NAME, EQUIVARIANCE_NAME, FIGURES_NAME, RECIPE_NAME
 from .examples import EXAMPLES_NAME
 
 PROCESSOR_NAME = "preprocessor_config.json"
@@ -30,8 +31,23 @@ PROCESSOR_NAME = "preprocessor_config.json"
 NETWORK_FILES = (CONFIG_NAME, WEIGHTS_NAME, PROCESSOR_NAME)
 MODEL_FILES = (*NETWORK_FILES, CARD_NAME, TENSORS_NAME, RECORDS_NAME)
 RUN_RECORDS = (RECIPE_NAME, RESULTS_NAME)  # also in the model folder of a run
-OPTIONAL_FILES = (WHITENING_NAME, BASELINE_NAME, f"{FIGURES_NAME}/*.png", f"{EXAMPLES_NAME}/*.png")
-MODULES = tuple(remote_modules("lgn"))
+OPTIONAL_FILES = (
+    WHITENING_NAME,
+    BASELINE_NAME,
+    EQUIVARIANCE_NAME,
+    f"{FIGURES_NAME}/*.png",
+    f"{EXAMPLES_NAME}/*.png",
+)
+
+
+def modules_of(folder: str | os.PathLike) -> dict[str, str]:
+    """Today's modules for the network in a folder, {file name: text}: those of the first family if it names none."""
+    try:
+        config = json.loads(Path(folder, CONFIG_NAME).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        config = None
+    model_type = config.get("model_type") if isinstance(config, dict) else None
+    return remote_modules(model_type if isinstance(model_type, str) and model_type in FAMILIES else "lgn")
 
 
 def is_built(folder: str | os.PathLike) -> bool:
@@ -50,9 +66,10 @@ def is_model_folder(folder: str | os.PathLike) -> bool:
 def is_repository(folder: str | os.PathLike) -> bool:
     """Whether a folder is a model folder plus today's modules, byte for byte."""
     folder = Path(folder)
-    if not is_built(folder) or own_modules(folder) != {*MODULES}:
+    modules = modules_of(folder)
+    if not is_built(folder) or own_modules(folder) != modules.keys():
         return False
-    return all((folder / name).read_bytes() == text.encode() for name, text in remote_modules("lgn").items())
+    return all((folder / name).read_bytes() == text.encode() for name, text in modules.items())
 
 
 def missing_files(folder: str | os.PathLike) -> list[str]:
@@ -76,14 +93,15 @@ def is_trained_elsewhere(folder: str | os.PathLike) -> bool:
 def foreign_files(folder: str | os.PathLike) -> list[str]:
     """The files of a folder that neither a model folder nor a repository has."""
     others = contents(folder).keys() - own_modules(folder)
-    own = (*MODEL_FILES, *records_of(folder), *OPTIONAL_FILES, *MODULES)
+    own = (*MODEL_FILES, *records_of(folder), *OPTIONAL_FILES, *modules_of(folder))
     return sorted(path for path in others if not matches(path, own))
 
 
 def add_modules(folder: str | os.PathLike) -> None:
     """Make a model folder a repository: copy the modules for remote code into it, in place of those that are there."""
     remove_modules(folder)
-    write_modules(folder, "lgn")
+    for name, text in modules_of(folder).items():
+        Path(folder, name).write_text(text, encoding="utf-8")
 
 
 def remove_modules(folder: str | os.PathLike) -> None:

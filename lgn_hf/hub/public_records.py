@@ -6,35 +6,39 @@ from pathlib import Path
 from typing import Any
 
 from ..runs.dataset_name import data_name, is_repo_id, kind_and_place
+from ..runs.group_origin import FOUND, read_group_source
 
 
-def public_recipe(recipe: dict[str, Any], name: str, dataset: str | None) -> dict[str, Any]:
+def public_recipe(recipe: dict[str, Any], repo_id: str, dataset: str | None) -> dict[str, Any]:
     """A recipe that trains the same model elsewhere: no local folders, and no upload.
 
     Args:
         recipe: the fields of `recipe.yaml`.
-        name: of the model; the recipe trains into `runs/NAME`.
+        repo_id: of the model, USER/NAME or NAME. The recipe trains into `runs/NAME`. A group that was read from a folder is
+            read from the repository, whose actions are its elements.
         dataset: the Hub's id of the data, for a run whose data was a local folder.
     """
     fixed = {
-        "output_dir": f"runs/{name}",
+        "output_dir": f"runs/{repo_id.rpartition('/')[2]}",
         "resume": False,
         "push_to_hub": False,
         "hub_model_id": None,
         "hub_private_repo": False,
     }
     own = {field: value for field, value in fixed.items() if field in recipe}
+    if recipe.get("group_from"):
+        own["group_from"] = repo_id
     if sources := recipe.get("also_test_on"):
         own["also_test_on"] = [_public_test(source, recipe["dataset"], dataset) for source in sources]
     return {**recipe, **own, "dataset": public_dataset(recipe["dataset"], dataset)}
 
 
-def public_results(results: dict[str, Any], name: str, dataset: str | None, note: str | None) -> dict[str, Any]:
+def public_results(results: dict[str, Any], repo_id: str, dataset: str | None, note: str | None) -> dict[str, Any]:
     """The results of a run, with its recipe as `public_recipe` has it.
 
     Args:
         results: `all_results.json`.
-        name: of the model.
+        repo_id: of the model, USER/NAME or NAME.
         dataset: the Hub's id of the data, for a run whose data was a local folder.
         note: what a reader must know of the data.
     """
@@ -43,11 +47,22 @@ def public_results(results: dict[str, Any], name: str, dataset: str | None, note
         data["source"] = public_dataset(data["source"], dataset)
     if note:
         data["note"] = note
-    own = {"recipe": public_recipe(results["recipe"], name, dataset), "data": data}
+    own = {"recipe": public_recipe(results["recipe"], repo_id, dataset), "data": data}
     if tests := results.get("also_tested_on"):
         trained_on = results["recipe"]["dataset"]
         own["also_tested_on"] = {_public_test(source, trained_on, dataset): test for source, test in tests.items()}
+    if results["recipe"].get("group_from"):
+        own["group_source"] = public_group_source(results, dataset)
     return {**results, **own}
+
+
+def public_group_source(results: dict[str, Any], dataset: str | None) -> str:
+    """The name of the actions that generate the group of a run, without a folder of the machine."""
+    recipe = results["recipe"]
+    source = results.get("group_source") or read_group_source(recipe["group_from"])
+    if not source.startswith(FOUND):
+        return Path(source).name
+    return FOUND + _public_test(source.removeprefix(FOUND), recipe["dataset"], dataset)
 
 
 def public_evaluation(results: dict[str, Any], dataset: str | None, note: str | None) -> dict[str, Any]:

@@ -14,23 +14,17 @@ from typing import Any
 
 import yaml
 
-from ..model.configuration_lgn import LGNConfig
 from ..model.image_processing_lgn import LGNImageProcessor
 from ..runs.evaluation import EVALUATION_NAME, EvaluationResults, weights_fingerprint
-from ..runs.task import TASKS
+from ..runs.family import FAMILIES, family_of, read_config
 from ..runs.trained_model import CONFIG_NAME, RESULTS_NAME, WEIGHTS_NAME
 from ..texts import one_line_without_tokens
 from .cards import BASELINE_NAME, RECIPE_NAME
 from .folder import NETWORK_FILES, PROCESSOR_NAME, is_trained_elsewhere
 
-SAME_IN_RECIPE = (
-    "num_groups",
-    "group_order",
-    "num_layers",
-    "filter_size",
-    "action",
-    "tied",
-)  # as in the configuration
+# The fields that the recipe and the configuration of a run both have; those that the family lacks do not matter.
+SAME_IN_RECIPE = ("num_groups", "group_order", "num_layers", "filter_size", "action", "tied")
+SAME_IN_RECIPE += ("group", "num_orbits", "depths", "share_norms", "orbit_pooling")
 
 
 @dataclass(frozen=True)
@@ -83,16 +77,16 @@ def _check_complete(folder: Path) -> None:
 
 def _read_own_run(folder: Path) -> TrainedRun:
     results, recipe = _read_results(folder / RESULTS_NAME), _read_recipe(folder / RECIPE_NAME)
-    task, config = str(recipe.get("task", "classification")), LGNConfig.from_pretrained(folder)
+    task, config = str(recipe.get("task", "classification")), read_config(folder)
     _check_task(folder, config, task, RECIPE_NAME)
     for source, fields in ((RECIPE_NAME, recipe), (f"{RESULTS_NAME}'s recipe", results["recipe"])):
         for field in SAME_IN_RECIPE:
-            if field in fields and fields[field] != getattr(config, field):
+            if field in fields and fields[field] != getattr(config, field, fields[field]):
                 raise ValueError(
                     f"{folder}: {CONFIG_NAME} and {source} are of different runs: {field} is "
                     f"{getattr(config, field)!r} and {fields[field]!r}"
                 )
-    model = _load_model(folder, task)
+    model = _load_model(folder, config, task)
     count = sum(p.numel() for name, p in model.named_parameters() if "auxiliary" not in name)
     if count != results.get("parameters", count):
         raise ValueError(
@@ -103,8 +97,9 @@ def _read_own_run(folder: Path) -> TrainedRun:
 
 def _read_evaluated(folder: Path) -> TrainedRun:
     results = EvaluationResults.from_json(_read_json(folder / EVALUATION_NAME))
-    _check_task(folder, LGNConfig.from_pretrained(folder), results.task_name, EVALUATION_NAME)
-    model = _load_model(folder, results.task_name)
+    config = read_config(folder)
+    _check_task(folder, config, results.task_name, EVALUATION_NAME)
+    model = _load_model(folder, config, results.task_name)
     processor = LGNImageProcessor.from_pretrained(folder)
     if (weights_fingerprint(model), processor.whitening) != (results.model.weights, results.whitening):
         raise ValueError(
@@ -140,9 +135,14 @@ def read_baseline(
     if not path.is_file():
         raise ValueError(f"baseline {baseline} is neither a complete run nor its {RESULTS_NAME}")
     found = _read_results(path)
-    order = found["recipe"].get("group_order")
-    if order != 1:
-        raise ValueError(f"baseline {baseline} has group_order {order!r}: must be 1")
+    family, other = (family_of(part["recipe"]) for part in (results, found))
+    if family is not other:
+        raise ValueError(
+            f"baseline {baseline} has model_type {other.model_type!r}, the run {family.model_type!r}: must be the same"
+        )
+    field, free = family.free_twin
+    if found["recipe"].get(field) != free:
+        raise ValueError(f"baseline {baseline} has {field} {found['recipe'].get(field)!r}: must be {free}")
     ours, theirs = ((part["recipe"].get("task"), part["data"].get("test")) for part in (results, found))
     if ours != theirs:
         raise ValueError(
@@ -179,21 +179,20 @@ def _read_recipe(path: Path) -> dict[str, Any]:
     return recipe
 
 
-def _check_task(folder: Path, config: LGNConfig, task_name: str, source: str) -> None:
+def _check_task(folder: Path, config: Any, task_name: str, source: str) -> None:
     """Refuse a model without the head for a task, which the file `source` names."""
-    task = TASKS.get(task_name)
-    if config.model_type != "lgn" or task is None or config.architectures != [task.model_class.__name__]:
-        allowed = ", ".join(f"{task.model_class.__name__} for {task.name}" for task in TASKS.values())
+    tasks = FAMILIES[config.model_type].tasks
+    if config.architectures != [tasks.get(task_name)]:
+        allowed = ", ".join(f"{name} for {task}" for task, name in tasks.items())
         raise ValueError(
             f"{folder}: {CONFIG_NAME} describes {config.architectures}, {source} the task {task_name!r}; "
             f"allowed are {allowed}"
         )
 
 
-def _load_model(folder: Path, task_name: str) -> Any:
-    model_class: Any = TASKS[task_name].model_class
+def _load_model(folder: Path, config: Any, task_name: str) -> Any:
     try:
-        return model_class.from_pretrained(folder)
+        return FAMILIES[config.model_type].network_class(task_name).from_pretrained(folder)
     except RuntimeError as error:
         reason = one_line_without_tokens(error)
         raise ValueError(f"{folder}: {WEIGHTS_NAME} does not belong to {CONFIG_NAME}: {reason}") from None

@@ -1,6 +1,5 @@
 """The configuration of a Linear Group Network: every field, what it means and which values it takes."""
 
-import difflib
 import math
 from dataclasses import field, fields
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from transformers import PreTrainedConfig
 from transformers.backbone_utils import BackboneConfigMixin
 
+from .configuration_checks import check_field_names, check_model_type, errors_of_one_line
 from .group_actions import ACTION_KINDS, action_kind
 from .regularizers import REGULARIZERS
 
@@ -116,7 +116,7 @@ class LGNConfig(BackboneConfigMixin, PreTrainedConfig):
     def __post_init__(self, **kwargs):
         out_features, out_indices = kwargs.pop("out_features", None), kwargs.pop("out_indices", None)
         self._set_aliases(kwargs)
-        self._check_names(kwargs)
+        check_field_names(kwargs, [*self.own_fields(), "num_labels"])
         num_labels = self._checked_num_labels(kwargs)
         self._check_values()
         kind = ACTION_KINDS[self.action]
@@ -140,13 +140,14 @@ class LGNConfig(BackboneConfigMixin, PreTrainedConfig):
             OSError: there is no configuration, or it is not JSON.
             ValueError: it is JSON of another form, or a field has a wrong value.
         """
-        try:
+        with errors_of_one_line(pretrained_model_name_or_path, "an LGN"):
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-        except (AttributeError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(
-                f"{pretrained_model_name_or_path}: config.json is not the configuration of an LGN "
-                f"({type(error).__name__}: {error!s:.200})"
-            ) from error
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+        """As in transformers. The configuration of another kind of network is an error."""
+        check_model_type(config_dict, cls.model_type)
+        return super().from_dict(config_dict, **kwargs)
 
     def to_dict(self) -> dict[str, Any]:
         """As in transformers. What a backbone returns is left out unless it differs from the default."""
@@ -171,16 +172,6 @@ class LGNConfig(BackboneConfigMixin, PreTrainedConfig):
                     f"{alias}={kwargs[alias]!r:.80} and {name}={getattr(self, name)!r:.80} are one field: give one"
                 )
             setattr(self, name, kwargs.pop(alias))
-
-    def _check_names(self, kwargs: dict[str, Any]) -> None:
-        """Refuse misspelt fields, and fields that would hide a method. transformers keeps whatever else it is given."""
-        own = [*self.own_fields(), "num_labels"]
-        for name in kwargs:
-            if name.startswith("__") or callable(getattr(PreTrainedConfig, name, None)):
-                raise ValueError(f"unknown field {name!r:.80}: it would hide a method")
-            near = difflib.get_close_matches(name, own, n=1, cutoff=0.8)
-            if near and not hasattr(PreTrainedConfig, name):
-                raise ValueError(f"unknown field {name!r}: did you mean {near[0]!r}?")
 
     def _checked_num_labels(self, kwargs: dict[str, Any]) -> int:
         labels, names, most = kwargs.get("num_labels", 1), self.id2label, LARGEST["num_labels"]

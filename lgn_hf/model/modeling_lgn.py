@@ -201,6 +201,7 @@ class LGNForImageClassification(LGNPreTrainedModel):
 
     def __init__(self, config: LGNConfig):
         super().__init__(config)
+        self.num_labels = config.num_labels
         self.lgn = LGNModel(config)
         self._pooling: tuple[Any, Tensor] | None = None
         self.classifier = nn.Linear(config.num_filters * config.pool_size**2, config.num_labels or 0)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 from transformers import initialization as init
 
 from .configuration_lgn import LGNConfig
 from .filters import unit_norm, unvec, vec
 from .group_actions import GroupAction
+from .loading_checks import CheckedPreTrainedModel, model_name
 from .regularizers import REGULARIZERS
 
 if TYPE_CHECKING:
@@ -34,8 +31,6 @@ AUTO_MAP = {
     "AutoImageProcessor": "image_processing_lgn.LGNImageProcessor",
 }
 
-ALIGNMENT = 64  # bytes; torch's own allocations start at multiples of it
-
 
 def without_autocast(method: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
     """Run a method of a model in its own precision: powers of a matrix in bfloat16 lose the group."""
@@ -48,7 +43,7 @@ def without_autocast(method: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]
     return wrapped
 
 
-class LGNPreTrainedModel(PreTrainedModel):
+class LGNPreTrainedModel(CheckedPreTrainedModel):
     """Base class of the LGN models.
 
     Accessors always return L layers and K groups, even where layers or groups share. Actions and orbits are computed in
@@ -62,6 +57,7 @@ class LGNPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # or `Trainer` would leave the mean over accumulated batches to the loss
     input_modalities = ("image",)  # pyright: ignore[reportAssignmentType]  (as in transformers' own models)
+    _never_dropped = ("norms.",)
     # Exports leave the auxiliary matrices of the inverse regularizer out; loading computes them from the actions.
     _keys_to_ignore_on_load_missing = [r"(^|\.)auxiliary_inverses$"]  # noqa: RUF012
 
@@ -88,76 +84,6 @@ class LGNPreTrainedModel(PreTrainedModel):
         """Draw the parameters that belong to this module itself, not to its parts."""
 
     # Loading and saving
-
-    @classmethod
-    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
-        cls, pretrained_model_name_or_path, *model_args, output_loading_info: bool = False, **kwargs
-    ):
-        """As in transformers, but only safetensors are read, and a checkpoint that lacks a tensor is an error.
-
-        With `ignore_mismatched_sizes` a head is drawn anew if its shape differs (a classifier for other labels), or if it
-        is missing because the checkpoint is of another class (`config.architectures`), to fine-tune an encoder.
-
-        Raises:
-            OSError: the weights cannot be read, lack a tensor of this model, or hold NaN or infinity.
-            ValueError: the configuration has a wrong value, or `device_map` offloads parts of the model.
-            RuntimeError: a tensor does not have the shape that the configuration says.
-        """
-        place = pretrained_model_name_or_path
-        kwargs.setdefault("use_safetensors", True)
-        try:
-            loaded: Any = super().from_pretrained(place, *model_args, output_loading_info=True, **kwargs)
-        except SafetensorError as error:
-            raise OSError(
-                f"{place}: the safetensors weights are damaged or incomplete ({error}); download or save them again"
-            ) from error
-        model, info = loaded
-        model._check_keys(place, info, can_draw_head=bool(kwargs.get("ignore_mismatched_sizes")))
-        model._check_tensors(place, kwargs.get("device_map"))
-        model._align_tensors()
-        return (model, info) if output_loading_info else model
-
-    def _check_keys(self, place: Any, info: dict[str, Any], can_draw_head: bool) -> None:
-        """Refuse a checkpoint that lacks tensors of this model, or has normalisation that the model would drop."""
-        name = type(self).__name__
-        missing = sorted(info["missing_keys"])
-        is_other_class = name not in (self.config.architectures or [name])
-        lacks_head_alone = is_other_class and not any(key.startswith(f"{self.base_model_prefix}.") for key in missing)
-        if missing and not (lacks_head_alone and can_draw_head):
-            raise OSError(
-                f"{place} is not a complete {name} checkpoint: it lacks "
-                + ", ".join(missing)
-                + (
-                    " (ignore_mismatched_sizes=True draws them anew, to fine-tune its encoder)"
-                    if lacks_head_alone
-                    else ""
-                )
-            )
-        surplus = sorted(key for key in info["unexpected_keys"] if key.removeprefix("lgn.").startswith("norms."))
-        if surplus:
-            raise OSError(f"{place} has tensors that this {name} would drop: " + ", ".join(surplus))
-
-    def _check_tensors(self, place: Any, device_map: Any) -> None:
-        """Refuse weights that are not in memory, or not finite."""
-        tensors = self.state_dict()
-        if any(tensor.is_meta for tensor in tensors.values()):
-            raise ValueError(
-                f"device_map={device_map!r:.80} would leave parts of {place} out of memory: "
-                "must be one device that holds the whole model, since filters are made of all actions at once"
-            )
-        broken = [key for key, tensor in tensors.items() if not tensor.isfinite().all()]
-        if broken:
-            raise OSError(f"{place} has weights of NaN or infinity: " + ", ".join(broken))
-
-    @torch.no_grad()
-    def _align_tensors(self) -> None:
-        """Move tensors that the file put at odd places in memory.
-
-        Products of these round differently, so a copy of the model would give other bits than the model itself.
-        """
-        for tensor in self.state_dict(keep_vars=True).values():
-            if tensor.data_ptr() % ALIGNMENT:
-                tensor.data = tensor.clone(memory_format=torch.preserve_format)
 
     def save_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, save_directory, *, state_dict: dict[str, Tensor] | None = None, **kwargs
@@ -208,13 +134,12 @@ class LGNPreTrainedModel(PreTrainedModel):
         except ImportError as error:
             raise ImportError("looking at actions takes the package: pip install lgn-hf") from error
 
-        config, source = self.config, self.name_or_path or ""
-        is_folder = os.path.isabs(source) or os.path.isdir(source)  # its place on this machine is not its name
+        config = self.config
         return Actions(
             self.group_actions(),
             config.group_order,
             basis=self.base_filters(),
-            name=(Path(source).name if is_folder else source) or None,
+            name=model_name(self),
             config={name: getattr(config, name) for name in (*config.own_fields(), "num_labels")},
         )
 

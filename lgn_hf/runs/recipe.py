@@ -1,6 +1,6 @@
 """The fields of a training run. Each says what it is, which values it takes, and how two runs are compared by it.
 
-A recipe file holds these fields and those of the network, `LGNConfig`.
+A recipe file holds these fields and those of the network, `LGNConfig` or `LGNConvNetConfig`.
 """
 
 from __future__ import annotations
@@ -346,10 +346,12 @@ _FIELDS = {field.name: field.metadata for field in dataclasses.fields(RunArgumen
 # a batch, and another division or device rounds differently.
 FREE_ON_RESUME = frozenset(name for name, metadata in _FIELDS.items() if metadata["free_on_resume"])
 
-# The fields of the network, which `LGNConfig` declares: why the comparison of two runs leaves some of them out, and what it
+# The fields of the network, which its configuration declares: why the comparison of two runs leaves some of them out, and what it
 # calls others.
 _NETWORK_NOT_COMPARED = {
     "num_groups": THE_GROUPS,
+    "num_orbits": THE_GROUPS,
+    "group": THE_GROUPS,
     "group_order": THE_GROUPS,
     "action": THE_GROUPS,
     "action_sharing": THE_GROUPS,

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from .family import family_of
 from .json_record import JsonRecord
 from .task import TASKS, Task
 
@@ -92,9 +93,8 @@ class RecipeRecord(JsonRecord):
     @classmethod
     def from_json(cls, value: Any, where: str) -> RecipeRecord:
         """Read the recipe of a network of any family."""
-        # Recipes of the first family do not name it.
-        is_lgn = isinstance(value, dict) and value.get("model_type", "lgn") == "lgn"
-        kind: type[RecipeRecord] = LGNRecipeRecord if is_lgn else cls
+        family = family_of(value).model_type if isinstance(value, dict) else "lgn"
+        kind: type[RecipeRecord] = {"lgn": LGNRecipeRecord, "lgn_convnet": ConvNetRecipeRecord}[family]
         return super(RecipeRecord, kind).from_json(value, where)  # pyright: ignore[reportReturnType]
 
     @property
@@ -103,9 +103,15 @@ class RecipeRecord(JsonRecord):
         return {}
 
     @property
+    def due_to_groups(self) -> tuple[str, ...]:
+        """Those of these facts in which a network and its free twin must differ."""
+        return ()
+
+    @property
     def has_groups(self) -> bool:
         """Whether filters share anything: False for the baselines that models are compared with."""
-        return self.kept.get("group") != "trivial"
+        field, free = family_of(self.kept).free_twin
+        return self.kept.get(field) != free
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +131,23 @@ class LGNRecipeRecord(RecipeRecord):
             "filter size": self.filter_size,
         }
 
+
+@dataclass(frozen=True, kw_only=True)
+class ConvNetRecipeRecord(RecipeRecord):
+    """The recipe of a residual network over a group."""
+
+    group: str
+    num_orbits: list[int]
+    depths: list[int]
+    filter_size: int
+
     @property
-    def has_groups(self) -> bool:
-        return self.group_order != 1
+    def shape(self) -> dict[str, Any]:
+        return {"orbits per layer": self.num_orbits, "blocks": self.depths, "filter size": self.filter_size}
+
+    @property
+    def due_to_groups(self) -> tuple[str, ...]:
+        return ("orbits per layer",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +242,7 @@ class RunResults(Results):
         epochs: passes over the training images; a fraction if the run ended within one.
         steps: optimiser steps.
         global_batch_size: images of one step, over all processes and accumulation steps.
+        group_source: the name of the actions that generate the network's group, if they were read from a folder.
         recipe_name: the name of the recipe file, without its ending; None if there was none.
         history: metrics after each epoch.
     """
@@ -239,6 +260,7 @@ class RunResults(Results):
     train_seconds: float
     images_per_second: float
     seed: int
+    group_source: str | None = None
     recipe_name: str | None
     recipe: RecipeRecord
     history: list[dict[str, Any]] = field(default_factory=list)

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from ..actions import RECORDS_NAME, TENSORS_NAME, Actions, download, load_actions
 from .dataset_name import DataName, data_name
 from .evaluation import EVALUATION_NAME
+from .family import FAMILIES, read_config
 
 CONFIG_NAME, WEIGHTS_NAME, RESULTS_NAME = "config.json", "model.safetensors", "all_results.json"
 
@@ -85,12 +86,9 @@ def open_trained_model(repo_or_folder: str | os.PathLike, revision: str | None =
     if (folder / TENSORS_NAME).is_file():
         actions = _with_basis(load_actions(folder), folder / WEIGHTS_NAME)
     elif (folder / CONFIG_NAME).is_file():
-        from ..model import modeling_lgn
-
-        kind = (modeling_lgn.LGNConfig.from_pretrained(folder).architectures or [""])[0]
-        model = getattr(modeling_lgn, kind if kind in modeling_lgn.__all__ else "LGNModel")
+        config = read_config(folder)
         try:
-            actions = model.from_pretrained(folder).actions()
+            actions = FAMILIES[config.model_type].model_class(config.architectures).from_pretrained(folder).actions()
         except RuntimeError as error:
             raise ValueError(f"{folder}: {WEIGHTS_NAME} does not belong to {CONFIG_NAME}: {error}") from None
         actions.name = name
@@ -106,13 +104,16 @@ def _with_basis(actions: Actions, weights: Path) -> Actions:
         return actions
     try:
         with safe_open(weights, "pt") as file:
-            key = next((key for key in ("lgn.basis", "basis") if key in file.keys()), None)  # noqa: SIM118
+            names = FAMILIES.get(actions.config.get("model_type", "lgn"), FAMILIES["lgn"]).basis_names
+            key = next((key for key in names if key in file.keys()), None)  # noqa: SIM118
             basis = None if key is None else file.get_tensor(key)
     except SafetensorError as error:
         raise ValueError(f"{weights} is not readable ({error}): download or save it again") from None
     if basis is None:
         return actions
-    layers = actions.matrices.shape[0]
+    layers, groups = actions.matrices.shape[:2]
+    if basis.dim() == 4:  # all elements of one group act on the filters of the first layer
+        basis = basis.flatten(0, 1).expand(layers, groups, *basis.flatten(0, 1).shape)
     if basis.dim() == 5 and basis.shape[0] == 1:  # tied layers have one set of filters
         basis = basis.expand(layers, *basis.shape[1:])
     try:

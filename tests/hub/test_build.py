@@ -17,6 +17,7 @@ from lgn_hf.hub import build as building
 from lgn_hf.hub import folder as folders
 from lgn_hf.hub.build import build
 from lgn_hf.hub.folder import contents, is_built, is_model_folder, is_repository, own_modules
+from lgn_hf.remote_code import remote_modules
 from tests.conftest import NOTE, ROOT, read_folder
 from tests.conftest import PUBLISHED_AS as NAME
 from tests.model.test_remote_modules import WHY
@@ -222,9 +223,9 @@ def test_a_model_folder_holds_what_a_repository_holds_but_no_python(published, t
 def test_a_repository_is_a_model_folder_and_the_modules_of_the_package(published, tmp_path):
     folder = build(published, tmp_path / "folder", repo_id=NAME, modules=False)
     made = build(folder, tmp_path / "made", repo_id=NAME)
-    assert contents(made).keys() == contents(folder).keys() | {*folders.MODULES}
+    assert contents(made).keys() == contents(folder).keys() | {*remote_modules("lgn")}
     assert read_folder(made) == read_folder(published)
-    for name in folders.MODULES:
+    for name in remote_modules("lgn"):
         assert (made / name).read_bytes() == (ROOT / "lgn_hf" / "model" / name).read_bytes()
 
 
@@ -233,7 +234,7 @@ MODULES = {f"{name}.py" for name in WHY}
 
 def test_the_modules_that_travel_are_those_that_remote_code_needs(published):
     """Each has its reason in `WHY`."""
-    assert {*folders.MODULES} == MODULES
+    assert {*remote_modules("lgn")} == MODULES
     assert own_modules(published) == MODULES
     assert {path for path in contents(published) if path.endswith(".py")} == MODULES
 
@@ -242,4 +243,4 @@ def test_they_are_what_transformers_copies_beside_a_model_that_it_saves(publishe
     for kind in (LGNForImageClassification, LGNImageProcessor):
         loaded: Any = kind.from_pretrained(published)
         loaded.save_pretrained(tmp_path)
-    assert {path.name for path in tmp_path.glob("*.py")} == {*folders.MODULES}
+    assert {path.name for path in tmp_path.glob("*.py")} == {*remote_modules("lgn")}

@@ -4,7 +4,7 @@ import pytest
 
 from lgn_hf.hub.build import build
 from lgn_hf.hub.check import check, check_model_folder
-from lgn_hf.hub.folder import MODULES
+from lgn_hf.remote_code import remote_modules
 from tests.conftest import PUBLISHED_AS as NAME
 from tests.support.damage import damage
 
@@ -52,5 +52,7 @@ def test_a_card_that_the_hub_would_not_take_is_refused(folder, old, new, message
 def test_a_model_folder_is_whole_without_modules_and_a_repository_is_not(published, tmp_path):
     folder = build(published, tmp_path / "folder", repo_id=NAME, modules=False)
     check_model_folder(folder)
-    with pytest.raises(ValueError, match=f"lacks modules for remote code .{', '.join(MODULES)}.: build it first"):
+    with pytest.raises(
+        ValueError, match=f"lacks modules for remote code .{', '.join(remote_modules('lgn'))}.: build it first"
+    ):
         check(folder)

@@ -12,9 +12,10 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel
 from lgn_hf import LGNConfig, LGNImageProcessor, LGNModel, load_actions
 from lgn_hf.hub.build import build
 from lgn_hf.hub.check import check_model_folder
-from lgn_hf.hub.folder import MODULES, contents, is_model_folder
+from lgn_hf.hub.folder import contents, is_model_folder
 from lgn_hf.hub.trial import validate
 from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
+from lgn_hf.remote_code import remote_modules
 from lgn_hf.runs.task import TASKS
 from tests.conftest import ROOT, read_folder
 
@@ -67,8 +68,8 @@ def build_from(folder: Path, target: Path) -> Path:
     """
     before = read_folder(folder)
     made = build(folder, target, repo_id=f"lgn-hf/{folder.name}")
-    added = contents(made).keys() - before.keys() - {*MODULES}
-    assert contents(made).keys() >= before.keys() | {*MODULES}
+    added = contents(made).keys() - before.keys() - {*remote_modules("lgn")}
+    assert contents(made).keys() >= before.keys() | {*remote_modules("lgn")}
     assert all(name.startswith("figures/") for name in added)
     for name in ("model.safetensors", "all_results.json", "recipe.yaml"):
         assert (made / name).read_bytes() == before[name], name

@@ -8,8 +8,9 @@ import pytest
 from lgn_hf import load_actions
 from lgn_hf.hub import publication
 from lgn_hf.hub.build import build
-from lgn_hf.hub.folder import MODULES, contents, is_repository
+from lgn_hf.hub.folder import contents, is_repository
 from lgn_hf.hub.publication import prepare
+from lgn_hf.remote_code import remote_modules
 from tests.conftest import PUBLISHED_AS as NAME
 from tests.conftest import read_folder
 
@@ -46,7 +47,7 @@ def test_a_model_folder_is_built_elsewhere_and_keeps_its_files(model_folder, her
     for target, expected in ((None, here / "build" / "other"), (tmp_path / "made", tmp_path / "made")):
         made = prepare(model_folder, OTHER, target, dataset_note="other data")
         assert made == expected
-        assert contents(made).keys() == before.keys() | {*MODULES}
+        assert contents(made).keys() == before.keys() | {*remote_modules("lgn")}
         assert load_actions(made).name == OTHER
         assert f'"{OTHER}"' in (made / "README.md").read_text()
         assert read_folder(model_folder) == before

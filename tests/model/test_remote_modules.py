@@ -19,6 +19,8 @@ WHY = {
     "configuration_lgn": "AutoConfig reads config.json into its LGNConfig",
     "modeling_lgn": "the Auto classes of models build its networks",
     "pretrained_lgn": "the base class of these networks: loading, saving, accessors",
+    "configuration_checks": "configurations of every family refuse misspelt fields with it",
+    "loading_checks": "networks of every family are loaded by it: whole, finite, or not at all",
     "group_actions": "the networks make their filters with it, and the configuration checks its fields with it",
     "filters": "filters as vectors, their norms and rotations, for actions and networks",
     "regularizers": "the training loss, for whoever fine-tunes, and the configuration's defaults",

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lgn_hf import LGNConfig
+from lgn_hf import LGNConfig, LGNConvNetConfig
 from lgn_hf.runs import recipe
 from lgn_hf.runs.recipe import FREE_ON_RESUME, RunArguments, compared_fields
 
@@ -28,7 +28,8 @@ def test_no_two_fields_are_compared_under_one_name():
 
 
 def test_the_fields_of_the_network_are_those_of_its_configuration():
-    known = {field.name for field in dataclasses.fields(LGNConfig) if "help" in field.metadata}
+    configurations = (LGNConfig, LGNConvNetConfig)
+    known = {field.name for kind in configurations for field in dataclasses.fields(kind) if "help" in field.metadata}
     assert {*recipe._NETWORK_NOT_COMPARED, *recipe._NETWORK_COMPARED_AS} <= known
     assert not known & {field.name for field in FIELDS}
 

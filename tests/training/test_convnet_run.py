@@ -85,6 +85,10 @@ def test_a_network_over_a_group_that_was_found(tmp_path):
     run(*TINY, "--max_steps", "2", "--group", "given", "--group_from", str(tmp_path / "found"), "--output_dir", folder)
     group = LGNConvNetForImageClassification.from_pretrained(folder).group
     assert group.name == "D_4"
+    warm = str(tmp_path / "warm")
+    run(*TINY, "--max_steps", "1", "--model_name_or_path", folder, "--output_dir", warm)
+    started = LGNConvNetForImageClassification.from_pretrained(warm).group
+    torch.testing.assert_close(started.elements, group.elements)
     snapped = str(tmp_path / "snapped")
     options = ["--group", "given", "--group_from", str(tmp_path / "found"), "--snap_group", "--filter_size", "5"]
     run(*TINY, "--max_steps", "1", *options, "--output_dir", snapped)

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from lgn_hf.runs.group_origin import read_group_source
 from lgn_hf.runs.results import DataRecord, MachineRecord, RecipeRecord, RunResults
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe
@@ -109,6 +110,7 @@ def collect_results(
         train_seconds=progress.train_seconds,
         images_per_second=progress.images_seen / max(progress.train_seconds, 1e-9),
         seed=recipe.run.seed,
+        group_source=None if recipe.run.group_from is None else read_group_source(recipe.run.group_from),
         recipe_name=recipe.name,
         recipe=RecipeRecord.from_json(fields, "recipe"),
         data=DataRecord(

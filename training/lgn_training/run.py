@@ -25,7 +25,7 @@ from lgn_hf import LGNImageProcessor
 from lgn_hf.actions import load_actions
 from lgn_hf.files import write_whole
 from lgn_hf.nn import LinearGroup
-from lgn_hf.runs.family import FAMILIES
+from lgn_hf.runs.family import FAMILIES, read_config
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe, RunArguments, parse_arguments, with_recipe_file
 from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests, warn_of_unseen_classes
@@ -198,6 +198,8 @@ def network_config(recipe: Recipe, data: Data) -> Any:
     if recipe.run.group_from is not None:
         group = found_group(recipe.run.group_from, recipe.network.get("group"))
         fields["group"] = group.snapped().resized(fields["filter_size"]) if recipe.run.snap_group else group
+    elif recipe.run.model_name_or_path is not None and fields.get("group") == "given":
+        fields["group_generators"] = read_config(recipe.run.model_name_or_path).group_generators
     return FAMILIES[recipe.model_type].config_class(**fields)
 
 

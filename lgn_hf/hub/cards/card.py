@@ -8,28 +8,29 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from huggingface_hub import ModelCard
 from huggingface_hub.utils import validate_repo_id
 
-from ...actions import MIN_Z, RECORDS_NAME, TENSORS_NAME, Actions
+from ...actions import RECORDS_NAME, TENSORS_NAME
 from ...files import write_whole
-from ...model.configuration_lgn import LGNConfig
 from ...runs.evaluation import EVALUATION_NAME, EvaluationResults
+from ...runs.family import read_config
 from ...runs.launch import launch_command
 from ...runs.results import RunResults
 from ...runs.trained_model import CONFIG_NAME, RESULTS_NAME, open_trained_model
 from ...texts import one_line
-from . import limitations, sentences, tables
+from . import sentences, tables
 from .comparison import compare, not_compared
 from .escaping import Code, escaped
-from .facts import ActionFacts, CardFacts
-from .figures import ACTIONS, EXAMPLES, FILTERS, TRAINING, shown_figures
+from .facts import CardFacts
+from .families import TEMPLATES, FamilyCard, family_card
+from .figures import EXAMPLES, TRAINING, shown_figures
 from .metadata import card_metadata
 from .tasks import task_text
-from .words import square
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME = "README.md", "recipe.yaml", "baseline_results.json"
-TEMPLATE = Path(__file__).parent.parent / "templates" / "card.md.jinja"
+TEMPLATE = TEMPLATES / "card.md.jinja"
 SIGNATURE = b"\n- linear-group-network\n"  # one of the tags of every card
 
 
@@ -69,36 +70,35 @@ def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
     if repo_id is not None:
         validate_repo_id(repo_id)
     model = open_trained_model(folder)
-    config = LGNConfig.from_pretrained(folder)
+    config = read_config(folder)
     results = (EvaluationResults if is_elsewhere else RunResults).from_json(model.results)
-    _check_actions(folder, model.actions, config)
-    has_groups = config.group_order > 1
-    facts = CardFacts(config, results, ActionFacts.of(model.actions) if has_groups else None)
+    family = family_card(config)
+    facts = family.facts(folder, config, results, model.actions)
     recipe_name = facts.run.recipe_name if facts.run else None
     name = (repo_id or recipe_name or model.name).split("/")[-1]
-    contents = _contents(folder, facts, name, repo_id or one_line(name))
+    contents = _contents(folder, family, facts, name, repo_id or one_line(name))
     card = ModelCard.from_template(card_metadata(name, facts), template_path=str(TEMPLATE), **escaped(contents))
     return re.sub(r"\n{3,}", "\n\n", str(card)).rstrip() + "\n"
 
 
-def _contents(folder: Path, facts: CardFacts, name: str, repository: str) -> dict[str, Any]:
+def _contents(folder: Path, family: FamilyCard, facts: CardFacts, name: str, repository: str) -> dict[str, Any]:
     """What fills the template."""
-    results, actions = facts.results, facts.actions
+    results = facts.results
     address = json.dumps(repository, ensure_ascii=False)
     with_package, without_package = task_text(results.task).programs(address)
     comparison = _comparison(folder, facts.run) if facts.run else None
-    contents = {
+    compared = [comparison.sentence] if comparison else [not_compared()] if facts.has_groups else []
+    cited, citation = family.citation
+    return {
         "name": name,
-        "introduction": sentences.introduction(facts),
-        "kind_of_action": sentences.kind_of_action(facts),
-        "result": sentences.result(facts),
+        "introduction": family.introduction(facts),
+        "kind": family.kind(facts),
+        "result": family.result(facts),
         "examples": shown_figures(folder, facts, EXAMPLES),
-        "architecture": tables.architecture(facts),
+        "architecture": family.architecture(facts),
         "with_package": with_package,
         "without_package": without_package,
-        "address": Code(address),
-        "has_actions": actions is not None,
-        "filters": shown_figures(folder, facts, FILTERS),
+        "part": _part(family, family.part(folder, facts, address)),
         "training": sentences.training(facts),
         "training_figures": shown_figures(folder, facts, TRAINING),
         "circumstances": tables.circumstances(facts),
@@ -106,26 +106,17 @@ def _contents(folder: Path, facts: CardFacts, name: str, repository: str) -> dic
         "command": Code(_command(name, repository, facts)),
         "task_words": task_text(results.task).words,
         "comparison": comparison.rows if comparison else [],
-        "limitations": limitations.limitations(facts),
+        "limitations_heading": family.limitations_heading,
+        "limitations": family.limitations(facts, compared),
+        "cited": cited,
+        "citation": citation,
     }
-    if comparison:
-        contents["limitations"].insert(0, comparison.sentence)
-    if actions is None:
-        return contents
-    if not comparison:
-        contents["limitations"].insert(0, not_compared())
-    is_one = actions.count == 1 or facts.is_fixed
-    return contents | {
-        "dim": square(facts.config.filter_dim),
-        "actions_heading": "The actions" if facts.is_fixed else "What it learned",
-        "finding": sentences.finding(facts),
-        "action_figures": shown_figures(folder, facts, ACTIONS),
-        "rows_heading": "What the diagnostics say about the action" if is_one else "The most structured actions",
-        "action_rows": tables.action_rows(actions),
-        "score_rows": [] if is_one else tables.score_rows(actions),
-        "count": actions.count,
-        "min_z": f"{MIN_Z:g}",
-    }
+
+
+def _part(family: FamilyCard, contents: dict[str, Any]) -> Code:
+    """The part of a card that only its family has."""
+    template = jinja2.Template((TEMPLATES / family.template).read_text(encoding="utf-8"))
+    return Code(template.render(**escaped(contents)).strip())
 
 
 def _comparison(folder: Path, results: RunResults):
@@ -137,13 +128,6 @@ def _comparison(folder: Path, results: RunResults):
     except ValueError as error:
         raise ValueError(f"{path} is not readable ({error}): write it again") from None
     return compare(results, RunResults.from_json(values, BASELINE_NAME), BASELINE_NAME)
-
-
-def _check_actions(folder: Path, actions: Actions, config: LGNConfig) -> None:
-    """The actions are those of a network with this configuration."""
-    shape = (config.num_layers, config.num_groups, config.num_action_channels, config.filter_dim)
-    if (*actions.matrices.shape[:-1], actions.order) != (*shape, config.group_order):
-        raise ValueError(f"{folder}: {TENSORS_NAME} does not belong to {CONFIG_NAME}: {actions!r}")
 
 
 def _command(name: str, repository: str, facts: CardFacts) -> str:

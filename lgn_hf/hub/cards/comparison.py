@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ...runs.family import family_of
 from ...runs.recipe import compared_fields
 from ...runs.results import RunResults
 from .escaping import NOTHING, Markdown, joined, markdown
@@ -34,15 +35,16 @@ def compare(results: RunResults, baseline: RunResults, name: str) -> Comparison:
         ValueError: the baseline has another task, or groups.
     """
     if baseline.task != results.task or baseline.recipe.has_groups:
-        order = baseline.recipe.to_json().get("group_order")
+        field, free = family_of(results.recipe.to_json()).free_twin
         raise ValueError(
-            f"{name} is of {baseline.task.name} with group_order {order}: "
-            f"must be of {results.task.name} with group_order 1"
+            f"{name} is of {baseline.task.name} with {field} {baseline.recipe.to_json().get(field)}: "
+            f"must be of {results.task.name} with {field} {free}"
         )
     text = task_text(results.task)
     shown = shown_facts(results)
     here, there = ({DATA: run.data.fingerprint, **shown_facts(run), **other_facts(run)} for run in (results, baseline))
     differing = [fact for fact in here if fact in there and here[fact] != there[fact]]
+    confounding = [fact for fact in differing if fact not in results.recipe.due_to_groups]
     rows = [
         [text.words, *(percent(run.test(text.metric)) for run in (results, baseline))],
         ["parameters", *(f"{run.parameters:,}" for run in (results, baseline))],
@@ -52,7 +54,7 @@ def compare(results: RunResults, baseline: RunResults, name: str) -> Comparison:
             if fact in shown or (fact in differing and fact != DATA)
         ),
     ]
-    return Comparison(rows, joined(" ", [difference(results, baseline), confounders(differing)]))
+    return Comparison(rows, joined(" ", [difference(results, baseline), confounders(confounding)]))
 
 
 def shown_facts(results: RunResults) -> dict[str, Any]:

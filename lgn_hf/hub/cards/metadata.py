@@ -6,8 +6,7 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from ...texts import one_line
 from .facts import CardFacts
-
-TAGS = ("lgn", "linear-group-network", "group-actions", "equivariance", "sparse-coding")
+from .families import family_card
 
 
 def card_metadata(name: str, facts: CardFacts) -> ModelCardData:
@@ -16,12 +15,12 @@ def card_metadata(name: str, facts: CardFacts) -> ModelCardData:
     The data are those of the training, so a model that was trained elsewhere has none; its base model may be known.
     """
     results, data, run, evaluation = facts.results, facts.dataset, facts.run, facts.evaluation
-    task, kind = results.task, facts.config.action if facts.actions else "baseline"
+    task, family = results.task, family_card(facts.config)
     return ModelCardData(
         license="apache-2.0",
         library_name="transformers",
         pipeline_tag=task.pipeline_tag,
-        tags=[*TAGS, f"lgn-{kind}"],
+        tags=[*family.tags, family.tag(facts)],
         base_model=evaluation.model.base_model if evaluation else None,
         datasets=[data.id] if data.id and run else None,
         metrics=[task.metrics[0].hub_name],

@@ -63,6 +63,16 @@ def duration(seconds: float) -> str:
     return " ".join(f"{value} {unit}" for unit, value in parts.items() if value) or "less than a second"
 
 
+def element_name(number: int) -> str:
+    """The name of an element of a group.
+
+    Example:
+        >>> element_name(12)
+        'g₁₂'
+    """
+    return "g" + str(number).translate(SUBSCRIPTS)
+
+
 def square(side: int) -> str:
     """The shape of a square.
 

@@ -25,7 +25,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from lgn_hf.actions import rank
-from lgn_hf.hub.cards import draw_figures, facts, render_card, write_card
+from lgn_hf.hub.cards import draw_figures, render_card, write_card
+from lgn_hf.hub.cards.unfolded import facts
 from lgn_hf.plotting import action_figures
 from lgn_hf.runs.trained_model import open_trained_model
 from tests.conftest import ROOT

@@ -7,18 +7,11 @@ import torch
 from matplotlib.figure import Figure
 
 from lgn_hf import Actions
-from lgn_hf.hub.cards import draw_figures, figures
+from lgn_hf.hub.cards import draw_figures
 from lgn_hf.hub.cards.escaping import markdown
-from lgn_hf.hub.cards.figures import (
-    ACTIONS,
-    EXAMPLES,
-    FIGURES,
-    FILTERS,
-    TRAINING,
-    CardFigure,
-    figures_of,
-    shown_figures,
-)
+from lgn_hf.hub.cards.figure import ACTIONS, EXAMPLES, FILTERS, TRAINING, CardFigure
+from lgn_hf.hub.cards.figures import FIGURES, figures_of, shown_figures
+from lgn_hf.hub.cards.unfolded import CARD, figures
 from tests.hub.cards.test_sentences import actions_with, facts_with
 
 FACTS = {
@@ -30,17 +23,18 @@ FACTS = {
 
 
 def test_every_figure_has_its_own_name_and_a_place():
-    names = [figure.name for figure in FIGURES]
+    every = (*FIGURES, *figures.FIGURES)
+    names = [figure.name for figure in every]
     assert len(set(names)) == len(names)
-    assert {figure.place for figure in FIGURES} <= {EXAMPLES, ACTIONS, TRAINING}
-    assert [figure.name for figure in figures_of(FILTERS, range(2))] == ["filters-0", "filters-1"]
+    assert {figure.place for figure in every} <= {EXAMPLES, ACTIONS, TRAINING}
+    assert [figure.name for figure in figures_of(FILTERS, CARD, range(2))] == ["filters-0", "filters-1"]
 
 
 @pytest.mark.parametrize("kind", FACTS)
 def test_every_figure_has_a_text_and_a_caption_for_every_kind_of_model(kind):
     facts = FACTS[kind]
     for place in (EXAMPLES, ACTIONS, FILTERS, TRAINING):
-        for figure in figures_of(place, range(1)):
+        for figure in figures_of(place, CARD, range(1)):
             alt, caption = figure.alt(facts), figure.caption(facts)
             assert len(alt) > 30, figure.name
             assert alt.endswith("."), figure.name
@@ -56,7 +50,7 @@ def test_a_figure_that_is_added_is_drawn_and_shown(tmp_path, monkeypatch):
         lambda facts: f"A figure of {facts.config.num_groups} groups.",
         lambda facts: markdown("Determinants of {}.", "a*"),
     )
-    monkeypatch.setattr(figures, "FIGURES", (*FIGURES, new))
+    monkeypatch.setattr(figures, "FIGURES", (*figures.FIGURES, new))
     paths = draw_figures(Actions(torch.eye(4)[None, None, None], 2), tmp_path)
     assert tmp_path / "figures" / "determinants.png" in paths
     assert shown_figures(tmp_path, FACTS["learned"], ACTIONS)[-1] == {
@@ -77,7 +71,7 @@ def test_only_figures_that_are_there_are_shown(tmp_path):
 
 
 def test_the_codes_are_numbered():
-    codes = next(figure for figure in FIGURES if figure.name == "codes")
+    codes = next(figure for figure in figures.FIGURES if figure.name == "codes")
     assert "The codes z₁ to z₁₂ of" in codes.caption(facts_with(num_layers=12))
     assert "The code z₁ of" in codes.caption(facts_with(num_layers=1))
     assert "group" not in codes.caption(facts_with(group_order=1))

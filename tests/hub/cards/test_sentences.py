@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from lgn_hf import LGNConfig
-from lgn_hf.hub.cards import limitations, sentences
-from lgn_hf.hub.cards.facts import ActionFacts, CardFacts, Span, gap
+from lgn_hf.hub.cards import limitations as shared_limitations
+from lgn_hf.hub.cards import sentences as shared_sentences
+from lgn_hf.hub.cards.facts import Span, gap
 from lgn_hf.hub.cards.tasks import TASK_TEXTS, task_text
+from lgn_hf.hub.cards.unfolded import limitations, sentences
+from lgn_hf.hub.cards.unfolded.facts import ActionFacts, UnfoldedFacts
 from lgn_hf.model.group_actions import ACTION_KINDS
 from lgn_hf.runs.results import RunResults
 from lgn_hf.runs.task import TASKS
@@ -48,9 +51,9 @@ def actions_with(**fields: Any) -> ActionFacts:
     return dataclasses.replace(plain, **fields)
 
 
-def facts_with(actions: ActionFacts | None = None, results: RunResults | None = None, **fields: Any) -> CardFacts:
+def facts_with(actions: ActionFacts | None = None, results: RunResults | None = None, **fields: Any) -> UnfoldedFacts:
     config = LGNConfig(**{"num_groups": 5, "group_order": 4, "num_layers": 4, "filter_size": 6, **fields})
-    return CardFacts(config, results or results_with(), actions)
+    return UnfoldedFacts(config, results or results_with(), actions)
 
 
 # What the model is
@@ -126,17 +129,17 @@ def check_programs(text):
 def test_the_result_has_size_and_training():
     results = results_with(test_accuracy=0.5, data__test=1000, parameters=12345, epochs=1, seed=7)
     text = "**It classifies 50.00 % of 1,000 test images correctly**, with 12,345 parameters, after 1 epoch of training (seed 7)."
-    assert sentences.result(facts_with(results=results)) == text
+    assert shared_sentences.result(facts_with(results=results)) == text
     noted = results_with(data__note="a *copy*")
-    assert sentences.result(facts_with(results=noted)).endswith(" Note on the data: a \\*copy\\*.")
+    assert shared_sentences.result(facts_with(results=noted)).endswith(" Note on the data: a \\*copy\\*.")
 
 
 def test_the_result_of_a_reconstruction():
     fields = {"recipe__task": "reconstruction", "test_mse": 0.001, "test_relative_error": 0.0015}
     whitened, plain = (results_with(**fields, recipe__whitening=whitening) for whitening in ("zca", "none"))
     start = "**It misses 0.15 % of the energy of 10,000 whitened test images** (mean squared error 1.0\N{MULTIPLICATION SIGN}10⁻³), with"
-    assert sentences.result(facts_with(results=whitened)).startswith(start)
-    assert "10,000 test images**" in sentences.result(facts_with(results=plain))
+    assert shared_sentences.result(facts_with(results=whitened)).startswith(start)
+    assert "10,000 test images**" in shared_sentences.result(facts_with(results=plain))
 
 
 # What was found
@@ -206,7 +209,7 @@ def test_fixed_actions_are_not_found():
 
 def test_the_training_is_told():
     fields = {"recipe__random_crop": 1, "recipe__random_flip": True, "best_epoch": 87, "global_batch_size": 128}
-    assert sentences.training(facts_with(results=results_with(**fields))) == (
+    assert shared_sentences.training(facts_with(results=results_with(**fields))) == (
         "Trained on 47,500 images of uoft-cs/cifar10 and tested once on its 10,000 test images. The weights of epoch 87 of "
         "100 were kept, chosen by accuracy on 2,500 held-out training images. Adam with learning rate 0.01 (times 0.5 after "
         "50 %, 75 % and 87.5 % of the run), batches of 128, gradient norm clipped at 2; augmentation: shifts by up to 1 pixel "
@@ -216,23 +219,25 @@ def test_the_training_is_told():
 
 def test_a_training_without_validation_clipping_and_augmentation():
     results = results_with(data__validation=0, recipe__max_grad_norm=0.0, recipe__lr_scheduler_type="cosine")
-    assert sentences.kept_epoch(results) == "The weights of epoch 87 of 100 were kept."
+    assert shared_sentences.kept_epoch(results) == "The weights of epoch 87 of 100 were kept."
     text = "Adam with learning rate 0.01 (cosine schedule), batches of 128, no gradient clipping; no augmentation."
-    assert sentences.optimisation(results) == text
-    assert sentences.kept_epoch(results_with(best_epoch=None)) == ""
+    assert shared_sentences.optimisation(results) == text
+    assert shared_sentences.kept_epoch(results_with(best_epoch=None)) == ""
 
 
 def test_the_epoch_is_chosen_by_a_metric_with_a_name():
-    assert "chosen by mean squared error on" in sentences.kept_epoch(results_with(selected_by="validation_mse"))
+    assert "chosen by mean squared error on" in shared_sentences.kept_epoch(results_with(selected_by="validation_mse"))
 
 
 def test_the_machine_is_told():
     results = results_with(
         machine__processor="Abacus", machine__cores=1, machine__processes=2, machine__mixed_precision="no"
     )
-    assert sentences.machine(results) == "NVIDIA H100 80GB HBM3, Abacus, 1 core, 2 processes, mixed precision: no"
     assert (
-        sentences.training_time(results_with(train_seconds=61, images_per_second=1234.5))
+        shared_sentences.machine(results) == "NVIDIA H100 80GB HBM3, Abacus, 1 core, 2 processes, mixed precision: no"
+    )
+    assert (
+        shared_sentences.training_time(results_with(train_seconds=61, images_per_second=1234.5))
         == "1 min 1 s, 1,234 images per second"
     )
 
@@ -357,15 +362,15 @@ def test_only_kinds_that_are_not_groups_by_construction_are_said_not_to_be():
 
 def test_limits_of_the_run():
     text = "The loss is 1 on the validation images and 4 on the test images. A few images can cause such a difference."
-    assert limitations.validation_gap(results_with(validation_loss=1.0, test_loss=4.0)) == text
-    assert limitations.validation_gap(results_with()) == ""
+    assert shared_limitations.validation_gap(results_with(validation_loss=1.0, test_loss=4.0)) == text
+    assert shared_limitations.validation_gap(results_with()) == ""
     assert gap(results_with(validation_loss=float("nan")), "loss") is None
-    assert limitations.whitening(results_with(recipe__whitening="zca")).startswith(
+    assert shared_limitations.whitening(results_with(recipe__whitening="zca")).startswith(
         "ZCA whitening is tied to the pixels"
     )
-    assert limitations.whitening(results_with()) == limitations.data_note(results_with()) == ""
+    assert shared_limitations.whitening(results_with()) == shared_limitations.data_note(results_with()) == ""
     assert (
-        limitations.data_note(results_with(data__note="a copy"))
+        shared_limitations.data_note(results_with(data__note="a copy"))
         == "The data: a copy. Results on other copies may differ."
     )
     assert limitations.few_epochs(results_with(epochs=1.5)) == "Trained for 1.5 epochs; the papers train for 100."

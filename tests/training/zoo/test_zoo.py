@@ -58,7 +58,8 @@ def test_what_is_recorded_is_done_where_its_folder_is_gone(queue, tmp_path, monk
     cards = tmp_path / "cards"
     run = save_run(cards, "lgn-digits", epochs=1)
     results = records.read_results(run)
-    results["recipe"]["whitening"], results["data"]["source"] = "none", "digits"
+    results["recipe"] |= {"whitening": "none", "max_train_samples": TINY["max_train_samples"]}
+    results["data"]["source"] = "digits"
     (run / "all_results.json").write_text(json.dumps(results))
     records.record(run, cards / "results.csv")
     own = ["--queue", str(queue), "--runs", str(tmp_path / "runs"), "--cards", str(cards), "--only", "lgn-digits"]

@@ -152,8 +152,12 @@ def _optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> di
 
 
 def _save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    # Copies: a learned group is a part of every layer, and safetensors saves no tensor under two names.
+    copies = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
     try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+        save_file(copies, path)
     except SafetensorError as error:  # how safetensors reports a full disk
         raise OSError(f"{path.name}: {error}") from error
 

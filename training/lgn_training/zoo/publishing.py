@@ -38,7 +38,7 @@ def is_baseline(other: Run, run: Run) -> bool:
     """Whether `other` is the run that the card of `run` compares with: of its baseline, trained alike."""
     if (other.name, other.seed, other.epochs) != (run.baseline, run.seed, run.epochs):
         return False
-    return other.fields["whitening"] == run.fields["whitening"]
+    return all(other.fields.get(name) == run.fields.get(name) for name in ("whitening", "max_train_samples"))
 
 
 def publish(run: Run, queue: list[Run], card: Path, data: Path | None) -> None:

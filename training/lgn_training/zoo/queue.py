@@ -59,8 +59,9 @@ class Run:
         """The values of the columns `records.KEY` in the row of its results."""
         fields = self.fields
         precision = next((name for name in ("bf16", "fp16") if fields.get(name)), "no")
-        facts = (self.name, short_name(fields["dataset"]), self.seed, self.epochs, fields["whitening"])
-        return (*map(str, facts), precision)
+        whitening, limit = fields.get("whitening", "none"), fields.get("max_train_samples")
+        facts = (self.name, short_name(fields["dataset"]), self.seed, self.epochs, whitening)
+        return (*map(str, facts), precision, "" if limit is None else str(limit))
 
     @property
     def recipe_file(self) -> Path:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-from lgn_hf import LGNConfig
 from lgn_hf.files import write_whole
 from lgn_hf.hub.cards import PRECISIONS
+from lgn_hf.runs.family import read_config
+from lgn_hf.texts import group_title
 from lgn_training.engine.output_folder import RESULTS_FILE
 from lgn_training.zoo.records import ON, Key, Row, locked, read, read_results, row_of
 
@@ -37,6 +38,13 @@ NETWORKS = {  # model -> what it is
     "lgn-{}-plus": "**LGN plus**: one cyclic action for the whole network",
     "free-{}-plus": "the same with free filters, as many",
     "few-{}-plus": "the same with free filters, as many parameters",
+    "convnet-{}-c4": "**LGN ConvNet**: a residual network over C₄, told",
+    "convnet-{}-d4": "the same over D₄, told",
+    "convnet-{}-snapped": "the same, the group found in the images and moved to the pixel grid",
+    "convnet-{}-discovered": "the same, the group as it was found",
+    "convnet-{}-learned": "the same, the group learned by gradient",
+    "convnet-{}-random": "the same, a random cyclic group",
+    "convnet-{}-free": "the same with free filters",
 }
 FEW = ("lgn-{}", "free-{}", "r90-{}", "lgn-{}-plus", "free-{}-plus")  # of these, on the front page
 SHOWN = {"classification": ("test_accuracy", " %"), "reconstruction": ("test_relative_error", " % missed")}
@@ -46,7 +54,8 @@ NO_FOLDERS: Mapping[str, Key] = {}
 
 def key_of(row: Row) -> Key:
     """What runs that differ in their seed alone have in common."""
-    return tuple(str(row[name]) for name in ("dataset", "task", "model", "whitening", "mixed_precision", "epochs"))
+    names = ("dataset", "task", "model", "whitening", "mixed_precision", "max_train_samples", "epochs")
+    return tuple("" if row.get(name) is None else str(row[name]) for name in names)
 
 
 def grouped(rows: list[dict[str, str]]) -> dict[Key, list[dict[str, str]]]:
@@ -78,7 +87,7 @@ def headlines(
     groups, common = grouped(rows), {key[3] for key in published.values()}
 
     def cell(model: str) -> str:
-        found = {key: runs for key, runs in groups.items() if key[2] == model}
+        found = {key: runs for key, runs in groups.items() if (key[2], key[5]) == (model, "")}
         if not found:
             return ""
         key = max(
@@ -110,8 +119,11 @@ def render(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS
         "|---|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for key, runs in sorted(groups.items(), key=lambda item: (*item[0][:-1], float(item[0][-1]))):
-        dataset, task, model, whitening, mixed, epochs = key
+        dataset, task, model, whitening, mixed, limit, epochs = key
         name = f"[`{model}`]({model}/README.md)" if published.get(model) == key else f"`{model}`"
+        if runs[0].get("group_name"):
+            origin = runs[0]["group_origin"]
+            name += " (free filters)" if origin == "free" else f" ({group_title(runs[0]['group_name'])}, {origin})"
         metric, unit = SHOWN[task]
         parameters, free = (f"{int(runs[0][name]):,}" for name in ("parameters", "parameters_of_free_filters"))
         for column in sorted(name for name in runs[0] if name == metric or name.startswith(metric + ON)):
@@ -121,6 +133,7 @@ def render(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS
             on = column.removeprefix(metric)
             data = f"{dataset}, tested on {on.removeprefix(ON)}" if on else dataset
             data = data.replace("rot-mnist:mnist", "rot-mnist").replace(":", " ")
+            data += f", {int(limit):,} training images" if limit else ""
             spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
             lines.append(
                 f"| {data} | {name} | {whitening} | {PRECISIONS[mixed]} | {epochs} | {len(values)} | {parameters} | {free} "
@@ -161,7 +174,4 @@ def update(records: Path) -> None:
 def find_published(cards: Path) -> dict[str, Key]:
     """The models that have a folder, each with the `key_of` its run."""
     folders = [path.parent for path in cards.glob(f"*/{RESULTS_FILE}")]
-    return {
-        folder.name: key_of(row_of(read_results(folder), LGNConfig.from_pretrained(folder), folder.name))
-        for folder in folders
-    }
+    return {folder.name: key_of(row_of(read_results(folder), read_config(folder), folder.name)) for folder in folders}
