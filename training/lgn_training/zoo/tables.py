@@ -43,7 +43,7 @@ NETWORKS = {  # model -> what it is
     "convnet-{}-snapped": "the same, the group found in the images and moved to the pixel grid",
     "convnet-{}-discovered": "the same, the group as it was found",
     "convnet-{}-learned": "the same, the group learned by gradient",
-    "convnet-{}-random": "the same, a random cyclic group",
+    "convnet-{}-shift": "the same over cyclic shifts of pixels, which are symmetries of nothing",
     "convnet-{}-free": "the same with free filters",
 }
 FEW = ("lgn-{}", "free-{}", "r90-{}", "lgn-{}-plus", "free-{}-plus")  # of these, on the front page
