@@ -11,8 +11,8 @@ from .evidence import Evidence
 from .search import Candidate, candidate
 
 MAX_GROUP = 48
-PARTIAL_COPY = 0.15  # a permutation that agrees with an element on more than this is that element, damaged
-FAR_WORSE = 2.0
+PARTIAL_COPY = 0.15  # a permutation that agrees with elements on more than this, above chance, is a mixture of them
+FAR_WORSE = 1.5  # elements of one group have nearly the same mismatch
 SAME_ACTION = 0.5  # two permutations that agree on this share of what they move are one action
 
 
@@ -59,10 +59,14 @@ def close(
 
 
 def _explained(c: Candidate, elements: list[Candidate]) -> bool:
-    """Whether the group leaves no room for an action: it copies an element in part, or fits far worse than all."""
-    if any(overlap(c.permutation, e.permutation) > PARTIAL_COPY for e in elements):
-        return True
-    return bool(elements) and c.mismatch > FAR_WORSE * max(e.mismatch for e in elements)
+    """Whether the group leaves no room for an action: it is a mixture of elements, or fits far worse than all."""
+    if not elements:
+        return False
+    moved = c.permutation != torch.arange(len(c.permutation))
+    copied = torch.stack([c.permutation == e.permutation for e in elements]).any(0)
+    chance = len(elements) / len(c.permutation)
+    mixture = float(copied[moved].double().mean()) > PARTIAL_COPY + chance
+    return mixture or c.mismatch > FAR_WORSE * max(e.mismatch for e in elements)
 
 
 def _generated(

@@ -13,6 +13,7 @@ from .polish import finish, polish, share, sketch
 from .seeds import quality, seeds_of, votes
 
 MAX_NUMBERS = 12_000_000  # float32 numbers in one batch
+SAME_END = 0.5  # mean square distance of the images of a unit vector below which two sketches end at one action
 SMALLEST = 1e-6  # mismatches below count as this: exact symmetries differ by rounding alone
 
 
@@ -144,15 +145,25 @@ def _ranked_seeds(
 def _sketched(
     graphs: Tensor, points: Tensor, seeds: Tensor, order: int, voters: Tensor, most: int, evidence: Evidence
 ) -> Tensor:
-    """The seeds whose sketch ends best."""
+    """The seeds whose sketch ends best. Half of them, if possible, end at different actions."""
     if len(seeds) <= most:
         return seeds
     penalty = None if evidence.penalty is None else evidence.penalty[voters]
-    mismatches = []
+    ends = []
     for batch in seeds.split(max(1, MAX_NUMBERS // (len(voters) * len(points)))):
-        voted = votes(graphs, batch, voters)
-        mismatches.append(sketch(points, voters, voted, order, penalty)[1])
-    return seeds[torch.cat(mismatches).topk(most, largest=False).indices]
+        ends.append(sketch(points, voters, votes(graphs, batch, voters), order, penalty))
+    q, mismatches = (torch.cat(parts) for parts in zip(*ends, strict=True))
+    ranked = mismatches.argsort()
+    first = _first_at_each_end(q[ranked])
+    leaders, others = ranked[first][: most - most // 2], ranked[~first]
+    return seeds[torch.cat([leaders, others[: most - len(leaders)]])]
+
+
+def _first_at_each_end(q: Tensor) -> Tensor:
+    """Which of the ranked ends (B, r, r) are not near one of a better rank. An action and its inverse are one end."""
+    flat = q.flatten(1)
+    distances = torch.minimum(torch.cdist(flat, flat), torch.cdist(flat, q.mT.flatten(1)))
+    return ~(distances.square() < SAME_END * q.shape[1]).tril(-1).any(1)
 
 
 def _best(graphs: Tensor, seeds: Tensor, voters: Tensor, most: int, evidence: Evidence) -> Tensor:
