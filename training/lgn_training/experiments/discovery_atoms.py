@@ -113,7 +113,14 @@ def _null(cell: Cell, journal: RunJournal, args: argparse.Namespace) -> dict[int
     def draw() -> Row:
         points, _ = plant(cyclic_table(2), cell.d, cell.num_points, 0.2, seeded_generator(args.seed + FIRST_SEED - 1))
         effort = QUICK_EFFORT if args.quick else None
-        found = discover(points, orders, args.seed, null_draws=5 if args.quick else NULL_DRAWS[cell.d], power_trials=0, effort=effort)
+        found = discover(
+            points,
+            orders,
+            args.seed,
+            null_draws=5 if args.quick else NULL_DRAWS[cell.d],
+            power_trials=0,
+            effort=effort,
+        )
         return {"null": {str(order): draws for order, draws in found.null.items()}}
 
     row = journal.once({"null of": [cell.d, cell.num_points], "seed": args.seed}, draw)
