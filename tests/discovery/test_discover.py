@@ -144,6 +144,7 @@ def test_malformed_points_are_refused(points, message):
         ({"orders": []}, "orders"),
         ({"alpha": 0}, "alpha"),
         ({"null_draws": 1}, "null_draws"),
+        ({"coverage": 0}, "coverage"),
         ({"coactivation": torch.ones(3, 3)}, "coactivation"),
         ({"frequency": torch.full((20,), math.nan)}, "frequency"),
         ({"labels": [1, 2]}, "labels"),
@@ -162,6 +163,30 @@ def test_the_null_of_like_points_can_be_used_again():
     assert len(again.actions) == 1
     with pytest.raises(ValueError, match="at least two draws for each order"):
         discover(points, orders=[2, 4], null=drawn.null, **QUICK)
+
+
+def test_a_p_value_near_alpha_is_measured_with_more_draws():
+    points, _ = plant(cyclic_table(2), 9, 40, 0.2, generator())
+    first = discover(points, orders=[2], **QUICK)
+    again = discover(points, orders=[2], alpha=min(0.5, 2 * first.actions[0].p_value), **QUICK)
+    assert len(first.null[2]) == 5
+    assert len(again.null[2]) == 20
+    assert again.null[2][:5] == first.null[2]
+
+
+def test_all_mirrors_of_a_group_are_found():
+    null = {2: [0.15, 0.16, 0.17, 0.18, 0.19]}
+    points, actions = plant(dihedral_table(2), 9, 28, 0.2, generator())
+    result = discover(points, orders=[2], null=null, power_trials=0)
+    assert result.group.name == "Z_2 x Z_2"
+    assert max(error(action.matrix, actions) for action in result.actions) < 0.3
+
+
+def test_half_of_the_points_may_have_lost_their_images():
+    points, actions = plant(cyclic_table(2), 6, 80, 0.0, generator())
+    kept = points[torch.randperm(80, generator=generator(1))[:40]]
+    result = discover(kept, orders=[2], coverage=0.4, **QUICK)
+    assert error(result.actions[0].matrix, actions) < 1e-6
 
 
 def test_progress_is_reported():
