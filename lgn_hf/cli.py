@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .commands.discover import discover
-from .commands.options import option
+from .commands.export import export
+from .commands.options import option, split_revision
 from .terminal import print_table, tree
 from .texts import full_traceback, one_line
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from .actions import Distance
     from .runs.trained_model import TrainedModel
 
-OPTIONAL = ("matplotlib", "datasets", "jinja2", "yaml")  # packages of `lgn-hf[hub]`
+OPTIONAL = {  # packages, and the extra that brings them
+    **dict.fromkeys(("matplotlib", "datasets", "jinja2", "yaml"), "hub"),
+    **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "export"),
+}
 QUIET = {  # users need not see how models and data sets are loaded
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -46,6 +50,7 @@ def app() -> None:
 
 
 app.add_command(discover)
+app.add_command(export)
 
 
 def main() -> None:
@@ -62,7 +67,7 @@ def main() -> None:
             sys.exit(full_traceback(error))
         package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else None
         if package in OPTIONAL:
-            sys.exit(f"lgn-hf: this command needs {package}: pip install 'lgn-hf[hub]'")
+            sys.exit(f"lgn-hf: this command needs {package}: pip install 'lgn-hf[{OPTIONAL[package]}]'")
         sys.exit(f"lgn-hf: {one_line(error, None)}")
 
 
@@ -81,6 +86,7 @@ def main() -> None:
 @option("--create-pr", is_flag=True, help="Open a pull request.")
 @option("--dataset", help="Hub id of the data, for a run whose data was a local folder.")
 @option("--dataset-note", help="What a reader must know of the data.")
+@option("--onnx", is_flag=True, help="Add onnx/model.onnx, which runs without torch.")
 @option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -102,6 +108,7 @@ def publish(
     create_pr: bool,
     dataset: str | None,
     dataset_note: str | None,
+    onnx: bool,
     baseline: Path | None,
     example: tuple[str, ...],
 ) -> None:
@@ -132,6 +139,7 @@ def publish(
         dataset_note=dataset_note,
         baseline=baseline,
         examples=example or None,
+        onnx=onnx or None,
     )
     publication.validate(built)
     if dry_run:
@@ -247,7 +255,7 @@ def predict(model: str, images: tuple[str, ...], top: int, output: Path | None) 
     if len(found) == 1:
         check_image(found[0])
     _check_names([model])
-    name, revision = _split(model)
+    name, revision = split_revision(model)
     find_folder(name, revision)  # before torch and transformers are imported
 
     from . import prediction
@@ -345,7 +353,7 @@ def atlas(models: tuple[str, ...], output_dir: Path, push: str | None, private: 
 def _open(models: Sequence[str]) -> list[TrainedModel]:
     from .runs.trained_model import open_trained_model
 
-    return [open_trained_model(*_split(model)) for model in models]
+    return [open_trained_model(*split_revision(model)) for model in models]
 
 
 def _check_names(models: Sequence[str], publish_as: str | None = None) -> None:
@@ -354,7 +362,7 @@ def _check_names(models: Sequence[str], publish_as: str | None = None) -> None:
     from .runs.dataset_name import check_repo_id
 
     for model in models:
-        check_name(_split(model)[0])
+        check_name(split_revision(model)[0])
     if publish_as is not None:
         check_repo_id(publish_as)
 
@@ -364,14 +372,6 @@ def _check_can_publish(repo_id: str, repo_type: str = "model", *, private: bool)
     from .hub.permission import check_can_publish
 
     check_can_publish(repo_id, repo_type, private=private)
-
-
-def _split(model: str) -> tuple[str, str | None]:
-    """A model as it is given, and the revision in USER/NAME@REVISION."""
-    if os.path.exists(model):
-        return model, None
-    name, _, revision = model.partition("@")
-    return name, revision or None
 
 
 def _number(value: float | None, missing: str = "") -> str:

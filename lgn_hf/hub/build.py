@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from ..export import MODEL_PATH, Classifier, write_onnx
 from ..files import contents, refuse_folder
 from ..plotting import save_figure
 from ..runs.dataset_name import check_repo_id
@@ -35,6 +36,7 @@ def build(
     dataset_note: str | None = None,
     baseline: str | os.PathLike | None = None,
     examples: Sequence[Any] | None = None,
+    onnx: bool | None = None,
 ) -> Path:
     """Build a repository: a model folder plus the modules for remote code. With `modules=False`, a model folder alone.
 
@@ -53,6 +55,7 @@ def build(
             By default, the baseline that `folder` holds.
         examples: at most 8 images, which the card shows with what the model makes of them. By default, those that
             `folder` holds.
+        onnx: add `onnx/model.onnx`, see `lgn_hf.export`; only classifiers have one.
 
     Returns:
         `target`, absolute.
@@ -76,6 +79,8 @@ def build(
     with replacing_folder(target) as partial:
         _write_network(run, partial, repo_id or name, images)
         _write_records(run, partial, name, dataset, dataset_note, others)
+        if onnx:
+            write_onnx(Classifier(repo_id or name, run.model, run.processor, partial), partial / MODEL_PATH)
         write_card(partial, repo_id)
         if modules:
             add_modules(partial)

@@ -17,6 +17,7 @@ from pathlib import Path
 from transformers.dynamic_module_utils import get_relative_imports
 
 from ..actions import RECORDS_NAME, TENSORS_NAME
+from ..export import MODEL_PATH
 from ..files import contents, matches
 from ..model.image_processing_lgn import WHITENING_NAME
 from ..remote_code import remote_modules, write_modules
@@ -30,7 +31,7 @@ PROCESSOR_NAME = "preprocessor_config.json"
 NETWORK_FILES = (CONFIG_NAME, WEIGHTS_NAME, PROCESSOR_NAME)
 MODEL_FILES = (*NETWORK_FILES, CARD_NAME, TENSORS_NAME, RECORDS_NAME)
 RUN_RECORDS = (RECIPE_NAME, RESULTS_NAME)  # also in the model folder of a run
-OPTIONAL_FILES = (WHITENING_NAME, BASELINE_NAME, f"{FIGURES_NAME}/*.png", f"{EXAMPLES_NAME}/*.png")
+OPTIONAL_FILES = (WHITENING_NAME, BASELINE_NAME, MODEL_PATH, f"{FIGURES_NAME}/*.png", f"{EXAMPLES_NAME}/*.png")
 MODULES = tuple(remote_modules("lgn"))
 
 

@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard
 from huggingface_hub.utils import validate_repo_id
 
 from ...actions import MIN_Z, RECORDS_NAME, TENSORS_NAME, Actions
+from ...export import MODEL_PATH
 from ...files import write_whole
 from ...model.configuration_lgn import LGNConfig
 from ...runs.evaluation import EVALUATION_NAME, EvaluationResults
@@ -25,6 +26,7 @@ from .escaping import Code, escaped
 from .facts import ActionFacts, CardFacts
 from .figures import ACTIONS, EXAMPLES, FILTERS, TRAINING, shown_figures
 from .metadata import card_metadata
+from .onnx_program import onnx_program
 from .tasks import task_text
 from .words import square
 
@@ -97,6 +99,8 @@ def _contents(folder: Path, facts: CardFacts, name: str, repository: str) -> dic
         "with_package": with_package,
         "without_package": without_package,
         "address": Code(address),
+        "onnx_path": MODEL_PATH if (folder / MODEL_PATH).is_file() else "",
+        "onnx_program": onnx_program(facts.config.num_channels, facts.config.image_size),
         "has_actions": actions is not None,
         "filters": shown_figures(folder, facts, FILTERS),
         "training": sentences.training(facts),
