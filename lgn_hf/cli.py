@@ -325,29 +325,45 @@ def compare(a: str, b: str, top: int) -> None:
     type=click.Path(path_type=Path),
     default=Path("atlas"),
     show_default=True,
-    help="Where to write the page: a folder that is new, empty, or holds an earlier atlas.",
+    help="Where to write the pages: a folder that is new, empty, or holds an earlier atlas.",
+)
+@option(
+    "--lab", is_flag=True, help="Also write lab.html, a page on which the networks run. npm fetches what runs them."
+)
+@option(
+    "--runtime",
+    type=click.Path(path_type=Path),
+    help="The unpacked npm package onnxruntime-web for the lab. By default, npm fetches it once.",
 )
 @option("--push", metavar="USER/NAME", help="Publish it as a static Space.")
 @private
-def atlas(models: tuple[str, ...], output_dir: Path, push: str | None, private: bool) -> None:
-    """Write one page that shows the actions of models.
+def atlas(
+    models: tuple[str, ...], output_dir: Path, lab: bool, runtime: Path | None, push: str | None, private: bool
+) -> None:
+    """Write a page that shows the actions of models, and with --lab one on which visitors try them.
 
-    lgn_hf.hub.atlas.build_atlas writes it, lgn_hf.hub.upload.upload publishes it.
+    lgn_hf.hub.space.build_space writes them, lgn_hf.hub.upload.upload publishes them.
     """
     _check_names(models, push)
 
     if push is not None:
         _check_can_publish(push, "space", private=private)
 
-    from .hub.atlas import CARD_NAME, OUTPUT, PAGE_NAME, build_atlas
+    from .hub.space import OUTPUT, build_space
 
     OUTPUT.check(output_dir)  # before the models are read
-    folder = build_atlas(_open(models), output_dir)
-    print(folder / PAGE_NAME)
+    found = None
+    if lab or runtime is not None:
+        from .hub.lab import find_runtime
+
+        found = find_runtime(runtime)
+    space = build_space([split_revision(model) for model in models], output_dir, found)
+    for page in space.pages:
+        print(output_dir / page)
     if push is not None:
         from .hub.upload import upload
 
-        print(upload(folder, [PAGE_NAME, CARD_NAME], push, "space", private=private))
+        print(upload(output_dir, space.files, push, "space", private=private))
 
 
 def _open(models: Sequence[str]) -> list[TrainedModel]:

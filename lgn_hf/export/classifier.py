@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model.image_processing_lgn import LGNImageProcessor
-from ..repository import find_folder
+from ..repository import MODEL_FILES, find_folder
 from ..runs.family import FAMILIES, read_config
 
 
@@ -52,7 +52,7 @@ def open_classifier(repo_or_folder: str | os.PathLike, revision: str | None = No
         ValueError: the model is not a classifier of this package, or its files do not belong together.
         OSError: the model cannot be found or read.
     """
-    folder = find_folder(repo_or_folder, revision)
+    folder = find_folder(repo_or_folder, revision, (*MODEL_FILES, "examples/*.png"))
     for name in ("config.json", "preprocessor_config.json"):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{repo_or_folder} has no {name}: must be a trained classifier with its processor")
