@@ -6,13 +6,13 @@ import { makePad } from "./draw_pad.js";
 import { onSchemeChange } from "./heat.js";
 import { decoded, seven, show, turned } from "./image.js";
 import { byId, make, percent, speak } from "./page.js";
+import { makePlayer } from "./player.js";
 import { answers, loadRuntime, openModel } from "./runtime.js";
 import { showResponses, showTurning, summary } from "./turning.js";
 
 const lab = JSON.parse(byId("data").textContent);
 const ANGLES = Array.from({ length: 36 }, (_, number) => 10 * number);
 const BATCH = 4; // images of one run while the image turns by itself
-const TURN_SECONDS = 8;
 
 const state = { degrees: 0, isMirrored: false, image: "0" };
 const sides = ["a", "b"].map((name) => ({
@@ -103,7 +103,8 @@ function chooseImage(name) {
 }
 
 const picture = makePad(pad, () => { state.image = "drawn"; picture.show(false); request(true); });
-const dial = makeDial((degrees) => { play(false); turn(degrees); });
+const player = makePlayer(() => state.degrees, turn);
+const dial = makeDial((degrees) => { player.stop(); turn(degrees); });
 
 function turn(degrees) {
   state.degrees = degrees;
@@ -219,23 +220,6 @@ async function sweep() {
   }
 }
 
-/* Play */
-
-let playing = null;
-
-function play(isOn) {
-  if (playing !== null) cancelAnimationFrame(playing);
-  playing = null;
-  byId("play").textContent = isOn ? "Stop" : "Turn by itself";
-  if (!isOn) return;
-  const from = state.degrees, start = performance.now();
-  const step = (now) => {
-    turn(Math.round(from + 360 * (now - start) / 1000 / TURN_SECONDS) % 360);
-    playing = requestAnimationFrame(step);
-  };
-  playing = requestAnimationFrame(step);
-}
-
 /* The address */
 
 let addressTimer, written = "";
@@ -287,9 +271,8 @@ function listen() {
     showMirror();
     request(true);
   });
-  byId("quarter").addEventListener("click", () => { play(false); turn((state.degrees + 90) % 360); });
-  byId("upright").addEventListener("click", () => { play(false); turn(0); });
-  byId("play").addEventListener("click", () => play(playing === null));
+  byId("quarter").addEventListener("click", () => { player.stop(); turn((state.degrees + 90) % 360); });
+  byId("upright").addEventListener("click", () => { player.stop(); turn(0); });
   addEventListener("hashchange", () => { if (location.hash !== written) restore(); });
   onSchemeChange(() => { for (const side of active()) showSide(side); });
 }
