@@ -40,7 +40,7 @@ def cached_runtime() -> Path:
     """Where the package is kept."""
     from huggingface_hub import constants
 
-    return Path(constants.HF_HOME, "lgn-hf", f"{NAME}-{VERSION}")
+    return Path(constants.HF_HOME, "lgn_hf", f"{NAME}-{VERSION}")
 
 
 def fetch_runtime(folder: str | os.PathLike) -> Path:

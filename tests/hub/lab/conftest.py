@@ -37,7 +37,7 @@ def runtime() -> Path:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The program of axe-core, which npm fetches once."""
-    folder = Path(constants.HF_HOME, "lgn-hf", "-".join(AXE))
+    folder = Path(constants.HF_HOME, "lgn_hf", "-".join(AXE))
     if not (folder / "axe.min.js").is_file():
         try:
             fetch_package(*AXE, ["axe.min.js"], folder)
