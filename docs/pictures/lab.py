@@ -14,8 +14,8 @@ from lgn_hf.hub.space import build_space
 ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT / "docs" / "images" / "lab.png"
 MODELS = ("r90-rotmnist", "baseline-rotmnist")
-SELECTION = "#model=r90-rotmnist&beside=baseline-rotmnist&image=0&turn=30"
-WIDTH, HEIGHT = 1280, 1290  # pixels
+SELECTION = "#model=r90-rotmnist&beside=baseline-rotmnist&image=1&turn=30"
+WIDTH, HEIGHT = 1280, 1570  # pixels
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from .folder import FORMATS, OUTPUT, export
 from .onnx_graph import MODEL_PATH, OPSET, onnx_session, write_onnx
 from .plain_network import PlainNetwork
 from .torch_archive import ARCHIVE_PATH, write_archive
+from .weight_storage import AccuracyError, read_test_images, stored_path, write_stored
 
 __all__ = [
     "ARCHIVE_PATH",
@@ -18,6 +19,7 @@ __all__ = [
     "OPSET",
     "OUTPUT",
     "TOLERANCE",
+    "AccuracyError",
     "Classifier",
     "GraphError",
     "PlainNetwork",
@@ -25,6 +27,9 @@ __all__ = [
     "export",
     "onnx_session",
     "open_classifier",
+    "read_test_images",
+    "stored_path",
     "write_archive",
     "write_onnx",
+    "write_stored",
 ]

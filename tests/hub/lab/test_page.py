@@ -289,7 +289,7 @@ def test_it_turns_by_itself_until_it_is_stopped(open_page, space):
     stopped = visitor.degrees()
     visitor.page.wait_for_timeout(150)
     assert visitor.degrees() == stopped
-    visitor.page.get_by_role("button", name="Upright").click()
+    visitor.page.get_by_role("button", name="Back to 0°").click()
     assert visitor.degrees() == 0
 
 

@@ -25,18 +25,18 @@ export function showAnswer(card, model, { probabilities }) {
   return `${model.name} answers ${model.labels[winner]}, ${percent(probabilities[winner])}`;
 }
 
-/* The ribbon of answers; those that equal the answer to the upright image are marked. */
+/* The ribbon of answers; those that differ from the answer at 0 degrees are marked. */
 export function showRibbon(card, model, sweep, angles) {
   const classes = sweep.map((entry) => entry && best(entry.probabilities));
-  const upright = classes[0], known = classes.filter((value) => value !== undefined);
-  const same = known.filter((value) => value === upright).length;
+  const first = classes[0], known = classes.filter((value) => value !== undefined);
+  const same = known.filter((value) => value === first).length;
   const isShort = model.labels.every((label) => label.length <= 2);
   card.querySelector(".ribbon").replaceChildren(...angles.map((_, number) => {
     const value = classes[number];
-    const cell = make("span", { class: value === undefined ? "" : value === upright ? "same" : "other" });
+    const cell = make("span", { class: value === undefined ? "" : value === first ? "same" : "other" });
     if (value !== undefined && isShort) cell.textContent = model.labels[value];
     return cell;
   }));
   card.querySelector(".kept").textContent = known.length < angles.length ? "Turning the image …"
-    : `It gives the answer to the upright image, ${model.labels[upright]}, at ${same} of ${angles.length} angles.`;
+    : `It answers ${model.labels[first]}, as at 0°, at ${same} of ${angles.length} angles.`;
 }

@@ -272,7 +272,7 @@ function listen() {
     request(true);
   });
   byId("quarter").addEventListener("click", () => { player.stop(); turn((state.degrees + 90) % 360); });
-  byId("upright").addEventListener("click", () => { player.stop(); turn(0); });
+  byId("back").addEventListener("click", () => { player.stop(); turn(0); });
   addEventListener("hashchange", () => { if (location.hash !== written) restore(); });
   onSchemeChange(() => { for (const side of active()) showSide(side); });
 }

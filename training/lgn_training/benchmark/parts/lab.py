@@ -43,7 +43,8 @@ def lab(args: argparse.Namespace, device: torch.device) -> list[Row]:
 def _networks(data: str) -> Mapping[str, Network]:
     channels, side = SHAPES[data]
     rotation = make_config(data, num_groups=10, group_order=4, filter_size=8, action="rotation", rotation_angle=90.0)
-    convnet = LGNConvNetConfig(image_size=side, num_channels=channels, num_labels=10)
+    fields: dict[str, Any] = {"image_size": side, "num_channels": channels, "num_labels": 10}
+    convnet = LGNConvNetConfig(**fields)
     configs: dict[str, LGNConfig] = {"LGN": make_config(data), "R_90": rotation, "free filters": free_filters(data)}
     networks: dict[str, Network] = {name: (LGNForImageClassification, config) for name, config in configs.items()}
     return networks | {"convolution network over C_4": (LGNConvNetForImageClassification, convnet)}
