@@ -335,10 +335,22 @@ def compare(a: str, b: str, top: int) -> None:
     type=click.Path(path_type=Path),
     help="The unpacked npm package onnxruntime-web for the lab. By default, npm fetches it once.",
 )
+@option(
+    "--found",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Also write found.html, a page of what `lgn-hf discover` wrote to this folder. May be given several times.",
+)
 @option("--push", metavar="USER/NAME", help="Publish it as a static Space.")
 @private
 def atlas(
-    models: tuple[str, ...], output_dir: Path, lab: bool, runtime: Path | None, push: str | None, private: bool
+    models: tuple[str, ...],
+    output_dir: Path,
+    lab: bool,
+    runtime: Path | None,
+    found: tuple[Path, ...],
+    push: str | None,
+    private: bool,
 ) -> None:
     """Write a page that shows the actions of models, and with --lab one on which visitors try them.
 
@@ -352,12 +364,12 @@ def atlas(
     from .hub.space import OUTPUT, build_space
 
     OUTPUT.check(output_dir)  # before the models are read
-    found = None
+    engine = None
     if lab or runtime is not None:
         from .hub.lab import find_runtime
 
-        found = find_runtime(runtime)
-    space = build_space([split_revision(model) for model in models], output_dir, found)
+        engine = find_runtime(runtime)
+    space = build_space([split_revision(model) for model in models], output_dir, engine, found)
     for page in space.pages:
         print(output_dir / page)
     if push is not None:

@@ -17,26 +17,30 @@ from ..files import Output, write_whole
 from ..runs.trained_model import TrainedModel
 from .atlas_document import atlas_document, atlas_title, count_text, numbered
 from .embedding import TEMPLATES, fill, script_safe
+from .found import FOUND_PAGE
 from .lab.page import FILES, LAB_PAGE
 
 PAGE_NAME, CARD_NAME = "index.html", "README.md"
 PAGE_TEMPLATE, CARD_TEMPLATE = TEMPLATES / "atlas.html", TEMPLATES / "space.md.jinja"
-LAB_LINK = f'<p><a href="{LAB_PAGE}">Try these models in the lab</a>: draw a digit, turn it, and watch the filters answer.</p>'
+LINKS = {  # to the pages that may be beside the atlas
+    LAB_PAGE: "Try these models in the lab</a>: draw a digit, turn it, and watch the filters answer.",
+    FOUND_PAGE: "What was found in data</a>: symmetries, and the atoms that they permute.",
+}
 OUTPUT = Output(
-    (PAGE_NAME, CARD_NAME, "style.css", LAB_PAGE, f"{FILES}/*.js"),
+    (PAGE_NAME, CARD_NAME, "style.css", LAB_PAGE, FOUND_PAGE, f"{FILES}/*.js"),
     PAGE_NAME,
     '<meta name="generator" content="lgn-hf atlas">',
 )
 MAX_MEGABYTES = 50  # of the page: what a browser opens at once, on a phone too
 
 
-def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike, *, has_lab: bool = False) -> Path:
+def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike, *, beside: Sequence[str] = ()) -> Path:
     """Write the page and the card of its Space, `index.html` and `README.md`, each whole or not at all.
 
     Args:
         sources: the models, in the order in which the page lists them. Of the same name, the later ones are numbered.
         out_dir: new, empty, or an earlier atlas, which is replaced.
-        has_lab: whether the page links to the lab, which is beside it.
+        beside: the pages beside it to link to, of those in `LINKS`.
 
     Returns:
         `out_dir`.
@@ -58,7 +62,7 @@ def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike, *, 
     page = fill(
         PAGE_TEMPLATE,
         PAGE_STYLE=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
-        LAB_LINK=LAB_LINK if has_lab else "",
+        PAGE_LINKS="\n  ".join(f'<p><a href="{page}">{LINKS[page]}</p>' for page in beside),
         ATLAS_DATA=script_safe(atlas_document(sources)),
     ).encode()
     if len(page) > MAX_MEGABYTES * 10**6:

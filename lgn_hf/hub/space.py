@@ -1,4 +1,4 @@
-"""A static Space of some models: the atlas of their actions, and the lab in which they run."""
+"""A static Space of some models: the atlas of their actions, the lab in which they run, and what was found in data."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..runs.family import read_config
 from ..runs.trained_model import CONFIG_NAME, TrainedModel, open_trained_model
 from .atlas import CARD_NAME, OUTPUT, PAGE_NAME, build_atlas, write_space_card
 from .atlas_document import atlas_title, numbered
+from .found import FOUND_PAGE, build_found
 from .lab import LAB_PAGE, build_lab
 from .lab.page import FILES
 
@@ -29,7 +30,10 @@ class Space:
 
 
 def build_space(
-    models: Sequence[tuple[str, str | None]], out_dir: str | os.PathLike, runtime: Path | None = None
+    models: Sequence[tuple[str, str | None]],
+    out_dir: str | os.PathLike,
+    runtime: Path | None = None,
+    found: Sequence[str | os.PathLike] = (),
 ) -> Space:
     """Write the atlas of the models that have actions, and with a runtime the lab of those that are classifiers.
 
@@ -37,6 +41,7 @@ def build_space(
         models: folders or names of repositories, each with a revision or None.
         out_dir: new, empty, or an earlier output of this function, which is replaced.
         runtime: the unpacked npm package onnxruntime-web, see `lgn_hf.hub.lab.find_runtime`. None leaves the lab out.
+        found: outputs of `lgn-hf discover`, which get a page of their own.
 
     Raises:
         ValueError: a model has neither actions nor, with a runtime, a classifier; or `out_dir` holds something else.
@@ -56,10 +61,14 @@ def build_space(
         elif not has_actions:
             raise ValueError(f"{name} has no actions to show in an atlas; --lab shows classifiers of its kind")
     pages, files = [PAGE_NAME], [PAGE_NAME, CARD_NAME]
+    beside = [*([LAB_PAGE] if classifiers else []), *([FOUND_PAGE] if found else [])]
     if sources:
-        build_atlas(sources, out_dir, has_lab=bool(classifiers))
+        build_atlas(sources, out_dir, beside=beside)
+    if found:
+        build_found(found, out_dir)
+        pages, files = [*pages, FOUND_PAGE], [*files, FOUND_PAGE]
     if runtime is None:
-        _remove_lab(out_dir, [])
+        _remove_others(out_dir, files)
         return Space(pages, files)
     page = LAB_PAGE if sources else PAGE_NAME
     names = numbered([classifier.name for classifier in classifiers])
@@ -67,7 +76,7 @@ def build_space(
     every = [*dict.fromkeys([*(source.name for source in sources), *(classifier.name for classifier in classifiers)])]
     title = atlas_title(sources) if sources else "Lab: turn a digit"
     write_space_card(out_dir, every, title, has_atlas=bool(sources), lab=page)
-    _remove_lab(out_dir, made)
+    _remove_others(out_dir, [*files, *made])
     return Space(list(dict.fromkeys([*pages, page])), list(dict.fromkeys([*files, *made])))
 
 
@@ -81,8 +90,8 @@ def _kinds(name: str, revision: str | None) -> tuple[bool, bool]:
     return (folder / TENSORS_NAME).is_file() or config.model_type == "lgn", is_classifier
 
 
-def _remove_lab(folder: Path, kept: Sequence[str]) -> None:
-    """Remove what an earlier lab left."""
-    for path in (folder / LAB_PAGE, *(folder / FILES).glob("*.js")):
+def _remove_others(folder: Path, kept: Sequence[str]) -> None:
+    """Remove other pages than the atlas that an earlier call left."""
+    for path in (folder / LAB_PAGE, folder / FOUND_PAGE, *(folder / FILES).glob("*.js")):
         if path.relative_to(folder).as_posix() not in kept:
             path.unlink(missing_ok=True)

@@ -11,8 +11,8 @@ from typing import Any
 from ...export import Classifier, write_onnx
 from ...files import write_whole
 from ..embedding import TEMPLATES, fill, script_safe
+from ..modules import join_modules
 from .document import lab_document
-from .modules import join_modules
 from .onnxruntime_web import MODULE, VERSION, WASM
 from .packed_files import pack
 

@@ -1,20 +1,17 @@
-"""A lab that all its tests look at, and the npm packages for it."""
+"""A lab that all its tests look at, and what runs its networks."""
 
 from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub import constants
 
 from lgn_hf import LGNImageProcessor
 from lgn_hf.convnet.configuration_lgn_convnet import LGNConvNetConfig
 from lgn_hf.convnet.modeling_lgn_convnet import LGNConvNetForImageClassification
 from lgn_hf.hub.lab import cached_runtime, find_runtime
-from lgn_hf.hub.lab.npm import NpmError, fetch_package
 from lgn_hf.hub.space import build_space
 from tests.conftest import ROOT
 
-AXE = ("axe-core", "4.14.1")
 PUBLISHED = ["r90-mnist", "baseline-mnist"]
 HOSTILE = '<img src=x onerror="alert(1)">'
 
@@ -32,18 +29,6 @@ def runtime() -> Path:
         return fetch_runtime(cached_runtime())
     except ValueError as error:
         pytest.skip(str(error))
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The program of axe-core, which npm fetches once."""
-    folder = Path(constants.HF_HOME, "lgn_hf", "-".join(AXE))
-    if not (folder / "axe.min.js").is_file():
-        try:
-            fetch_package(*AXE, ["axe.min.js"], folder)
-        except NpmError as error:
-            pytest.skip(str(error))
-    return (folder / "axe.min.js").read_text()
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ import pytest
 from huggingface_hub import SpaceCard, constants
 
 from lgn_hf.hub.lab import find_runtime, npm, onnxruntime_web
-from lgn_hf.hub.lab.modules import join_modules
 from lgn_hf.hub.lab.onnxruntime_web import MODULE, WASM
 from lgn_hf.hub.lab.packed_files import PART, pack
 from lgn_hf.hub.lab.page import LAB_TEMPLATES
+from lgn_hf.hub.modules import join_modules
 from lgn_hf.hub.space import build_space
 from tests.conftest import ROOT
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
+IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[\w/]+\.js)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class)\b)", re.MULTILINE)
 NAME = re.compile(r"^(?:export )?(?:async )?(?:function|const|let|class) ([A-Za-z_$][\w$]*)", re.MULTILINE)
 
@@ -20,17 +20,18 @@ def join_modules(folder: Path, entry: str = "main.js") -> str:
     Raises:
         ValueError: two modules define the same name, import each other, or import in another way.
     """
-    texts: dict[str, str] = {}
+    texts: dict[Path, str] = {}
     names: dict[str, str] = {}
 
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        if name in path:
-            raise ValueError(f"{name} imports itself: {' -> '.join((*path, name))}")
-        if name in texts:
+    def visit(module: Path, way: tuple[str, ...]) -> None:
+        name = module.name
+        if name in way:
+            raise ValueError(f"{name} imports itself: {' -> '.join((*way, name))}")
+        if module in texts:
             return
-        text = (folder / name).read_text(encoding="utf-8")
+        text = module.read_text(encoding="utf-8")
         for imported in IMPORT.findall(text):
-            visit(imported, (*path, name))
+            visit((module.parent / imported).resolve(), (*way, name))
         plain = EXPORT.sub("", IMPORT.sub("", text))
         if re.search(r"^(?:import|export)\b", plain, re.MULTILINE):
             raise ValueError(f'{name}: must import as in `import {{ a }} from "./b.js";` and export what it defines')
@@ -38,7 +39,7 @@ def join_modules(folder: Path, entry: str = "main.js") -> str:
             if defined in names:
                 raise ValueError(f"{defined} is defined in {names[defined]} and in {name}")
             names[defined] = name
-        texts[name] = plain
+        texts[module] = plain
 
-    visit(entry, ())
-    return "\n".join(f"/* {name} */\n{text.strip()}\n" for name, text in texts.items())
+    visit((folder / entry).resolve(), ())
+    return "\n".join(f"/* {module.name} */\n{text.strip()}\n" for module, text in texts.items())
