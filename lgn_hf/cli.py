@@ -87,6 +87,7 @@ def main() -> None:
 @option("--dataset", help="Hub id of the data, for a run whose data was a local folder.")
 @option("--dataset-note", help="What a reader must know of the data.")
 @option("--onnx", is_flag=True, help="Add onnx/model.onnx, which runs without torch.")
+@option("--lab", metavar="USER/NAME", help="A Space of `lgn-hf atlas --lab` in which the card opens the model.")
 @option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -109,6 +110,7 @@ def publish(
     dataset: str | None,
     dataset_note: str | None,
     onnx: bool,
+    lab: str | None,
     baseline: Path | None,
     example: tuple[str, ...],
 ) -> None:
@@ -140,6 +142,7 @@ def publish(
         baseline=baseline,
         examples=example or None,
         onnx=onnx or None,
+        lab=lab,
     )
     publication.validate(built)
     if dry_run:

@@ -37,6 +37,7 @@ def build(
     baseline: str | os.PathLike | None = None,
     examples: Sequence[Any] | None = None,
     onnx: bool | None = None,
+    lab: str | None = None,
 ) -> Path:
     """Build a repository: a model folder plus the modules for remote code. With `modules=False`, a model folder alone.
 
@@ -56,6 +57,7 @@ def build(
         examples: at most 8 images, which the card shows with what the model makes of them. By default, those that
             `folder` holds.
         onnx: add `onnx/model.onnx`, see `lgn_hf.export`; only classifiers have one.
+        lab: a static Space, USER/NAME, in whose lab the model can be opened; the card links to it.
 
     Returns:
         `target`, absolute.
@@ -69,6 +71,8 @@ def build(
         put_back(place)  # if a build was killed
     if repo_id is not None:
         check_repo_id(repo_id)
+    if lab is not None:
+        check_repo_id(lab)
     if target.exists() and not is_built(target):
         refuse_folder(target, foreign_files(target) or [*contents(target)])
     run = read_run(folder)
@@ -81,7 +85,7 @@ def build(
         _write_records(run, partial, name, dataset, dataset_note, others)
         if onnx:
             write_onnx(Classifier(repo_id or name, run.model, run.processor, partial), partial / MODEL_PATH)
-        write_card(partial, repo_id)
+        write_card(partial, repo_id, lab)
         if modules:
             add_modules(partial)
             check(partial)

@@ -67,7 +67,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(lgn, tmp_path,
 @pytest.mark.slow
 def test_a_published_model_has_the_file_if_asked_and_its_card_says_how_to_run_it(published, tmp_path):
     """The program on the card runs as it is written."""
-    built = build(published, tmp_path / "with", repo_id=PUBLISHED_AS, onnx=True)
+    built = build(published, tmp_path / "with", repo_id=PUBLISHED_AS, onnx=True, lab="me/My.Atlas")
     check(built)
     assert is_repository(built)
     model = open_classifier(built)
@@ -76,6 +76,7 @@ def test_a_published_model_has_the_file_if_asked_and_its_card_says_how_to_run_it
     check_graph(classifier, lambda images: run_onnx(session, images))
 
     card = (built / "README.md").read_text()
+    assert "[Open in the lab](https://me-my-atlas.static.hf.space/lab.html#model=tester%2Flgn-digits)" in card
     program = next(part for part in card.split("```python\n") if "onnxruntime" in part).partition("```")[0]
     image = tmp_path / "image.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 12), np.uint8)).save(image)
@@ -91,3 +92,4 @@ def test_a_published_model_has_the_file_if_asked_and_its_card_says_how_to_run_it
     again = build(built, tmp_path / "without", repo_id=PUBLISHED_AS)
     assert not (again / MODEL_PATH).exists()
     assert "onnx" not in (again / "README.md").read_text()
+    assert "lab" not in (again / "README.md").read_text().replace("label", "")

@@ -20,6 +20,7 @@ from ...runs.launch import launch_command
 from ...runs.results import RunResults
 from ...runs.trained_model import CONFIG_NAME, RESULTS_NAME, open_trained_model
 from ...texts import one_line
+from ..lab.address import lab_address
 from . import limitations, sentences, tables
 from .comparison import compare, not_compared
 from .escaping import Code, escaped
@@ -35,7 +36,7 @@ TEMPLATE = Path(__file__).parent.parent / "templates" / "card.md.jinja"
 SIGNATURE = b"\n- linear-group-network\n"  # one of the tags of every card
 
 
-def write_card(folder: str | os.PathLike, repo_id: str | None = None) -> Path:
+def write_card(folder: str | os.PathLike, repo_id: str | None = None, lab: str | None = None) -> Path:
     """Write `README.md`, see `render_card`. Returns its path.
 
     Raises:
@@ -44,11 +45,11 @@ def write_card(folder: str | os.PathLike, repo_id: str | None = None) -> Path:
     path = Path(folder, CARD_NAME)
     if path.exists() and SIGNATURE not in path.read_bytes():
         raise ValueError(f"{path} is not the card of an LGN: move it away, and the card can be written")
-    write_whole(path, render_card(folder, repo_id))
+    write_whole(path, render_card(folder, repo_id, lab))
     return path
 
 
-def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
+def render_card(folder: str | os.PathLike, repo_id: str | None = None, lab: str | None = None) -> str:
     """Make the card of a published folder from its configuration, actions, results, recipe and figures.
 
     A model that was trained elsewhere has `evaluation.json` in place of results and recipe.
@@ -57,6 +58,7 @@ def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
     Args:
         folder: complete except for the card.
         repo_id: the repository that the programs on the card load. By default they have the name of the model.
+        lab: a static Space, USER/NAME, in whose lab the model can be opened.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -79,6 +81,7 @@ def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
     recipe_name = facts.run.recipe_name if facts.run else None
     name = (repo_id or recipe_name or model.name).split("/")[-1]
     contents = _contents(folder, facts, name, repo_id or one_line(name))
+    contents["lab"] = Code(lab_address(lab, repo_id or name) if lab else "")
     card = ModelCard.from_template(card_metadata(name, facts), template_path=str(TEMPLATE), **escaped(contents))
     return re.sub(r"\n{3,}", "\n\n", str(card)).rstrip() + "\n"
 

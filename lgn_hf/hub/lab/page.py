@@ -12,11 +12,12 @@ from ...export import Classifier, write_onnx
 from ...files import write_whole
 from ..embedding import TEMPLATES, fill, script_safe
 from ..modules import join_modules
+from .address import LAB_PAGE
 from .document import lab_document
 from .onnxruntime_web import MODULE, VERSION, WASM
 from .packed_files import pack
 
-LAB_PAGE, FILES = "lab.html", "lab"
+FILES = "lab"
 LAB_TEMPLATES = TEMPLATES / "lab"
 NOTICE = f"/* onnxruntime-web {VERSION}. Copyright (c) Microsoft Corporation. MIT License. */\n"
 

@@ -356,7 +356,7 @@ def test_it_runs_from_a_server_which_is_asked_for_nothing_else(space, browser):
 
 
 def test_a_link_chooses_the_model_and_a_missing_one_is_named(open_page, space):
-    visitor = open_page(space, "#model=baseline-mnist&turn=45")
+    visitor = open_page(space, "#model=tester/baseline-mnist&turn=45")
     assert visitor.page.locator("#model-a").input_value() == "baseline-mnist"
     assert visitor.degrees() == 45
     visitor.page.evaluate("location.hash = '#model=gone'")

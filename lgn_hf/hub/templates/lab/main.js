@@ -1,4 +1,5 @@
 /* What the visitor has chosen, and what follows from it. */
+import { onOtherAddress, readAddress, writeAddress } from "./address.js";
 import { showAnswer, showRibbon } from "./answers.js";
 import { makeRows, markRow, showCodes, strongestOrbit } from "./codes.js";
 import { makeDial } from "./dial.js";
@@ -120,7 +121,7 @@ let isDirty = false, isBusy = false, sweepNumber = 0, sweepTimer;
 function request(isNew) {
   for (const [number, button] of [...byId("examples").children].entries()) button.setAttribute("aria-pressed", String(number) === state.image);
   showSeen();
-  writeAddress();
+  writeAddress({ model: sides[0].model.name, beside: sides[1].model?.name ?? "none", image: state.image, turn: state.degrees, mirror: state.isMirrored ? 1 : 0 });
   if (isNew) {
     sweepNumber++;
     for (const side of sides) side.sweep = [];
@@ -220,34 +221,15 @@ async function sweep() {
   }
 }
 
-/* The address */
-
-let addressTimer, written = "";
-
-function writeAddress() {
-  clearTimeout(addressTimer);
-  addressTimer = setTimeout(() => {
-    const fields = { model: sides[0].model.name, beside: sides[1].model?.name ?? "none", image: state.image, turn: state.degrees, mirror: state.isMirrored ? 1 : 0 };
-    written = `#${new URLSearchParams(fields)}`;
-    history.replaceState(null, "", written);
-  }, 300);
-}
-
 /* Show what the address asks for. */
 function restore() {
-  const fields = new URLSearchParams(location.hash.slice(1)), named = (key) => lab.models.find((model) => model.name === fields.get(key));
-  written = location.hash;
-  const missing = fields.get("model") && !named("model") ? fields.get("model") : null;
-  byId("notice").hidden = missing === null;
-  byId("notice").textContent = missing === null ? "" : `This lab does not have ${missing}, which the link names.`;
-  const first = named("model") ?? lab.models[0];
+  const asked = readAddress(lab.models), first = asked.first ?? lab.models[0];
+  byId("notice").hidden = asked.missing === null;
+  byId("notice").textContent = asked.missing === null ? "" : `This lab does not have ${asked.missing}, which the link names.`;
   const alike = lab.models.filter((model) => shape(model) === shape(first) && model !== first);
-  const second = fields.get("beside") === "none" ? null : named("beside") ?? alike.find((model) => model.elements.length === 1) ?? alike[0];
-  state.image = fields.get("image") ?? "0";
-  state.isMirrored = fields.get("mirror") === "1";
+  const second = asked.isAlone ? null : asked.second ?? alike.find((model) => model.elements.length === 1) ?? alike[0];
+  Object.assign(state, { image: asked.image, isMirrored: asked.isMirrored, degrees: asked.degrees });
   showMirror();
-  const degrees = Number(fields.get("turn"));
-  state.degrees = Number.isInteger(degrees) && degrees >= 0 && degrees < 360 ? degrees : 0;
   dial.show(state.degrees);
   chooseModels(first, second);
 }
@@ -273,7 +255,7 @@ function listen() {
   });
   byId("quarter").addEventListener("click", () => { player.stop(); turn((state.degrees + 90) % 360); });
   byId("back").addEventListener("click", () => { player.stop(); turn(0); });
-  addEventListener("hashchange", () => { if (location.hash !== written) restore(); });
+  onOtherAddress(restore);
   onSchemeChange(() => { for (const side of active()) showSide(side); });
 }
 
