@@ -8,7 +8,7 @@ import torch
 from lgn_hf import LGNImageProcessor
 from lgn_hf.convnet.configuration_lgn_convnet import LGNConvNetConfig
 from lgn_hf.convnet.modeling_lgn_convnet import LGNConvNetForImageClassification
-from lgn_hf.hub.lab import cached_runtime, find_runtime
+from lgn_hf.hub.lab import cached_runtime, fetch_runtime
 from lgn_hf.hub.space import build_space
 from tests.conftest import ROOT
 
@@ -19,12 +19,6 @@ HOSTILE = '<img src=x onerror="alert(1)">'
 @pytest.fixture(scope="session")
 def runtime() -> Path:
     """onnxruntime-web, which npm fetches once."""
-    from lgn_hf.hub.lab import fetch_runtime
-
-    try:
-        return find_runtime(cached_runtime())
-    except ValueError:
-        pass
     try:
         return fetch_runtime(cached_runtime())
     except ValueError as error:

@@ -3,15 +3,16 @@
 import base64
 import gzip
 import json
+import random
 import re
 import shutil
+import tarfile
 
 import pytest
 from huggingface_hub import SpaceCard, constants
 
-from lgn_hf.hub.lab import find_runtime, npm, onnxruntime_web
+from lgn_hf.hub.lab import find_runtime, npm, onnxruntime_web, packed_files
 from lgn_hf.hub.lab.onnxruntime_web import MODULE, WASM
-from lgn_hf.hub.lab.packed_files import PART, pack
 from lgn_hf.hub.lab.page import LAB_TEMPLATES
 from lgn_hf.hub.modules import join_modules
 from lgn_hf.hub.space import build_space
@@ -54,14 +55,15 @@ def test_no_module_is_long_and_none_writes_markup():
         ), path
 
 
-def test_a_file_is_packed_in_parts_that_join_to_it():
-    content = bytes(range(256)) * 5000 + gzip.compress(bytes(range(200)) * 3)
-    scripts = pack("name", content * 40)
+def test_a_file_is_packed_in_parts_that_join_to_it(monkeypatch):
+    monkeypatch.setattr(packed_files, "PART", 1000)
+    content = random.Random(0).randbytes(5000)
+    scripts = packed_files.pack("name", content)
     parts = [re.fullmatch(r'labReceive\("name", (\d+), (".*")\);\n', script) for script in scripts]
     assert [int(part[1]) for part in parts if part] == list(range(len(scripts)))
     text = "".join(json.loads(part[2]) for part in parts if part)
-    assert gzip.decompress(base64.b64decode(text)) == content * 40
-    assert max(map(len, scripts)) < PART + 100
+    assert gzip.decompress(base64.b64decode(text)) == content
+    assert 1000 < max(map(len, scripts)) < 1100
 
 
 # The runtime
@@ -97,6 +99,21 @@ def test_when_npm_fails_its_reason_is_told(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"npm cannot fetch onnxruntime-web: network: no route: unpack"):
         onnxruntime_web.fetch_runtime(tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_an_archive_without_the_files_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "other.js").touch()
+    with tarfile.open(tmp_path / "x.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "package", "package")
+    (tmp_path / "bin" / "npm").write_text(f'#!/bin/sh\nfor place; do :; done\ncp {tmp_path}/x.tgz "$place"\n')
+    (tmp_path / "bin" / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    assert npm.fetch_package("x", "1", ["other.js"], tmp_path / "new") == tmp_path / "new"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["other.js"]
+    with pytest.raises(npm.NpmError, match=r"x.tgz has no main.js"):
+        npm.fetch_package("x", "1", ["main.js"], tmp_path / "new")
 
 
 # The Space
