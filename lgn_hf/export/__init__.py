@@ -6,7 +6,7 @@ one. Import from here, not from the files of this room.
 
 from .checks import TOLERANCE, GraphError, check_graph
 from .classifier import Classifier, open_classifier
-from .folder import FORMATS, OUTPUT, export
+from .folder import FORMATS, OUTPUT, add_preparation, export
 from .onnx_graph import MODEL_PATH, OPSET, onnx_session, write_onnx
 from .plain_network import PlainNetwork
 from .torch_archive import ARCHIVE_PATH, write_archive
@@ -23,6 +23,7 @@ __all__ = [
     "Classifier",
     "GraphError",
     "PlainNetwork",
+    "add_preparation",
     "check_graph",
     "export",
     "onnx_session",

@@ -51,12 +51,27 @@ def _config(classifier: Classifier) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name != "auto_map"}  # no code lies beside it
 
 
+def add_preparation(classifier: Classifier, path: str | os.PathLike) -> None:
+    """Tell transformers.js what to do to the images of a repository, in its `preprocessor_config.json`.
+
+    `LGNImageProcessor` does not read these fields: in Python, it prepares the images itself.
+    """
+    own = json.loads(Path(path).read_bytes())
+    write_whole(Path(path), _json({**own, **_preparation(classifier)}))
+
+
 def _processor(classifier: Classifier) -> dict[str, Any]:
-    """The preparation outside the graph, in the names that image processors of transformers and transformers.js share."""
-    channels, height, width = classifier.image_shape
     return {
         "exported_by": "lgn-hf export",
         "image_processor_type": "ViTImageProcessor",
+        **_preparation(classifier),
+    }
+
+
+def _preparation(classifier: Classifier) -> dict[str, Any]:
+    """The preparation outside the graph, in the names that image processors of transformers and transformers.js share."""
+    channels, height, width = classifier.image_shape
+    return {
         "do_resize": True,
         "size": {"height": height, "width": width},
         "resample": 2,

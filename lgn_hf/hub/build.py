@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ..export import MODEL_PATH, Classifier, write_onnx
+from ..export import MODEL_PATH, Classifier, add_preparation, write_onnx
 from ..files import contents, refuse_folder
 from ..plotting import save_figure
 from ..runs.dataset_name import check_repo_id
@@ -20,7 +20,7 @@ from ..runs.trained_model import RESULTS_NAME
 from .cards import BASELINE_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, draw_training, write_card
 from .check import check, check_model_folder
 from .examples import draw_examples, find_examples, save_examples
-from .folder import add_modules, foreign_files, is_built, remove_modules
+from .folder import PROCESSOR_NAME, add_modules, foreign_files, is_built, remove_modules
 from .public_records import public_evaluation, public_recipe, public_results
 from .replacement import put_back, replacing_folder
 from .run_folder import TrainedRun, read_baseline, read_run
@@ -84,7 +84,9 @@ def build(
         _write_network(run, partial, repo_id or name, images)
         _write_records(run, partial, name, dataset, dataset_note, others)
         if onnx:
-            write_onnx(Classifier(repo_id or name, run.model, run.processor, partial), partial / MODEL_PATH)
+            classifier = Classifier(repo_id or name, run.model, run.processor, partial)
+            write_onnx(classifier, partial / MODEL_PATH)
+            add_preparation(classifier, partial / PROCESSOR_NAME)
         write_card(partial, repo_id, lab)
         if modules:
             add_modules(partial)

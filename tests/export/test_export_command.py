@@ -1,5 +1,6 @@
 """`lgn-hf export`, and `lgn-hf publish --onnx`."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -74,6 +75,9 @@ def test_a_published_model_has_the_file_if_asked_and_its_card_says_how_to_run_it
     classifier = Classifier("published", model.network, model.processor, built)
     session = onnx_session(built / MODEL_PATH)
     check_graph(classifier, lambda images: run_onnx(session, images))
+
+    outside = json.loads((built / "preprocessor_config.json").read_text())  # as transformers.js reads it
+    assert (outside["do_rescale"], outside["do_normalize"], outside["do_convert_grayscale"]) == (True, False, True)
 
     card = (built / "README.md").read_text()
     assert "[Open in the lab](https://me-my-atlas.static.hf.space/lab.html#model=tester%2Flgn-digits)" in card
