@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -28,7 +30,7 @@ def wants_discovered(recipe: Recipe) -> bool:
     return init == "discovered"
 
 
-def start_at_discovered(network: torch.nn.Module, place: str) -> None:
+def start_at_discovered(network: Any, place: str) -> None:
     """Let every action be the best one of the folder whose order is the network's.
 
     With `action="cyclic"` the group law then holds throughout training.
