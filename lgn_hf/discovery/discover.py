@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 ORDERS = (2, 3, 4, 5, 6, 7, 8)
 PLANTED_NOISE = 0.2
 PRODUCT_ALPHA = 0.1  # products of found symmetries are symmetries, too, so they need less evidence
-MORE_DRAWS = 3  # times null_draws, where a p-value is near alpha
-NEAR_ALPHA = 30.0  # a p-value within this factor is near
+MORE_DRAWS = 3  # times null_draws, where a p-value is near alpha; 1 where there are more than MANY_POINTS
+MANY_POINTS = 120
+NEAR_ALPHA = 30.0  # the smallest p-value of an order is near if it lies within this factor
 
 Progress = Callable[[str, int, int], None]
 
@@ -67,7 +68,8 @@ def discover(
         held_out: (M, d), other points of the same kind, or an object with `.atoms`: those of a dictionary of other data. An action
             must match the points to them about as well as the identity does; see the module `held_out`.
         alpha: the largest p-value that counts as found.
-        null_draws: searches without symmetry for each order. An order with a p-value near alpha gets three times as many more.
+        null_draws: searches without symmetry for each order. An order with a p-value near alpha gets three times as many more, or as
+            many again if there are more than 120 points.
         null: the `null` of an earlier result for like points, with at least these orders; by default it is drawn.
         power_trials: planted symmetries per order; 0 leaves `power` out.
         scale_free: whether a symmetry may rescale points; see `whiten`.
@@ -132,8 +134,11 @@ def discover(
                 draw(order, number)
         distribution = Null(_complete(draws))
 
+        def p_value(order: int, mismatch: float) -> float:
+            return min(1.0, len(tried) * distribution.p_value(order, mismatch))
+
         def value(c: Candidate) -> float:
-            return min(1.0, len(tried) * distribution.p_value(_judge(c.order, tried), c.mismatch))
+            return p_value(_judge(c.order, tried), c.mismatch)
 
         def made(c: Candidate) -> FoundAction:
             return _action(c, cloud, matrix, coverage, others, value(c))
@@ -143,9 +148,11 @@ def discover(
                 return False
             return others is None or relative_cost(matrix, others, refined_matrix(c, cloud, coverage)) <= MOST_COST
 
-        near = [p for p in tried if any(alpha / NEAR_ALPHA < value(c) < alpha * NEAR_ALPHA for c in found[p])]
+        best = {order: min((c.mismatch for c in found[order]), default=1.0) for order in tried}
+        near = [p for p in tried if alpha / NEAR_ALPHA < p_value(p, best[p]) < alpha * NEAR_ALPHA]
+        more = MORE_DRAWS if n <= MANY_POINTS else 1
         if near and not null:  # more draws, where they decide
-            for number in range(null_draws, (1 + MORE_DRAWS) * null_draws):
+            for number in range(null_draws, (1 + more) * null_draws):
                 for order in near:
                     draw(order, number)
             distribution = Null(_complete(draws))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from lgn_hf.discovery import Dictionary, Discovery, discover
 from lgn_hf.discovery.points import Request, read_held_out, read_points
 from lgn_hf.nn import LinearGroup
 from lgn_training.experiments.registry import experiment
+from lgn_training.experiments.run_journal import RunJournal
 from lgn_training.texts import Row
 
 ORDERS = (2, 4)
@@ -35,17 +37,23 @@ ATOMS_PER_DIMENSION = 10
     options=("source", "data"),
 )
 def discovery_data(args: argparse.Namespace) -> Row:
-    rows = []
-    for name, source, size in tqdm(sources(args), unit="source"):
-        started = time.process_time()
-        points = read_points(source, request(args, size))
-        held_out = read_held_out(source, request(args, size))
-        learned = time.process_time()
-        orders, trials = (ORDERS[:1], 1) if args.quick else (ORDERS, 3)
-        found = discover(points, orders, args.seed, held_out=held_out, power_trials=trials)
-        seconds = {"dictionaries s": learned - started, "search s": time.process_time() - learned}
-        rows.append({"source": name, "filter": size, **facts(found), **closedness(points, size), **seconds})
+    journal = RunJournal(args)
+    rows = [
+        journal.once({"source": name, "filter": size}, partial(_run, source, size, args))
+        for name, source, size in tqdm(sources(args), unit="source")
+    ]
     return {"rows": rows, "orders": list(ORDERS), "figures": []}
+
+
+def _run(source: str, size: int, args: argparse.Namespace) -> Row:
+    started = time.process_time()
+    points = read_points(source, request(args, size))
+    held_out = read_held_out(source, request(args, size))
+    learned = time.process_time()
+    orders, trials = (ORDERS[:1], 1) if args.quick else (ORDERS, 3)
+    found = discover(points, orders, args.seed, held_out=held_out, power_trials=trials)
+    seconds = {"dictionaries s": learned - started, "search s": time.process_time() - learned}
+    return {**facts(found), **closedness(points, size), **seconds}
 
 
 def sources(args: argparse.Namespace) -> list[tuple[str, str, int]]:

@@ -46,14 +46,14 @@ NETWORKS = {  # model -> what it is
     "convnet-{}-shift": "the same over cyclic shifts of pixels, which are symmetries of nothing",
     "convnet-{}-free": "the same with free filters",
 }
-FEW = (
+FEW = (  # of these, on the front page
     "lgn-{}",
     "free-{}",
     "r90-{}",
     "convnet-{}-c4",
     "convnet-{}-discovered",
     "convnet-{}-free",
-)  # of these, on the front page
+)
 SHOWN = {"classification": ("test_accuracy", " %"), "reconstruction": ("test_relative_error", " % missed")}
 DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
 NO_FOLDERS: Mapping[str, Key] = {}
