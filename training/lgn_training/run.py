@@ -197,15 +197,18 @@ def network_config(recipe: Recipe, data: Data) -> Any:
         fields["label2id"] = {name: label for label, name in enumerate(data.label_names)}
         fields["problem_type"] = "single_label_classification"
     if not wants_discovered(recipe) and recipe.run.group_from is not None:
-        group = found_group(recipe.run.group_from, recipe.network.get("group"))
+        group = found_group(recipe.run.group_from, recipe.network.get("group"), recipe.run.group_actions)
         fields["group"] = group.snapped().resized(fields["filter_size"]) if recipe.run.snap_group else group
     elif recipe.run.model_name_or_path is not None and fields.get("group") == "given":
         fields["group_generators"] = read_config(recipe.run.model_name_or_path).group_generators
     return FAMILIES[recipe.model_type].config_class(**fields)
 
 
-def found_group(place: str, group: str | None) -> LinearGroup:
-    """The group that the actions of a folder generate, for a network whose field `group` asks for it.
+def found_group(place: str, group: str | None, rows: list[int] | None = None) -> LinearGroup:
+    """The group that actions of a folder generate, for a network whose field `group` asks for it.
+
+    Args:
+        rows: which of them, from 1; by default all.
 
     Raises:
         ValueError: the network does not take a given group, or the actions do not generate one.
@@ -214,9 +217,13 @@ def found_group(place: str, group: str | None) -> LinearGroup:
         raise ValueError(
             f"group_from={place!r} needs --model_type lgn_convnet and --group given, or --action_init discovered"
         )
-    actions = load_actions(place)
+    matrices = load_actions(place).matrices.flatten(0, 2)
+    if rows is not None:
+        if not all(1 <= row <= len(matrices) for row in rows) or not rows:
+            raise ValueError(f"group_actions={rows}: {place} has actions 1 to {len(matrices)}")
+        matrices = matrices[[row - 1 for row in rows]]
     try:
-        return LinearGroup.from_generators(actions.matrices.flatten(0, 2), tolerance=GROUP_TOLERANCE)
+        return LinearGroup.from_generators(matrices, tolerance=GROUP_TOLERANCE)
     except ValueError as error:
         raise ValueError(f"group_from={place!r}: {error}") from None
 
