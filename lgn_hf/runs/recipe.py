@@ -167,7 +167,7 @@ class RunArguments:
         "group is given",
         not_compared=THE_GROUPS,
     )
-    group_actions: list[int] | None = _option(
+    group_actions: list[int] | None = _option(  # noqa: RUF009  (it makes a field)
         None,
         "rows of the table of group_from, from 1, whose actions generate the group (default: all)",
         not_compared=THE_GROUPS,
