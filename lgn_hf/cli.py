@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .commands.discover import discover
-from .commands.options import option
+from .commands.export import export
+from .commands.options import option, split_revision
 from .terminal import print_table, tree
 from .texts import full_traceback, one_line
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from .actions import Distance
     from .runs.trained_model import TrainedModel
 
-OPTIONAL = ("matplotlib", "datasets", "jinja2", "yaml")  # packages of `lgn-hf[hub]`
+OPTIONAL = {  # packages, and the extra that brings them
+    **dict.fromkeys(("matplotlib", "datasets", "jinja2", "yaml"), "hub"),
+    **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "export"),
+}
 QUIET = {  # users need not see how models and data sets are loaded
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -46,6 +50,7 @@ def app() -> None:
 
 
 app.add_command(discover)
+app.add_command(export)
 
 
 def main() -> None:
@@ -62,7 +67,7 @@ def main() -> None:
             sys.exit(full_traceback(error))
         package = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else None
         if package in OPTIONAL:
-            sys.exit(f"lgn-hf: this command needs {package}: pip install 'lgn-hf[hub]'")
+            sys.exit(f"lgn-hf: this command needs {package}: pip install 'lgn-hf[{OPTIONAL[package]}]'")
         sys.exit(f"lgn-hf: {one_line(error, None)}")
 
 
@@ -81,6 +86,8 @@ def main() -> None:
 @option("--create-pr", is_flag=True, help="Open a pull request.")
 @option("--dataset", help="Hub id of the data, for a run whose data was a local folder.")
 @option("--dataset-note", help="What a reader must know of the data.")
+@option("--onnx", is_flag=True, help="Add onnx/model.onnx, which runs without torch.")
+@option("--lab", metavar="USER/NAME", help="A Space of `lgn-hf atlas --lab` in which the card opens the model.")
 @option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -102,6 +109,8 @@ def publish(
     create_pr: bool,
     dataset: str | None,
     dataset_note: str | None,
+    onnx: bool,
+    lab: str | None,
     baseline: Path | None,
     example: tuple[str, ...],
 ) -> None:
@@ -132,6 +141,8 @@ def publish(
         dataset_note=dataset_note,
         baseline=baseline,
         examples=example or None,
+        onnx=onnx or None,
+        lab=lab,
     )
     publication.validate(built)
     if dry_run:
@@ -247,7 +258,7 @@ def predict(model: str, images: tuple[str, ...], top: int, output: Path | None) 
     if len(found) == 1:
         check_image(found[0])
     _check_names([model])
-    name, revision = _split(model)
+    name, revision = split_revision(model)
     find_folder(name, revision)  # before torch and transformers are imported
 
     from . import prediction
@@ -317,35 +328,63 @@ def compare(a: str, b: str, top: int) -> None:
     type=click.Path(path_type=Path),
     default=Path("atlas"),
     show_default=True,
-    help="Where to write the page: a folder that is new, empty, or holds an earlier atlas.",
+    help="Where to write the pages: a folder that is new, empty, or holds an earlier atlas.",
+)
+@option(
+    "--lab", is_flag=True, help="Also write lab.html, a page on which the networks run. npm fetches what runs them."
+)
+@option(
+    "--runtime",
+    type=click.Path(path_type=Path),
+    help="The unpacked npm package onnxruntime-web for the lab. By default, npm fetches it once.",
+)
+@option(
+    "--found",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Also write found.html, a page of what `lgn-hf discover` wrote to this folder. May be given several times.",
 )
 @option("--push", metavar="USER/NAME", help="Publish it as a static Space.")
 @private
-def atlas(models: tuple[str, ...], output_dir: Path, push: str | None, private: bool) -> None:
-    """Write one page that shows the actions of models.
+def atlas(
+    models: tuple[str, ...],
+    output_dir: Path,
+    lab: bool,
+    runtime: Path | None,
+    found: tuple[Path, ...],
+    push: str | None,
+    private: bool,
+) -> None:
+    """Write a page that shows the actions of models, and with --lab one on which visitors try them.
 
-    lgn_hf.hub.atlas.build_atlas writes it, lgn_hf.hub.upload.upload publishes it.
+    lgn_hf.hub.space.build_space writes them, lgn_hf.hub.upload.upload publishes them.
     """
     _check_names(models, push)
 
     if push is not None:
         _check_can_publish(push, "space", private=private)
 
-    from .hub.atlas import CARD_NAME, OUTPUT, PAGE_NAME, build_atlas
+    from .hub.space import OUTPUT, build_space
 
     OUTPUT.check(output_dir)  # before the models are read
-    folder = build_atlas(_open(models), output_dir)
-    print(folder / PAGE_NAME)
+    engine = None
+    if lab or runtime is not None:
+        from .hub.lab import find_runtime
+
+        engine = find_runtime(runtime)
+    space = build_space([split_revision(model) for model in models], output_dir, engine, found)
+    for page in space.pages:
+        print(output_dir / page)
     if push is not None:
         from .hub.upload import upload
 
-        print(upload(folder, [PAGE_NAME, CARD_NAME], push, "space", private=private))
+        print(upload(output_dir, space.files, push, "space", private=private))
 
 
 def _open(models: Sequence[str]) -> list[TrainedModel]:
     from .runs.trained_model import open_trained_model
 
-    return [open_trained_model(*_split(model)) for model in models]
+    return [open_trained_model(*split_revision(model)) for model in models]
 
 
 def _check_names(models: Sequence[str], publish_as: str | None = None) -> None:
@@ -354,7 +393,7 @@ def _check_names(models: Sequence[str], publish_as: str | None = None) -> None:
     from .runs.dataset_name import check_repo_id
 
     for model in models:
-        check_name(_split(model)[0])
+        check_name(split_revision(model)[0])
     if publish_as is not None:
         check_repo_id(publish_as)
 
@@ -364,14 +403,6 @@ def _check_can_publish(repo_id: str, repo_type: str = "model", *, private: bool)
     from .hub.permission import check_can_publish
 
     check_can_publish(repo_id, repo_type, private=private)
-
-
-def _split(model: str) -> tuple[str, str | None]:
-    """A model as it is given, and the revision in USER/NAME@REVISION."""
-    if os.path.exists(model):
-        return model, None
-    name, _, revision = model.partition("@")
-    return name, revision or None
 
 
 def _number(value: float | None, missing: str = "") -> str:

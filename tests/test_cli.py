@@ -112,11 +112,14 @@ class TestHelp:
             "card",
             "compare",
             "discover",
+            "export",
             "predict",
             "publish",
         ]
 
-    @pytest.mark.parametrize("command", ["publish", "card", "actions", "predict", "compare", "atlas", "discover"])
+    @pytest.mark.parametrize(
+        "command", ["publish", "card", "actions", "predict", "compare", "atlas", "discover", "export"]
+    )
     def test_names_the_functions_behind_a_command(self, lgn, command):
         text = " ".join(lgn(command, "--help").out.split())
         names = re.findall(r"(lgn_hf[\w.]*)\.(\w+)", text)
@@ -273,12 +276,12 @@ class TestPublish:
     def test_builds_validates_and_uploads(self, lgn, calls, images, tmp_path):
         result = lgn(
             "publish", tmp_path, "me/model", "--private", "--revision", "v1", "--collection", "me/lgn", "--create_pr",
-            "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free", "--example", images[0], "--example", images[1],
+            "--onnx", "--lab", "me/atlas", "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free", "--example", images[0], "--example", images[1],
         )  # fmt: skip
         assert result == Result(0, "https://hub/commit\n", "")
         built = tmp_path / "built"
         about = {"dataset": "ylecun/mnist", "dataset_note": "a copy", "baseline": Path("runs/free")}
-        about |= {"examples": (str(images[0]), str(images[1]))}
+        about |= {"examples": (str(images[0]), str(images[1])), "onnx": True, "lab": "me/atlas"}
         where = {"private": True, "revision": "v1", "collection": "me/lgn", "create_pr": True}
         assert calls == [
             ("check", "me/model", "model", {"private": True}),
@@ -291,7 +294,7 @@ class TestPublish:
     def test_shows_the_folder_and_stops(self, lgn, calls, tmp_path, option):
         result = lgn("publish", tmp_path, "me/model", option, "--folder", tmp_path / "elsewhere")
         assert [name for name, *_ in calls] == ["prepare", "validate"]
-        about = dict.fromkeys(("dataset", "dataset_note", "baseline", "examples"))
+        about = dict.fromkeys(("dataset", "dataset_note", "baseline", "examples", "onnx", "lab"))
         assert calls[0][1:] == (tmp_path, "me/model", tmp_path / "elsewhere", about)
         assert [line.split() for line in result.out.splitlines()] == [
             [f"{tmp_path / 'built'}/"],

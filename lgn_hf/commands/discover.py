@@ -66,7 +66,8 @@ def discover(
     every image), a model (the filters of an LGN, or the first convolution of another model), or a .npy or .safetensors file
     of points. From a data set, a dictionary of small patches is learned first.
 
-    An action is found only if it beats its null: the same search where the symmetry is destroyed.
+    An action is found only if it beats its null, the same search where the symmetry is destroyed. With data, it must also
+    map the dictionary of one half to that of the other half about as well as they match anyway.
 
     lgn_hf.discovery.points.read_points reads SOURCE, lgn_hf.discovery.discover searches, and
     lgn_hf.discovery.report.write_report writes the files.
@@ -75,7 +76,7 @@ def discover(
 
     from rich.console import Console
 
-    from ..discovery.points import Request, read_points
+    from ..discovery.points import Request, read_held_out, read_points
     from ..discovery.report import OUTPUT, columns, rows, write_report
     from ..terminal import print_table
 
@@ -84,10 +85,11 @@ def discover(
     progress = not quiet and sys.stderr.isatty()
     request = Request(filter_size, num_atoms, module, not colour, seed, progress)
     points = read_points(source, request)
+    held_out = read_held_out(source, request)
 
     from ..discovery import discover as search
 
-    found = search(points, orders, seed, progress=progress)
+    found = search(points, orders, seed, held_out=held_out, progress=progress)
     if found.actions:
         print_table(f"symmetries of {source}", columns(), rows(found))
     Console().print(_sentences(found.summary()), markup=False, highlight=False)

@@ -1,7 +1,8 @@
-"""How the options of the command line are spelt."""
+"""What the commands share: how options are spelt, and how a model is named."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -11,3 +12,11 @@ def option(*names: str, **settings: Any) -> Any:
     """An option that may be written with underscores in place of hyphens, as in the training program."""
     twins = [name.replace("-", "_").replace("__", "--", 1) for name in names if "-" in name[2:]]
     return click.option(*names, *twins, names[0].lstrip("-").replace("-", "_"), **settings)
+
+
+def split_revision(model: str) -> tuple[str, str | None]:
+    """A model as it is given, and the revision in USER/NAME@REVISION."""
+    if os.path.exists(model):
+        return model, None
+    name, _, revision = model.partition("@")
+    return name, revision or None

@@ -22,6 +22,7 @@ The search:
 - `polish`: from a guess to the local optimum, in batches;
 - `search`: all of this for one order;
 - `null`: searches without symmetry, and the p-values;
+- `held_out`: whether an action maps the points onto others of their kind;
 - `closure`: the group that symmetries generate;
 - `refine`: the most likely matrix, given a permutation;
 - `planting`: random points with a known group;

@@ -11,16 +11,16 @@ from .evidence import Evidence
 from .search import Candidate, candidate
 
 MAX_GROUP = 48
-PARTIAL_COPY = 0.15  # a permutation that agrees with an element on more than this is that element, damaged
-FAR_WORSE = 2.0
+PARTIAL_COPY = 0.15  # a permutation that agrees with elements on more than this, above chance, is a mixture of them
+FAR_WORSE = 1.8  # elements of one group have nearly the same mismatch
+EXACT_ENOUGH = 0.005  # differences of mismatches below this mean nothing
+SAME_MATRIX = 0.1  # squared distance per dimension below which two matrices are one action
 SAME_ACTION = 0.5  # two permutations that agree on this share of what they move are one action
 
 
-def same_action(a: Tensor, b: Tensor) -> bool:
-    """Whether two permutations agree on most of the points that either moves."""
-    rest = torch.arange(len(a))
-    moved = (a != rest) | (b != rest)
-    return not bool(moved.any()) or overlap(a, b) > SAME_ACTION
+def same_action(q: Tensor, permutation: Tensor, other_q: Tensor, other: Tensor) -> bool:
+    """Whether two actions nearly agree, as matrices or on most of the points that either moves."""
+    return overlap(permutation, other) > SAME_ACTION or float((q - other_q).square().sum()) < SAME_MATRIX * len(q)
 
 
 def overlap(a: Tensor, b: Tensor) -> float:
@@ -35,7 +35,8 @@ def close(
 ) -> tuple[list[Candidate], list[Candidate]]:
     """Grow a group from found symmetries, the best first.
 
-    A symmetry joins if its products with the elements, polished, close to a finite set that `accepts` accepts.
+    A symmetry joins if its products with the elements, polished, close to a finite set that `accepts` accepts. They must fit
+    about as well as the elements.
 
     Returns:
         The elements without the identity, and found symmetries that do not fit the group.
@@ -43,26 +44,38 @@ def close(
     elements: list[Candidate] = []
     outside: list[Candidate] = []
     for new in found:
-        if any(same_action(new.permutation, e.permutation) for e in elements):
+        if any(same_action(new.q, new.permutation, e.q, e.permutation) for e in elements):
+            continue
+        if elements and _explained(new, elements):
             continue
         larger = _generated(points, evidence, elements, new, accepts, max_order)
         if larger is None:
             outside.append(new)
         else:
             elements = larger
-    outside = [c for c in outside if not _explained(c, elements)]
     distinct: list[Candidate] = []
     for c in outside:
-        if not any(same_action(c.permutation, e.permutation) for e in distinct):
+        if not _explained(c, elements) and not any(
+            same_action(c.q, c.permutation, e.q, e.permutation) for e in distinct
+        ):
             distinct.append(c)
     return elements, distinct
 
 
+def far_worse(elements: list[Candidate]) -> float:
+    """The mismatch above which an action fits far worse than these elements."""
+    return FAR_WORSE * max(e.mismatch for e in elements) + EXACT_ENOUGH
+
+
 def _explained(c: Candidate, elements: list[Candidate]) -> bool:
-    """Whether the group leaves no room for an action: it copies an element in part, or fits far worse than all."""
-    if any(overlap(c.permutation, e.permutation) > PARTIAL_COPY for e in elements):
-        return True
-    return bool(elements) and c.mismatch > FAR_WORSE * max(e.mismatch for e in elements)
+    """Whether the group leaves no room for an action: it is a mixture of elements, or fits far worse than all."""
+    if not elements:
+        return False
+    moved = c.permutation != torch.arange(len(c.permutation))
+    copied = torch.stack([c.permutation == e.permutation for e in elements]).any(0)
+    chance = len(elements) / len(c.permutation)
+    mixture = float(copied[moved].double().mean()) > PARTIAL_COPY + chance
+    return mixture or c.mismatch > far_worse(elements)
 
 
 def _generated(
@@ -75,21 +88,26 @@ def _generated(
 ) -> list[Candidate] | None:
     """The group of the elements and one more, or None if it is not finite or an element is not accepted."""
     group = [*elements, new]
-    rest = torch.arange(len(points))
+    limit = far_worse(group)
+    rest = torch.eye(points.shape[1], dtype=points.dtype), torch.arange(len(points))
     done = 0
     while done < len(group):
         one = group[done]
         for other in list(group):
+            known = [(e.q, e.permutation) for e in group]
             for a, b in ((one, other), (other, one)):
-                product = a.permutation[b.permutation]  # first b, then a
-                if same_action(product, rest) or any(same_action(product, e.permutation) for e in group):
+                q, permutation = a.q @ b.q, a.permutation[b.permutation]  # first b, then a
+                if same_action(q, permutation, *rest) or any(same_action(q, permutation, *e) for e in known):
                     continue
-                made = _polished_product(points, evidence, a.q @ b.q, max_order)
-                if made is None or not accepts(made) or len(group) + 2 > MAX_GROUP:
+                made = _polished_product(points, evidence, q, max_order)
+                if made is None or len(group) + 2 > MAX_GROUP:
                     return None
-                if any(same_action(made.permutation, e.permutation) for e in group):
+                if any(same_action(made.q, made.permutation, *e) for e in known):
                     continue
+                if made.mismatch > limit or not accepts(made):
+                    return None
                 group.append(made)
+                known.append((made.q, made.permutation))
         done += 1
     return group
 

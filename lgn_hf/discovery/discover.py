@@ -12,8 +12,10 @@ from torch import Tensor
 
 from .closure import close
 from .evidence import Evidence
+from .held_out import MOST_COST, relative_cost
 from .null import Null, num_clusters, scrambled
 from .planting import cyclic_table, plant
+from .polish import best_matched
 from .refine import refined
 from .result import Discovery, FoundAction, Power
 from .search import SMALLEST, Candidate, Effort, search
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
 ORDERS = (2, 3, 4, 5, 6, 7, 8)
 PLANTED_NOISE = 0.2
+PRODUCT_ALPHA = 0.1  # products of found symmetries are symmetries, too, so they need less evidence
+MORE_DRAWS = 3  # times null_draws, where a p-value is near alpha; 1 where there are more than MANY_POINTS
+MANY_POINTS = 120
+LEAST_MOVE = 0.1  # |A - 1| / |A| of the actions that are not the identity
+NEAR_ALPHA = 30.0  # the smallest p-value of an order is near if it lies within this factor
 
 Progress = Callable[[str, int, int], None]
 
@@ -37,6 +44,8 @@ def discover(
     frequency: Any = None,
     amplitude: Any = None,
     labels: Any = None,
+    coverage: float = 1.0,
+    held_out: Any = None,
     alpha: float = 0.01,
     null_draws: int = 8,
     null: Mapping[int, list[float]] | None = None,
@@ -55,8 +64,13 @@ def discover(
         frequency: (N,), how often each point is on.
         amplitude: (N,), how strong each point is.
         labels: (N,), classes that a symmetry must keep.
+        coverage: the share of the points whose images are among the points. Below 1, an action is judged by the points that it
+            matches best: the others may have lost their images.
+        held_out: (M, d), other points of the same kind, or an object with `.atoms`: those of a dictionary of other data. An action
+            must match the points to them about as well as the identity does; see the module `held_out`.
         alpha: the largest p-value that counts as found.
-        null_draws: searches without symmetry.
+        null_draws: searches without symmetry for each order. An order with a p-value near alpha gets three times as many more, or as
+            many again if there are more than 120 points.
         null: the `null` of an earlier result for like points, with at least these orders; by default it is drawn.
         power_trials: planted symmetries per order; 0 leaves `power` out.
         scale_free: whether a symmetry may rescale points; see `whiten`.
@@ -73,14 +87,17 @@ def discover(
     tried = _checked_orders(orders)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
+    if not 0 < coverage <= 1:
+        raise ValueError(f"coverage must lie above 0 and be at most 1, got {coverage}")
     if null_draws < 5:
         raise ValueError(f"null_draws must be at least 5, got {null_draws}")
     if null is not None and any(len(null.get(order, ())) < 2 for order in tried):
         raise ValueError(f"null must have at least two draws for each order {tried}, got orders {tuple(null)}")
     matrix = checked_points(points)
+    others = None if held_out is None else _checked_held_out(held_out, matrix)
     cloud = whiten(matrix, scale_free)
     n, r = cloud.points.shape
-    evidence = Evidence.checked(len(matrix), cloud.kept, **given, labels=labels)
+    evidence = Evidence.checked(len(matrix), cloud.kept, **given, labels=labels, coverage=coverage)
     common: dict[str, Any] = {
         "num_points": n, "dim": r, "alpha": alpha, "orders": tried, "notes": tuple(cloud.notes),
     }  # fmt: skip
@@ -105,33 +122,57 @@ def discover(
         for order in tried:
             stage("points")
             found[order] = search(cloud.points, evidence, order, _generator(seed, 0, order), effort)
-        for draw in range(0 if null else null_draws):
+
+        def draw(order: int, number: int) -> None:
+            generator = _generator(seed, 1 + number, order)
+            best = search(*scrambled(cloud.points, evidence, generator), order, generator, effort)
+            if best:  # a search that ends nowhere says nothing of where searches end
+                draws[order].append(best[0].mismatch)
+
+        for number in range(0 if null else null_draws):
             for order in tried:
                 stage("null")
-                generator = _generator(seed, 1 + draw, order)
-                best = search(*scrambled(cloud.points, evidence, generator), order, generator, effort)
-                if best:  # a search that ends nowhere says nothing of where searches end
-                    draws[order].append(best[0].mismatch)
+                draw(order, number)
         distribution = Null(_complete(draws))
 
+        def p_value(order: int, mismatch: float) -> float:
+            return min(1.0, len(tried) * distribution.p_value(order, mismatch))
+
         def value(c: Candidate) -> float:
-            return min(1.0, len(tried) * distribution.p_value(_judge(c.order, tried), c.mismatch))
+            return p_value(_judge(c.order, tried), c.mismatch)
+
+        def made(c: Candidate) -> FoundAction:
+            return _action(c, cloud, matrix, coverage, others, value(c))
+
+        def accepts(c: Candidate, most: float) -> bool:
+            if value(c) > most:
+                return False
+            action = refined_matrix(c, cloud, coverage)
+            if is_nearly_identity(action):  # it exchanges points that are nearly the same
+                return False
+            return others is None or relative_cost(matrix, others, action) <= MOST_COST
+
+        best = {order: min((c.mismatch for c in found[order]), default=1.0) for order in tried}
+        near = [p for p in tried if alpha / NEAR_ALPHA < p_value(p, best[p]) < alpha * NEAR_ALPHA]
+        more = MORE_DRAWS if n <= MANY_POINTS else 1
+        if near and not null:  # more draws, where they decide
+            for number in range(null_draws, (1 + more) * null_draws):
+                for order in near:
+                    draw(order, number)
+            distribution = Null(_complete(draws))
 
         for order in tried:  # where there is one symmetry, look for others of the same order
             if any(value(c) <= alpha for c in found[order]):
                 generator = _generator(seed, 0, order, 1)
                 found[order] += search(cloud.points, evidence, order, generator, effort.thorough())
-        beating = [c for order in tried for c in found[order] if value(c) <= alpha]
+        beating = [c for order in tried for c in found[order] if accepts(c, alpha)]
         beating.sort(key=lambda c: (value(c), c.mismatch))
-        elements, outside = close(cloud.points, evidence, beating, lambda c: value(c) <= alpha, max(tried))
+        elements, outside = close(cloud.points, evidence, beating, lambda c: accepts(c, PRODUCT_ALPHA), max(tried))
         power = None
         if power_trials:
             power = _power(cloud, tried, distribution, alpha, power_trials, seed, effort, stage)
-    in_group = [_action(c, cloud, matrix, value(c)) for c in elements]
-    group, in_group = _group(in_group)
-    actions = sorted(
-        [*in_group, *(_action(c, cloud, matrix, value(c)) for c in outside)], key=lambda a: (a.p_value, a.mismatch)
-    )
+    group, in_group = _group([made(c) for c in elements])
+    actions = sorted([*in_group, *map(made, outside)], key=lambda a: (a.p_value, a.mismatch))
     best = {order: min((c.mismatch for c in found[order]), default=1.0) for order in tried}
     return Discovery(actions, group, True, "", **common, null=draws, best=best, power=power)
 
@@ -185,13 +226,16 @@ def _power(
     return Power(PLANTED_NOISE, residual, rates, trials)
 
 
-def _action(c: Candidate, cloud: Cloud, matrix: Tensor, p: float) -> FoundAction:
-    a = refined_matrix(c, cloud)
+def _action(
+    c: Candidate, cloud: Cloud, matrix: Tensor, coverage: float, held_out: Tensor | None, p: float
+) -> FoundAction:
+    a = refined_matrix(c, cloud, coverage)
     rows = torch.arange(len(matrix))
     permutation = rows.clone()
     live = cloud.copies >= 0
     permutation[live] = cloud.kept[c.permutation[cloud.copies[live]]]
-    return _named(FoundAction(a, permutation, c.order, c.residual, c.mismatch, p), a)
+    cost = None if held_out is None else relative_cost(matrix, held_out, a)
+    return _named(FoundAction(a, permutation, c.order, c.residual, c.mismatch, p, cost), a)
 
 
 def _named(action: FoundAction, matrix: Tensor) -> FoundAction:
@@ -203,12 +247,18 @@ def _named(action: FoundAction, matrix: Tensor) -> FoundAction:
     return replace(action, matrix=matrix, nearest=near)
 
 
-def refined_matrix(c: Candidate, cloud: Cloud) -> Tensor:
+def refined_matrix(c: Candidate, cloud: Cloud, coverage: float = 1.0) -> Tensor:
     """The action on the original coordinates, (d, d)."""
     first = cloud.basis.T @ cloud.back @ c.q @ cloud.into @ cloud.basis
-    fits = [refined(points, c.permutation, c.order, first) for points in cloud.coordinates]
+    kept = best_matched(cloud.points, c.q, c.permutation, coverage)
+    fits = [refined(points, c.permutation, c.order, first, kept) for points in cloud.coordinates]
     a = min(fits, key=lambda fit: fit[1])[0]
     return cloud.basis @ a @ cloud.basis.T + torch.eye(len(cloud.basis), dtype=a.dtype) - cloud.basis @ cloud.basis.T
+
+
+def is_nearly_identity(action: Tensor) -> bool:
+    """Whether |A - 1| is small beside |A|."""
+    return bool(torch.dist(action, torch.eye(len(action), dtype=action.dtype)) < LEAST_MOVE * action.norm())
 
 
 def _group(elements: list[FoundAction]) -> tuple[LinearGroup | None, list[FoundAction]]:
@@ -235,6 +285,15 @@ def _checked_orders(orders: Iterable[int] | None) -> tuple[int, ...]:
     if not tried or any(not isinstance(p, int) or p < 2 for p in tried):
         raise ValueError(f"orders must be whole numbers from 2 on, got {tried}")
     return tried
+
+
+def _checked_held_out(held_out: Any, points: Tensor) -> Tensor:
+    others = checked_points(getattr(held_out, "atoms", held_out))
+    if others.shape[1] != points.shape[1]:
+        raise ValueError(
+            f"held_out must have {points.shape[1]} columns as the points, got shape {tuple(others.shape)}"
+        )
+    return others
 
 
 def _generator(*numbers: int) -> torch.Generator:

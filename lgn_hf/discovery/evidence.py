@@ -6,7 +6,7 @@ often and how strongly each is on (numbers), and labels (which must agree exactl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,21 @@ POINT_WEIGHT = 0.1  # of one number per point, beside the r numbers of its place
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Pairs (E, N, N): symmetric, off-diagonal entries of mean 0 and deviation 1. Points (F, N): the same along N."""
+    """What a symmetry must keep.
+
+    Attributes:
+        pairs: (E, N, N), symmetric, off-diagonal entries of mean 0 and deviation 1.
+        points: (F, N), of mean 0 and deviation 1 along N.
+        labels: (N,).
+        penalty: (N, N), what points and labels take from the similarity of two points.
+        coverage: the share of the points whose images are among the points.
+    """
 
     pairs: Tensor
     points: Tensor
     labels: Tensor | None = None
     penalty: Tensor | None = field(default=None)
+    coverage: float = 1.0
 
     @classmethod
     def checked(
@@ -35,6 +44,7 @@ class Evidence:
         frequency: Any = None,
         amplitude: Any = None,
         labels: Any = None,
+        coverage: float = 1.0,
     ) -> Evidence:
         """Evidence of n rows, of which `kept` are used.
 
@@ -61,21 +71,22 @@ class Evidence:
             torch.stack(pairs) if pairs else torch.zeros(0, m, m, dtype=torch.float64),
             torch.stack(points) if points else torch.zeros(0, m, dtype=torch.float64),
             codes,
+            coverage,
         )
 
     @classmethod
-    def of(cls, pairs: Tensor, points: Tensor, labels: Tensor | None = None) -> Evidence:
+    def of(cls, pairs: Tensor, points: Tensor, labels: Tensor | None = None, coverage: float = 1.0) -> Evidence:
         penalty = None
         if len(points):
             penalty = -POINT_WEIGHT * (points[:, :, None] - points[:, None, :]).square().sum(0)
         if labels is not None:
             differ = FORBIDDEN * (labels[:, None] != labels[None, :]).to(points.dtype)
             penalty = differ if penalty is None else penalty + differ
-        return cls(pairs, points, labels, penalty)
+        return cls(pairs, points, labels, penalty, coverage)
 
     def to(self, dtype: torch.dtype) -> Evidence:
         penalty = None if self.penalty is None else self.penalty.to(dtype)
-        return Evidence(self.pairs.to(dtype), self.points.to(dtype), self.labels, penalty)
+        return replace(self, pairs=self.pairs.to(dtype), points=self.points.to(dtype), penalty=penalty)
 
     def added(self, scores: Tensor, weights: Tensor) -> Tensor:
         """Similarities (B, N, N) plus the evidence, given the last assignment (B, N, N)."""

@@ -17,6 +17,7 @@ from .whitening import whiten
 SAME_CLUSTER = 0.7  # cosine above which all points of a cluster are with each other
 NEARBY_RANKS = 0.005  # share of all pairs that may lend a value of pair evidence
 CONFIDENCE = 0.05  # of the upper bound for the deviation of the null
+PRIOR_FREEDOM = 8  # draws that the deviation of all orders counts for
 LEAST_DEVIATION = 0.02  # of the logarithm of a mismatch
 SMALLEST_P = 1e-300
 
@@ -46,7 +47,7 @@ def scrambled(points: Tensor, evidence: Evidence, generator: torch.Generator) ->
         new = new / new.norm(dim=1, keepdim=True) * norms.mean()
     pairs = [_lent(points, new, graph, generator) for graph in evidence.pairs]
     stacked = torch.stack(pairs) if pairs else evidence.pairs
-    return new, Evidence.of(stacked, evidence.points, evidence.labels)
+    return new, Evidence.of(stacked, evidence.points, evidence.labels, evidence.coverage)
 
 
 def num_clusters(points: Tensor) -> int:
@@ -62,8 +63,10 @@ class Null:
 
     Within the range of the draws of its order, p = (1 + number of draws that are as small) / (1 + number of draws). Below it, p
     is the tail of a Gumbel distribution of minima, fitted to the logarithms of the draws. Its location is fitted to the
-    draws of the order. Its deviation is pooled over orders, and is a 95 % upper confidence bound that
-    includes the uncertainty of the location, so that few draws make p-values larger.
+    draws of the order. Its deviation is moderated: that of the order, with the deviation of all orders as a prior that
+    counts as much as PRIOR_FREEDOM draws (Smyth 2004, equation 5). It is a 95 % upper confidence bound that
+    includes the uncertainty of the location, so that few draws make p-values larger. Some searches end nowhere; so draws
+    count as no farther above the median than the smallest lies below it.
 
     Args:
         mismatches: order -> the draws, at least two.
@@ -71,12 +74,15 @@ class Null:
 
     def __init__(self, mismatches: dict[int, list[float]]) -> None:
         self.mismatches = mismatches
-        logs = {order: np.log(np.maximum(draws, SMALLEST)) for order, draws in mismatches.items()}
+        logs = {order: _clipped(np.log(np.maximum(draws, SMALLEST))) for order, draws in mismatches.items()}
         self._means = {order: float(values.mean()) for order, values in logs.items()}
-        freedom = sum(len(values) - 1 for values in logs.values())
-        squares = sum(float(((values - values.mean()) ** 2).sum()) for values in logs.values())
-        bound = math.sqrt(squares / chi2.ppf(CONFIDENCE, freedom))
-        self._deviation = max(bound, LEAST_DEVIATION)
+        squares = {order: float(((values - values.mean()) ** 2).sum()) for order, values in logs.items()}
+        pooled = sum(squares.values()) / sum(len(values) - 1 for values in logs.values())
+        self._deviations = {}
+        for order, values in logs.items():
+            freedom = PRIOR_FREEDOM + len(values) - 1
+            bound = (PRIOR_FREEDOM * pooled + squares[order]) / chi2.ppf(CONFIDENCE, freedom)
+            self._deviations[order] = max(math.sqrt(bound), LEAST_DEVIATION)
 
     def p_value(self, order: int, mismatch: float) -> float:
         """The chance that a search for this order ends at such a mismatch without symmetry."""
@@ -84,7 +90,7 @@ class Null:
         as_small = sum(value <= mismatch for value in draws)
         if as_small:
             return (1 + as_small) / (1 + len(draws))
-        scale = self._deviation * math.sqrt(1 + 1 / len(draws)) * math.sqrt(6) / math.pi
+        scale = self._deviations[order] * math.sqrt(1 + 1 / len(draws)) * math.sqrt(6) / math.pi
         location = self._means[order] + float(np.euler_gamma) * scale
         tail = -math.expm1(-math.exp((math.log(max(mismatch, SMALLEST)) - location) / scale))
         return max(min(tail, 1 / (1 + len(draws))), SMALLEST_P)
@@ -96,6 +102,10 @@ class Null:
             middle = (low + high) / 2
             low, high = (middle, high) if self.p_value(order, math.exp(middle)) <= alpha else (low, middle)
         return math.exp(low)
+
+
+def _clipped(values: np.ndarray) -> np.ndarray:
+    return np.minimum(values, 2 * np.median(values) - values.min())
 
 
 def _turned_offsets(points: Tensor, generator: torch.Generator) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ class Request:
         grey: take the mean of the channels; otherwise they are kept.
         seed: of everything random.
         progress: show a bar.
+        half: 0 or 1, of the data that a dictionary is learned from: every other image or row.
     """
 
     filter_size: int = 5
@@ -42,6 +43,7 @@ class Request:
     grey: bool = True
     seed: int = 0
     progress: bool = False
+    half: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,25 @@ def read_points(source: str, request: Request) -> Dictionary | Tensor:
     )
 
 
+def read_held_out(source: str, request: Request) -> Dictionary | None:
+    """A dictionary of the other half of the data; None where the points are not learned from data."""
+    if _saved_dictionary(source, request) is not None:
+        return None
+    other = read_points(source, replace(request, half=1 - request.half))
+    return other if isinstance(other, Dictionary) else None
+
+
 def _from_matrix(source: str, request: Request) -> Dictionary | Tensor:
-    if source.lower().endswith(".safetensors") and request.module is None:
-        try:
-            return load_dictionary(source)
-        except ValueError:
-            pass  # another matrix
-    return _rows_or_dictionary(read_matrix(source, request.module), request)
+    return _saved_dictionary(source, request) or _rows_or_dictionary(read_matrix(source, request.module), request)
+
+
+def _saved_dictionary(source: str, request: Request) -> Dictionary | None:
+    if not source.lower().endswith(".safetensors") or request.module is not None:
+        return None
+    try:
+        return load_dictionary(source)
+    except ValueError:
+        return None  # another matrix
 
 
 def _from_model(source: str, request: Request) -> Dictionary | Tensor:
@@ -98,7 +112,9 @@ def _from_model(source: str, request: Request) -> Dictionary | Tensor:
 
 def _from_data_set(source: str, request: Request) -> Dictionary:
     images = read_images(source, seed=request.seed)
-    rows = patches(images, request.filter_size, NUM_PATCHES, request.seed, grey=request.grey)
+    rows = patches(
+        images[request.half :: 2] or images, request.filter_size, NUM_PATCHES, request.seed, grey=request.grey
+    )
     return _learned(rows, request)
 
 
@@ -109,7 +125,7 @@ def _rows_or_dictionary(found: Tensor, request: Request) -> Dictionary | Tensor:
     if found.ndim == 4:
         found = found.mean(1) if request.grey else found
     rows = found if found.ndim == 2 else vec(found).flatten(1)
-    return _learned(rows, request) if len(rows) > MOST_POINTS else rows
+    return _learned(rows[request.half :: 2], request) if len(rows) > MOST_POINTS else rows
 
 
 def _learned(rows: Tensor, request: Request) -> Dictionary:

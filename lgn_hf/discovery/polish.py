@@ -11,6 +11,8 @@ assignment and exact projections.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -84,7 +86,7 @@ def polish(points: Tensor, scores: Tensor, order: int, evidence: Evidence) -> tu
 
 
 def sketch(
-    points: Tensor, voters: Tensor, scores: Tensor, order: int, penalty: Tensor | None
+    points: Tensor, voters: Tensor, scores: Tensor, order: int, penalty: Tensor | None, coverage: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """A cheap version of `polish`, in which only some points vote and several may go to one.
 
@@ -93,6 +95,7 @@ def sketch(
         voters: (K,), points k.
         scores: (B, K, N), first log-weights of k -> l.
         penalty: (K, N), added to similarities.
+        coverage: the share of the voters that count, the best.
 
     Returns:
         Q (B, r, r), and the mismatch of the voters (B,).
@@ -111,7 +114,14 @@ def sketch(
     moved = some @ q.mT
     norms = points.square().sum(1)
     closest = norms[voters] + (norms - 2 * scores).amin(2)  # |Q u_k - u_l|^2
-    return q, share(closest.sum(1), (moved - some).square().sum((1, 2)))
+    return q, share(trimmed(closest, coverage), (moved - some).square().sum((1, 2)))
+
+
+def trimmed(misfits: Tensor, coverage: float) -> Tensor:
+    """The sum of the smallest misfits, of a share of them. (B, N) to (B,)."""
+    if coverage == 1:
+        return misfits.sum(1)
+    return misfits.topk(math.ceil(coverage * misfits.shape[1]), dim=1, largest=False).values.sum(1)
 
 
 def share(misfit: Tensor, motion: Tensor) -> Tensor:
@@ -149,9 +159,18 @@ def finish(points: Tensor, q: Tensor, order: int, evidence: Evidence) -> tuple[T
         if len(permutation) and bool((new == permutation).all()):
             break
         permutation = new
-        u, _, vh = torch.linalg.svd(points[permutation].T @ points)
+        kept = best_matched(points, q, permutation, evidence.coverage)
+        u, _, vh = torch.linalg.svd(points[permutation[kept]].T @ points[kept])
         q = exact_of_order(u @ vh, order)
     return q, permutation
+
+
+def best_matched(points: Tensor, q: Tensor, permutation: Tensor, coverage: float) -> Tensor:
+    """The share of the points whose images are nearest to where Q takes them: their indices."""
+    if coverage == 1:
+        return torch.arange(len(points))
+    misfits = (points @ q.T - points[permutation]).square().sum(1)
+    return misfits.argsort(stable=True)[: math.ceil(coverage * len(points))]
 
 
 def _matrix(permutation: Tensor) -> Tensor:

@@ -17,13 +17,16 @@ from .polish import exact_of_order
 EXACT = 1e-14  # misfits below count as equal
 
 
-def refined(points: Tensor, permutation: Tensor, order: int, q: Tensor) -> tuple[Tensor, float]:
+def refined(
+    points: Tensor, permutation: Tensor, order: int, q: Tensor, kept: Tensor | None = None
+) -> tuple[Tensor, float]:
     """A with A^p = I, real, and its misfit sum_k |A w_k - w_pi(k)|^2 / sum_k |w_k|^2.
 
     Args:
         points: (N, r), float64, original coordinates on the span.
         permutation: (N,).
         order: p.
+        kept: indices of the points whose images are given; by default all.
         q: (r, r), a first estimate with Q^p = I in any coordinates, for the dimensions of the eigenspaces.
 
     Returns:
@@ -36,7 +39,10 @@ def refined(points: Tensor, permutation: Tensor, order: int, q: Tensor) -> tuple
     powers = [torch.arange(len(points))]
     for _ in range(order - 1):
         powers.append(permutation[powers[-1]])
-    returns = permutation[powers[-1]] == powers[0]
+    everyone = torch.arange(len(points))
+    kept = everyone if kept is None else kept
+    matched = torch.isin(everyone, kept)
+    returns = (permutation[powers[-1]] == powers[0]) & torch.stack([matched[power] for power in powers]).all(0)
     if int(returns.sum()) < points.shape[1]:
         returns = torch.ones_like(returns)
     w = points / points.norm(dim=1).square().mean().sqrt()
@@ -54,20 +60,20 @@ def refined(points: Tensor, permutation: Tensor, order: int, q: Tensor) -> tuple
     eigenvalues = torch.tensor(roots, dtype=torch.complex128)
 
     def misfit(a: Tensor) -> float:
-        return float((w @ a.T - w[permutation]).square().sum() / w.square().sum())
+        return float((w[kept] @ a.T - w[permutation[kept]]).square().sum() / w[kept].square().sum())
 
     if torch.linalg.cond(basis) > 1e6:
         return q, misfit(q)
     general = ((basis * eigenvalues) @ torch.linalg.inv(basis)).real
     u, _, vh = torch.linalg.svd(basis)
     unitary = u @ vh
-    rotation, _, turned = torch.linalg.svd(w[permutation].T @ w)
+    rotation, _, turned = torch.linalg.svd(w[permutation[kept]].T @ w[kept])
 
     nearby = ((unitary * eigenvalues) @ unitary.mH).real, exact_of_order(rotation @ turned, order)
     orthogonal = min(nearby, key=misfit)
 
     free = (w.shape[1] ** 2 - sum(c * c for c in counts)) / 2  # parameters that orthogonality takes away
-    numbers = w.numel()
+    numbers = w[kept].numel()
     gained = numbers * math.log(max(misfit(orthogonal), EXACT) / max(misfit(general), EXACT))
     a = orthogonal if gained < free * math.log(numbers) else general
     return a, misfit(a)

@@ -27,7 +27,7 @@ ATOMS_DRAWN = 10  # beside what they are matched to
 
 def columns() -> list[str]:
     """The columns of the table."""
-    return ["", "order", "residual", "p-value", "nearest operation", "correlation"]
+    return ["", "order", "residual", "p-value", "held out", "nearest operation", "correlation"]
 
 
 def rows(found: Discovery) -> list[list[str]]:
@@ -35,7 +35,8 @@ def rows(found: Discovery) -> list[list[str]]:
     table = []
     for number, action in enumerate(found.actions, 1):
         text, correlation = nearest_words(action)
-        numbers = [str(number), str(action.order), f"{action.residual:.3f}", f"{action.p_value:.1g}"]
+        held_out = "" if action.held_out is None else f"{action.held_out:.2f}"
+        numbers = [str(number), str(action.order), f"{action.residual:.3f}", f"{action.p_value:.1g}", held_out]
         table.append([*numbers, text, correlation])
     return table
 
@@ -103,6 +104,7 @@ def _record(action: FoundAction) -> dict[str, Any]:
         "residual": float(action.residual),
         "mismatch": float(action.mismatch),
         "p_value": float(action.p_value),
+        "held_out": action.held_out,
         "permutation": action.permutation.tolist(),
     }
 

@@ -19,6 +19,7 @@ class FoundAction:
         residual: sum_k |Q u_k - u_pi(k)|^2 / sum_k |u_k|^2, whitened points u and Q orthogonal.
         mismatch: the number that is compared with the null.
         p_value: the chance of such a mismatch without symmetry, times the number of orders tried.
+        held_out: cost(A) / cost(1) on held-out points (see `held_out`), about 1 for a symmetry; None if there are none.
         nearest: the nearest known operations, best first, where d is a square; else None.
     """
 
@@ -28,10 +29,13 @@ class FoundAction:
     residual: float
     mismatch: float
     p_value: float
+    held_out: float | None = None
     nearest: list[dict[str, Any]] | None = None
 
     def __str__(self) -> str:
         text = f"order {self.order}, residual {self.residual:.3f}, p {self.p_value:.1e}"
+        if self.held_out is not None:
+            text += f", held out {self.held_out:.2f}"
         if self.nearest:
             best = self.nearest[0]
             text += f", nearest {best['operation']} (correlation {best['correlation']:.2f})"

@@ -1,38 +1,46 @@
 """The atlas: one self-contained page on which to look at the actions of trained models, and to act with them.
 
 `index.html` is the template `atlas.html` with the models in it as JSON. It needs no server and loads nothing, so it works
-from a disk and as a static Space. `README.md` is the card of the Space.
+from a disk and as a static Space. `README.md` is the card of the Space. `lab.html` may be beside it, see `lab/`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import SpaceCard, SpaceCardData
 
 from ..files import Output, write_whole
 from ..runs.trained_model import TrainedModel
-from .atlas_document import atlas_document, atlas_title, count_text, unique_names
+from .atlas_document import atlas_document, atlas_title, count_text, numbered
+from .embedding import TEMPLATES, fill, script_safe
+from .found import FOUND_PAGE
+from .lab.page import FILES, LAB_PAGE
 
 PAGE_NAME, CARD_NAME = "index.html", "README.md"
-TEMPLATES = Path(__file__).with_name("templates")
 PAGE_TEMPLATE, CARD_TEMPLATE = TEMPLATES / "atlas.html", TEMPLATES / "space.md.jinja"
-PLACEHOLDER = "ATLAS_DATA"
-OUTPUT = Output((PAGE_NAME, CARD_NAME, "style.css"), PAGE_NAME, '<meta name="generator" content="lgn-hf atlas">')
+LINKS = {  # to the pages that may be beside the atlas
+    LAB_PAGE: "Try these models in the lab</a>: draw a digit, turn it, and watch the filters answer.",
+    FOUND_PAGE: "What was found in data</a>: symmetries, and the atoms that they permute.",
+}
+OUTPUT = Output(
+    (PAGE_NAME, CARD_NAME, "style.css", LAB_PAGE, FOUND_PAGE, f"{FILES}/*.js"),
+    PAGE_NAME,
+    '<meta name="generator" content="lgn-hf atlas">',
+)
 MAX_MEGABYTES = 50  # of the page: what a browser opens at once, on a phone too
 
 
-def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike) -> Path:
+def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike, *, beside: Sequence[str] = ()) -> Path:
     """Write the page and the card of its Space, `index.html` and `README.md`, each whole or not at all.
 
     Args:
         sources: the models, in the order in which the page lists them. Of the same name, the later ones are numbered.
         out_dir: new, empty, or an earlier atlas, which is replaced.
+        beside: the pages beside it to link to, of those in `LINKS`.
 
     Returns:
         `out_dir`.
@@ -51,9 +59,12 @@ def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike) -> 
         raise ValueError("an atlas shows at least one model: none was given")
     out_dir = Path(out_dir)
     OUTPUT.check(out_dir)
-    before, placeholder, after = PAGE_TEMPLATE.read_text(encoding="utf-8").partition(PLACEHOLDER)
-    assert placeholder, PAGE_TEMPLATE
-    page = (before + _script_safe(atlas_document(sources)) + after).encode()
+    page = fill(
+        PAGE_TEMPLATE,
+        PAGE_STYLE=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        PAGE_LINKS="\n  ".join(f'<p><a href="{page}">{LINKS[page]}</p>' for page in beside),
+        ATLAS_DATA=script_safe(atlas_document(sources)),
+    ).encode()
     if len(page) > MAX_MEGABYTES * 10**6:
         raise ValueError(
             f"the page of {count_text(len(sources), 'model')} would have {len(page) / 1e6:.0f} MB, most of it matrices; "
@@ -61,19 +72,15 @@ def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike) -> 
         )
     out_dir.mkdir(parents=True, exist_ok=True)
     write_whole(out_dir / PAGE_NAME, page)
-    write_whole(out_dir / CARD_NAME, _card(sources))
+    write_space_card(out_dir, [source.name for source in sources], atlas_title(sources))
     return out_dir
 
 
-def _script_safe(document: dict[str, Any]) -> str:
-    """JSON that cannot end a script element and means the same in HTML: ASCII, without <, > and &."""
-    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _card(sources: Sequence[TrainedModel]) -> str:
-    repositories = [source.name for source in sources if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source.name, re.ASCII)]
-    title = atlas_title(sources)
+def write_space_card(
+    folder: Path, models: Sequence[str], title: str, *, has_atlas: bool = True, lab: str | None = None
+) -> None:
+    """Write `README.md` of a static Space whose first page is `index.html`; `lab` is the page of its lab."""
+    repositories = [name for name in models if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name, re.ASCII)]
     metadata = SpaceCardData(
         title=title,
         emoji="🧭",
@@ -87,11 +94,16 @@ def _card(sources: Sequence[TrainedModel]) -> str:
         tags=["linear-group-networks", "group-actions", "interpretability", "image-classification"],
         models=repositories or None,
     )
-    names = [name.replace("`", "'") for name in unique_names(sources)]
+    names = [name.replace("`", "'") for name in numbered(models)]
     card = SpaceCard.from_template(
-        metadata, template_path=str(CARD_TEMPLATE), title=_without_markup(title), names=names
+        metadata,
+        template_path=str(CARD_TEMPLATE),
+        title=_without_markup(title),
+        names=names,
+        has_atlas=has_atlas,
+        lab=lab,
     )
-    return f"{str(card).rstrip()}\n"
+    write_whole(folder / CARD_NAME, f"{str(card).rstrip()}\n")
 
 
 def _without_markup(text: str) -> str:

@@ -37,10 +37,15 @@ def atlas_title(sources: Sequence[TrainedModel]) -> str:
 
 
 def unique_names(sources: Sequence[TrainedModel]) -> list[str]:
-    """The names of the models. Of the same name, the later ones are numbered."""
+    """The names of the models, see `numbered`."""
+    return numbered([source.name for source in sources])
+
+
+def numbered(texts: Sequence[str]) -> list[str]:
+    """Names as a page shows them. Of the same name, the later ones are numbered."""
     names: list[str] = []
-    for source in sources:
-        name = base = _text(source.name) or "unnamed"
+    for text in texts:
+        name = base = _text(text) or "unnamed"
         number = 1
         while name in names:
             number += 1

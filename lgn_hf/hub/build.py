@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from ..export import MODEL_PATH, Classifier, add_preparation, write_onnx
 from ..files import contents, refuse_folder
 from ..plotting import save_figure
 from ..runs.dataset_name import check_repo_id
@@ -19,7 +20,7 @@ from ..runs.trained_model import RESULTS_NAME
 from .cards import BASELINE_NAME, DPI, FIGURES_NAME, RECIPE_NAME, draw_figures, draw_training, measure, write_card
 from .check import check, check_model_folder
 from .examples import draw_examples, find_examples, save_examples
-from .folder import add_modules, foreign_files, is_built, remove_modules
+from .folder import PROCESSOR_NAME, add_modules, foreign_files, is_built, remove_modules
 from .public_records import public_evaluation, public_recipe, public_results
 from .replacement import put_back, replacing_folder
 from .run_folder import TrainedRun, read_baseline, read_run
@@ -35,6 +36,8 @@ def build(
     dataset_note: str | None = None,
     baseline: str | os.PathLike | None = None,
     examples: Sequence[Any] | None = None,
+    onnx: bool | None = None,
+    lab: str | None = None,
 ) -> Path:
     """Build a repository: a model folder plus the modules for remote code. With `modules=False`, a model folder alone.
 
@@ -53,6 +56,8 @@ def build(
             By default, the baseline that `folder` holds.
         examples: at most 8 images, which the card shows with what the model makes of them. By default, those that
             `folder` holds.
+        onnx: add `onnx/model.onnx`, see `lgn_hf.export`; only classifiers have one.
+        lab: a static Space, USER/NAME, in whose lab the model can be opened; the card links to it.
 
     Returns:
         `target`, absolute.
@@ -66,6 +71,8 @@ def build(
         put_back(place)  # if a build was killed
     if repo_id is not None:
         check_repo_id(repo_id)
+    if lab is not None:
+        check_repo_id(lab)
     if target.exists() and not is_built(target):
         refuse_folder(target, foreign_files(target) or [*contents(target)])
     run = read_run(folder)
@@ -76,7 +83,11 @@ def build(
     with replacing_folder(target) as partial:
         _write_network(run, partial, repo_id or name, images)
         _write_records(run, partial, repo_id or name, dataset, dataset_note, others)
-        write_card(partial, repo_id)
+        if onnx:
+            classifier = Classifier(repo_id or name, run.model, run.processor, partial)
+            write_onnx(classifier, partial / MODEL_PATH)
+            add_preparation(classifier, partial / PROCESSOR_NAME)
+        write_card(partial, repo_id, lab)
         if modules:
             add_modules(partial)
             check(partial)

@@ -17,6 +17,7 @@ from pathlib import Path
 from transformers.dynamic_module_utils import get_relative_imports
 
 from ..actions import RECORDS_NAME, TENSORS_NAME
+from ..export import MODEL_PATH
 from ..files import contents, matches
 from ..model.image_processing_lgn import WHITENING_NAME
 from ..remote_code import remote_modules
@@ -35,6 +36,7 @@ OPTIONAL_FILES = (
     WHITENING_NAME,
     BASELINE_NAME,
     EQUIVARIANCE_NAME,
+    MODEL_PATH,
     f"{FIGURES_NAME}/*.png",
     f"{EXAMPLES_NAME}/*.png",
 )

@@ -24,7 +24,7 @@ from .folder import NETWORK_FILES, PROCESSOR_NAME, is_trained_elsewhere
 
 # The fields that the recipe and the configuration of a run both have; those that the family lacks do not matter.
 SAME_IN_RECIPE = ("num_groups", "group_order", "num_layers", "filter_size", "action", "tied")
-SAME_IN_RECIPE += ("group", "num_orbits", "depths", "share_norms", "orbit_pooling")
+SAME_IN_RECIPE += ("group", "num_orbits", "depths", "share_norms", "orbit_pooling", "spatial_pooling", "downsampling")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from transformers import initialization as init
 from .convolutions import is_eager, is_onnx_export
 from .filters import random_unit_norm, rotation_matrix, unit_norm
 
+TRIALS = 64  # starts of S, of which the best conditioned is taken
+LARGEST_CONDITION, SAME_ACTION = 1e4, 1e-3
 SPARSE_FROM = 256  # d from which rotations, with four numbers in a row, are multiplied as sparse matrices
 
 
@@ -118,6 +120,14 @@ class GroupAction(nn.Module):
         Implementations write through `transformers.initialization`, which leaves alone what a checkpoint has filled.
         """
 
+    def start_at(self, matrix: Tensor) -> None:
+        """Let every action of the batch be this matrix A, (d, d), with A^p = I.
+
+        Raises:
+            ValueError: actions of this kind cannot be A.
+        """
+        raise ValueError(f"action={self.name!r} cannot start at a given matrix")
+
     def project_(self, norm: float) -> None:
         """Scale every generator to Frobenius norm `norm`, in place; kinds that need no scaling do nothing."""
 
@@ -166,6 +176,10 @@ class LearnedAction(GroupAction):
 
     def reset_parameters(self) -> None:
         init.copy_(self.weight, random_unit_norm(self.weight))
+
+    @torch.no_grad()
+    def start_at(self, matrix: Tensor) -> None:
+        self.weight.copy_(matrix.expand_as(self.weight))
 
     def project_(self, norm: float) -> None:
         self.weight.copy_(unit_norm(self.weight, norm))
@@ -348,6 +362,24 @@ class CyclicAction(GroupAction):
     def reset_parameters(self) -> None:
         noise = random_unit_norm(self.weight)
         init.copy_(self.weight, torch.eye(self.dim, dtype=noise.dtype, device=noise.device) + noise)
+
+    @torch.no_grad()
+    def start_at(self, matrix: Tensor) -> None:
+        """S is the mean of A^i X P^-i over the group, for an X that makes it well conditioned; then A S = S P."""
+        a, order = matrix.double().cpu(), self.order
+        powers = torch.stack([torch.linalg.matrix_power(a, i) for i in range(order)])
+        shifts = torch.eye(self.dim, dtype=a.dtype)[self.permutations(a.device)]  # P^i
+        trials = torch.randn(TRIALS, 1, self.dim, self.dim, dtype=a.dtype, generator=torch.Generator().manual_seed(0))
+        bases = (powers @ trials @ shifts.mT).mean(1)
+        conditions = torch.linalg.cond(bases)
+        basis = bases[conditions.argmin()]
+        step = basis @ shifts[1] @ torch.linalg.inv(basis)
+        if not (conditions.min() < LARGEST_CONDITION and torch.dist(step, a) < SAME_ACTION * a.norm()):
+            raise ValueError(
+                f"action='cyclic' cannot start at this matrix: it is not S P S^-1 for a P that shifts {self.dim // order} "
+                f"blocks of {order} coordinates, because its eigenvalues are others"
+            )
+        self.weight.copy_((basis / basis.norm() * self.dim**0.5).expand_as(self.weight))
 
 
 def _inverse_by_products(matrices: Tensor, steps: int = 40) -> Tensor:

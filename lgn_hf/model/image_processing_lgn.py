@@ -119,6 +119,15 @@ class LGNImageProcessor(BaseImageProcessor):
         """Height and width of the network's images, pixels."""
         return self.size["height"]
 
+    @property
+    def fitted(self) -> Whitening | None:
+        """The whitening, None if there is none.
+
+        Raises:
+            ValueError: it is not fitted yet.
+        """
+        return self._ready()
+
     def _check_fitted(self, fitted: Whitening) -> None:
         kind = WHITENINGS[self.whitening][0] if self.whitening in WHITENINGS else None
         shape = (self.num_channels, self.image_size, self.image_size)

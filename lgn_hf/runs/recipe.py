@@ -167,6 +167,17 @@ class RunArguments:
         "group is given",
         not_compared=THE_GROUPS,
     )
+    group_actions: list[int] | None = _option(
+        None,
+        "rows of the table of group_from, from 1, whose actions generate the group (default: all)",
+        not_compared=THE_GROUPS,
+    )
+    action_init: str = _option(
+        "random",
+        "where the actions of a network of the papers start: random, or discovered (the best action of order group_order "
+        "in the folder group_from)",
+        not_compared=THE_GROUPS,
+    )
     snap_group: bool = _option(
         False,
         "move the elements of the group of group_from to the nearest symmetries of the pixel grid, which exist for every "

@@ -58,7 +58,7 @@ def test_planted_atoms_are_recovered_in_a_small_problem():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("groups", "dim", "noise"), [(10, 25, 0.1), (10, 25, 0.3), (15, 36, 0.1), (15, 36, 0.3)])
+@pytest.mark.parametrize(("groups", "dim", "noise"), [(10, 25, 0.3), (15, 36, 0.1)])
 def test_planted_atoms_are_recovered(groups, dim, noise):
     data, atoms = planted(groups, dim, noise, rows=20_000)
     assert share_recovered(atoms, learn_dictionary(data, 6 * groups).atoms) == 1

@@ -9,10 +9,13 @@ import torch
 from lgn_training.experiments.tic_tac_toe import end_positions
 
 from lgn_hf.discovery import Effort, cyclic_table, discover, plant
+from lgn_hf.discovery.discover import is_nearly_identity
 from lgn_hf.nn import LinearGroup
 
 SMALL = Effort(width=2000, seeds=600, voters=32, sketched=60, polished=8)
-QUICK = {"null_draws": 5, "power_trials": 0, "effort": SMALL}
+NULL = {order: [0.2, 0.21, 0.22, 0.23, 0.24] for order in (2, 3, 4, 6)}  # as 40 points in 9 dimensions have
+QUICK = {"null": NULL, "power_trials": 0, "effort": SMALL}
+DRAWN = {"null_draws": 5, "power_trials": 0, "effort": SMALL}
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -80,7 +83,7 @@ def test_nothing_is_found_where_nothing_is():
 
 def test_the_same_seed_gives_the_same_result():
     points, _ = plant(cyclic_table(2), 9, 30, 0.2, generator())
-    first, second = (discover(points, orders=[2], seed=3, **QUICK) for _ in range(2))
+    first, second = (discover(points, orders=[2], seed=3, **DRAWN) for _ in range(2))
     assert first.null == second.null
     assert torch.equal(first.actions[0].matrix, second.actions[0].matrix)
 
@@ -144,6 +147,7 @@ def test_malformed_points_are_refused(points, message):
         ({"orders": []}, "orders"),
         ({"alpha": 0}, "alpha"),
         ({"null_draws": 1}, "null_draws"),
+        ({"coverage": 0}, "coverage"),
         ({"coactivation": torch.ones(3, 3)}, "coactivation"),
         ({"frequency": torch.full((20,), math.nan)}, "frequency"),
         ({"labels": [1, 2]}, "labels"),
@@ -156,12 +160,33 @@ def test_malformed_options_are_refused(options, message):
 
 def test_the_null_of_like_points_can_be_used_again():
     points, _ = plant(cyclic_table(2), 9, 40, 0.2, generator())
-    drawn = discover(points, orders=[2, 3], **QUICK)
-    again = discover(points, orders=[2], null=drawn.null, **QUICK)
-    assert again.null == drawn.null  # all orders tell how much mismatches vary
+    again = discover(points, orders=[2], **QUICK)
+    assert again.null == NULL  # all orders tell how much mismatches vary
     assert len(again.actions) == 1
     with pytest.raises(ValueError, match="at least two draws for each order"):
-        discover(points, orders=[2, 4], null=drawn.null, **QUICK)
+        discover(points, orders=[2, 5], **QUICK)
+
+
+def test_a_p_value_near_alpha_is_measured_with_more_draws():
+    points, _ = plant(cyclic_table(2), 9, 40, 0.2, generator())
+    far, near = (discover(points, orders=[2], alpha=alpha, **DRAWN).null[2] for alpha in (0.01, 1e-12))
+    assert len(far) == 5
+    assert len(near) == 20
+    assert near[:5] == far
+
+
+def test_all_mirrors_of_a_group_are_found():
+    points, actions = plant(dihedral_table(2), 9, 40, 0.2, generator())
+    result = discover(points, orders=[2], **QUICK)
+    assert result.group.name == "Z_2 x Z_2"
+    assert max(error(action.matrix, actions) for action in result.actions) < 0.3
+
+
+def test_some_points_may_have_lost_their_images():
+    points, actions = plant(cyclic_table(2), 6, 60, 0.0, generator())
+    kept = points[torch.randperm(60, generator=generator(1))[:50]]
+    result = discover(kept, orders=[2], coverage=0.7, **QUICK)
+    assert error(result.actions[0].matrix, actions) < 1e-6
 
 
 def test_progress_is_reported():
@@ -210,3 +235,10 @@ def test_tight_clusters_count_as_one_point_each():
     found = discover(points)
     assert not found.determined
     assert "27 points lie in 9 tight clusters, and span 9 dimensions" in found.reason
+
+
+def test_an_action_must_move_something():
+    """Dictionaries have atoms that are nearly the same, and to exchange them is no symmetry."""
+    noise = 0.02 * torch.randn(9, 9, dtype=torch.float64, generator=generator())
+    assert is_nearly_identity(torch.eye(9, dtype=torch.float64) + noise)
+    assert not is_nearly_identity(LinearGroup.reflections(3).elements[1] + noise)

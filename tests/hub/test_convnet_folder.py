@@ -44,6 +44,7 @@ def run(trained_convnet, tmp_path) -> Path:
     return Path(shutil.copytree(trained_convnet, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_a_repository_holds_the_modules_of_its_family(published_convnet, tmp_path):
     assert is_repository(published_convnet)
     names = {path for path in contents(published_convnet) if path.endswith(".py")}

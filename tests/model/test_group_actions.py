@@ -12,6 +12,7 @@ from lgn_hf.model.configuration_lgn import LGNConfig
 from lgn_hf.model.filters import rotation_matrix, unit_norm, unvec, vec
 from lgn_hf.model.group_actions import ACTION_KINDS, IdentityAction, RotationAction, action_kind
 from lgn_hf.model.regularizers import REGULARIZERS
+from lgn_hf.nn import LinearGroup
 from tests.support import reference
 from tests.support.networks import CYCLIC, LEARNED, NETWORKS, check_gradients, make_model, make_used_model
 
@@ -434,3 +435,29 @@ def test_gradients_of_orbits_are_those_of_finite_differences(name, accessor):
         assert not model.orbit_operators().requires_grad
     else:
         check_gradients(model, lambda: getattr(model, accessor)())
+
+
+# A start at a given matrix
+
+
+def test_cyclic_and_learned_actions_start_at_a_symmetry_that_was_found():
+    """Rotation by 90 degrees in other coordinates, as a search on data finds it."""
+    basis = torch.eye(25, dtype=torch.float64) + 0.05 * torch.randn(25, 25, dtype=torch.float64)
+    found = basis @ rotation_matrix(5, 90.0).double() @ torch.linalg.inv(basis)
+    for name in ("cyclic", "learned"):
+        action = ACTION_KINDS[name](4, 5, (2, 3, 1)).double()
+        action.reset_parameters()
+        action.start_at(found)
+        started = action.generators(found)
+        torch.testing.assert_close(started, found.expand_as(started), rtol=0, atol=1e-6)
+        assert action.orbit(torch.randn(2, 3, 1, 25, dtype=torch.float64)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("rotation", "cannot start at a given"), ("cyclic", "its eigenvalues are")]
+)
+def test_an_action_that_cannot_be_the_given_matrix_says_so(name, message):
+    """A mirror image of 5 x 5 pixels leaves five of them, a shift within blocks of two leaves one."""
+    mirror = LinearGroup.reflections(5).generators[0]
+    with pytest.raises(ValueError, match=message):
+        ACTION_KINDS[name](2, 5).start_at(mirror)

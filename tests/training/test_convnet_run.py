@@ -85,6 +85,10 @@ def test_a_network_over_a_group_that_was_found(tmp_path):
     run(*TINY, "--max_steps", "2", "--group", "given", "--group_from", str(tmp_path / "found"), "--output_dir", folder)
     group = LGNConvNetForImageClassification.from_pretrained(folder).group
     assert group.name == "D_4"
+    rotations = [*TINY, "--max_steps", "1", "--group", "given", "--group_from", str(tmp_path / "found")]
+    run(*rotations, "--group_actions", "1", "--output_dir", str(tmp_path / "one"))
+    assert LGNConvNetForImageClassification.from_pretrained(tmp_path / "one").group.name == "C_4"
+    assert program.main([*rotations, "--group_actions", "3", "--output_dir", str(tmp_path / "three")]) == 1
     warm = str(tmp_path / "warm")
     run(*TINY, "--max_steps", "1", "--model_name_or_path", folder, "--output_dir", warm)
     started = LGNConvNetForImageClassification.from_pretrained(warm).group

@@ -32,6 +32,7 @@ from tests.conftest import ROOT
 pytestmark = pytest.mark.slow  # whole trainings
 
 RUN = str(ROOT / "training" / "run.py")
+COLD = sys.executable  # what ends when it is killed; a warm one ends a moment later
 LAUNCH = ["-m", "accelerate.commands.launch"]
 TINY = ["--dataset", "digits", "--num_groups", "2", "--num_layers", "2", "--filter_size", "4", "--disable_tqdm"]
 TINY += ["--num_train_epochs", "6", "--per_device_train_batch_size", "32", "--max_train_samples", "600"]
@@ -203,7 +204,7 @@ def test_a_killed_run_resumes_to_the_same_weights(trained, tmp_path):
     """kill -9 after the first mid-epoch checkpoint."""
     folder = tmp_path / "killed"
     arguments = [*TINY, "--save_steps", "2", "--output_dir", str(folder)]
-    process = subprocess.Popen([sys.executable, RUN, *arguments], env=environment(), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([COLD, RUN, *arguments], env=environment(), stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not list(folder.glob("checkpoint-*")) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -40,6 +40,7 @@ from lgn_training.engine.checkpoint import (
     load_progress,
     newest_whole,
 )
+from lgn_training.engine.discovered_start import start_at_discovered, wants_discovered
 from lgn_training.engine.evaluation import Metrics, evaluate_in_detail, evaluate_split
 from lgn_training.engine.lock import locked
 from lgn_training.engine.loop import TrainingLoop
@@ -195,25 +196,34 @@ def network_config(recipe: Recipe, data: Data) -> Any:
         fields["id2label"] = dict(enumerate(data.label_names))
         fields["label2id"] = {name: label for label, name in enumerate(data.label_names)}
         fields["problem_type"] = "single_label_classification"
-    if recipe.run.group_from is not None:
-        group = found_group(recipe.run.group_from, recipe.network.get("group"))
+    if not wants_discovered(recipe) and recipe.run.group_from is not None:
+        group = found_group(recipe.run.group_from, recipe.network.get("group"), recipe.run.group_actions)
         fields["group"] = group.snapped().resized(fields["filter_size"]) if recipe.run.snap_group else group
     elif recipe.run.model_name_or_path is not None and fields.get("group") == "given":
         fields["group_generators"] = read_config(recipe.run.model_name_or_path).group_generators
     return FAMILIES[recipe.model_type].config_class(**fields)
 
 
-def found_group(place: str, group: str | None) -> LinearGroup:
-    """The group that the actions of a folder generate, for a network whose field `group` asks for it.
+def found_group(place: str, group: str | None, rows: list[int] | None = None) -> LinearGroup:
+    """The group that actions of a folder generate, for a network whose field `group` asks for it.
+
+    Args:
+        rows: which of them, from 1; by default all.
 
     Raises:
         ValueError: the network does not take a given group, or the actions do not generate one.
     """
     if group != "given":
-        raise ValueError(f"group_from={place!r} needs --model_type lgn_convnet and --group given")
-    actions = load_actions(place)
+        raise ValueError(
+            f"group_from={place!r} needs --model_type lgn_convnet and --group given, or --action_init discovered"
+        )
+    matrices = load_actions(place).matrices.flatten(0, 2)
+    if rows is not None:
+        if not all(1 <= row <= len(matrices) for row in rows) or not rows:
+            raise ValueError(f"group_actions={rows}: {place} has actions 1 to {len(matrices)}")
+        matrices = matrices[[row - 1 for row in rows]]
     try:
-        return LinearGroup.from_generators(actions.matrices.flatten(0, 2), tolerance=GROUP_TOLERANCE)
+        return LinearGroup.from_generators(matrices, tolerance=GROUP_TOLERANCE)
     except ValueError as error:
         raise ValueError(f"group_from={place!r}: {error}") from None
 
@@ -224,6 +234,8 @@ def make_network(recipe: Recipe, config: Any) -> Any:
     network = FAMILIES[recipe.model_type].network_class(recipe.run.task)(config)
     if recipe.run.model_name_or_path is not None:
         load_weights(recipe.run.model_name_or_path, network)
+    if wants_discovered(recipe):
+        start_at_discovered(network, str(recipe.run.group_from))
     return network
 
 

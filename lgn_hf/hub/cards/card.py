@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard
 from huggingface_hub.utils import validate_repo_id
 
 from ...actions import RECORDS_NAME, TENSORS_NAME
+from ...export import MODEL_PATH
 from ...files import write_whole
 from ...runs.evaluation import EVALUATION_NAME, EvaluationResults
 from ...runs.family import read_config
@@ -20,6 +21,7 @@ from ...runs.launch import launch_command
 from ...runs.results import RunResults
 from ...runs.trained_model import CONFIG_NAME, RESULTS_NAME, open_trained_model
 from ...texts import one_line
+from ..lab.address import lab_address
 from . import sentences, tables
 from .comparison import compare, not_compared
 from .escaping import Code, escaped
@@ -27,6 +29,7 @@ from .facts import CardFacts
 from .families import TEMPLATES, FamilyCard, family_card
 from .figures import EXAMPLES, TRAINING, shown_figures
 from .metadata import card_metadata
+from .onnx_program import onnx_program
 from .tasks import task_text
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME = "README.md", "recipe.yaml", "baseline_results.json"
@@ -34,7 +37,7 @@ TEMPLATE = TEMPLATES / "card.md.jinja"
 SIGNATURE = b"\n- linear-group-network\n"  # one of the tags of every card
 
 
-def write_card(folder: str | os.PathLike, repo_id: str | None = None) -> Path:
+def write_card(folder: str | os.PathLike, repo_id: str | None = None, lab: str | None = None) -> Path:
     """Write `README.md`, see `render_card`. Returns its path.
 
     Raises:
@@ -43,11 +46,11 @@ def write_card(folder: str | os.PathLike, repo_id: str | None = None) -> Path:
     path = Path(folder, CARD_NAME)
     if path.exists() and SIGNATURE not in path.read_bytes():
         raise ValueError(f"{path} is not the card of an LGN: move it away, and the card can be written")
-    write_whole(path, render_card(folder, repo_id))
+    write_whole(path, render_card(folder, repo_id, lab))
     return path
 
 
-def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
+def render_card(folder: str | os.PathLike, repo_id: str | None = None, lab: str | None = None) -> str:
     """Make the card of a published folder from its configuration, actions, results, recipe and figures.
 
     A model that was trained elsewhere has `evaluation.json` in place of results and recipe.
@@ -56,6 +59,7 @@ def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
     Args:
         folder: complete except for the card.
         repo_id: the repository that the programs on the card load. By default they have the name of the model.
+        lab: a static Space, USER/NAME, in whose lab the model can be opened.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -77,6 +81,7 @@ def render_card(folder: str | os.PathLike, repo_id: str | None = None) -> str:
     recipe_name = facts.run.recipe_name if facts.run else None
     name = (repo_id or recipe_name or model.name).split("/")[-1]
     contents = _contents(folder, family, facts, name, repo_id or one_line(name))
+    contents["lab"] = Code(lab_address(lab, repo_id or name) if lab else "")
     card = ModelCard.from_template(card_metadata(name, facts), template_path=str(TEMPLATE), **escaped(contents))
     return re.sub(r"\n{3,}", "\n\n", str(card)).rstrip() + "\n"
 
@@ -98,6 +103,8 @@ def _contents(folder: Path, family: FamilyCard, facts: CardFacts, name: str, rep
         "architecture": family.architecture(facts),
         "with_package": with_package,
         "without_package": without_package,
+        "onnx_path": MODEL_PATH if (folder / MODEL_PATH).is_file() else "",
+        "onnx_program": onnx_program(facts.config.num_channels, facts.config.image_size),
         "part": _part(family, family.part(folder, facts, address)),
         "training": sentences.training(facts),
         "training_figures": shown_figures(folder, facts, TRAINING),

@@ -251,6 +251,7 @@ def test_the_actions_of_another_network_are_refused(published_convnet, tmp_path)
         render_card(folder)
 
 
+@pytest.mark.slow
 def test_a_group_that_was_found_is_published_with_the_model(tmp_path):
     """The recipe reads it from the repository, and no folder of this machine is left."""
     from lgn_hf.hub.build import build

@@ -26,6 +26,7 @@ from lgn_training.experiments import (  # noqa: F401  (each registers its experi
     discovery_boards,
     discovery_data,
     discovery_none,
+    discovery_transfer,
     equivariance_errors,
     fourier_diagonality,
     known_matrices,

@@ -2,7 +2,8 @@
 
 Of the 362,880 permutations of the nine cells, exactly 8 keep the set of the 958 end positions and their results: the group
 D_4 of the square. Nothing tells the search which cells are neighbours. A random half of the positions is not closed under
-the group: half of the positions have lost the one that they are matched to.
+the group: half of the positions have lost the one that they are matched to. So an action of a half is judged by the 40 % that
+it matches best.
 
 The halves share one null, which is drawn from the first of them.
 """
@@ -26,7 +27,8 @@ from lgn_training.experiments.tic_tac_toe import end_positions
 from lgn_training.texts import Row
 
 ORDERS = (2, 4)
-NULL_DRAWS = {"half": 16, "all": 5}  # actions of half of the positions are noisy, and more draws make p-values sharper
+COVERAGE = {"half": 0.4, "all": 1.0}  # share of the positions that must be matched; half of a half are expected
+NULL_DRAWS = {"half": 8, "all": 5}
 HALVES = 5
 QUICK_BOARDS, QUICK_EFFORT = 120, Effort(width=500, seeds=200, voters=32, sketched=40, polished=4)
 
@@ -49,23 +51,31 @@ def discovery_boards(args: argparse.Namespace) -> Row:
             won[chosen],
             seed,
             5 if args.quick else NULL_DRAWS[share],
+            COVERAGE[share],
             nulls.get(share),
             args.quick,
         )
         row = journal.once({"boards": share, "seed": seed}, search)
         nulls.setdefault(share, row.pop("null"))
         rows.append(row)
-    return {"rows": rows, "orders": list(ORDERS), "null draws": NULL_DRAWS, "figures": []}
+    return {"rows": rows, "orders": list(ORDERS), "null draws": NULL_DRAWS, "coverage": COVERAGE, "figures": []}
 
 
 def _searched(
-    boards: Tensor, won: Tensor, seed: int, null_draws: int, null: dict[str, list[float]] | None, quick: bool
+    boards: Tensor,
+    won: Tensor,
+    seed: int,
+    null_draws: int,
+    coverage: float,
+    null: dict[str, list[float]] | None,
+    quick: bool,
 ) -> Row:
     found = discover(
         boards,
         ORDERS,
         seed,
         labels=won,
+        coverage=coverage,
         null_draws=null_draws,
         null={int(order): draws for order, draws in null.items()} if null else None,
         power_trials=0,

@@ -1,6 +1,7 @@
 """Experiment `discovery-data`: symmetries of real images, of the papers' filters.
 
-Dictionaries of patches are searched, with their co-activation, frequency and amplitude as evidence. The 1,797 digits of
+Dictionaries of patches of half of the images are searched, with their co-activation, frequency and amplitude as evidence.
+An action must also map them to the dictionary of the other half. The 1,797 digits of
 scikit-learn are 8 x 8; every other source is a folder of `--data`, or a trained model of `--source`.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,10 @@ from tqdm.auto import tqdm
 
 from lgn_hf.actions import operation_text
 from lgn_hf.discovery import Dictionary, Discovery, discover
-from lgn_hf.discovery.points import Request, read_points
+from lgn_hf.discovery.points import Request, read_held_out, read_points
 from lgn_hf.nn import LinearGroup
 from lgn_training.experiments.registry import experiment
+from lgn_training.experiments.run_journal import RunJournal
 from lgn_training.texts import Row
 
 ORDERS = (2, 4)
@@ -34,15 +37,23 @@ ATOMS_PER_DIMENSION = 10
     options=("source", "data"),
 )
 def discovery_data(args: argparse.Namespace) -> Row:
-    rows = []
-    for name, source, size in tqdm(sources(args), unit="source"):
-        started = time.process_time()
-        points = read_points(source, request(args, size))
-        learned = time.process_time()
-        found = discover(points, ORDERS[:1] if args.quick else ORDERS, args.seed, power_trials=1 if args.quick else 3)
-        seconds = {"dictionary s": learned - started, "search s": time.process_time() - learned}
-        rows.append({"source": name, "filter": size, **facts(found), **closedness(points, size), **seconds})
+    journal = RunJournal(args)
+    rows = [
+        journal.once({"source": name, "filter": size}, partial(_run, source, size, args))
+        for name, source, size in tqdm(sources(args), unit="source")
+    ]
     return {"rows": rows, "orders": list(ORDERS), "figures": []}
+
+
+def _run(source: str, size: int, args: argparse.Namespace) -> Row:
+    started = time.process_time()
+    points = read_points(source, request(args, size))
+    held_out = read_held_out(source, request(args, size))
+    learned = time.process_time()
+    orders, trials = (ORDERS[:1], 1) if args.quick else (ORDERS, 3)
+    found = discover(points, orders, args.seed, held_out=held_out, power_trials=trials)
+    seconds = {"dictionaries s": learned - started, "search s": time.process_time() - learned}
+    return {**facts(found), **closedness(points, size), **seconds}
 
 
 def sources(args: argparse.Namespace) -> list[tuple[str, str, int]]:
@@ -70,6 +81,7 @@ def facts(found: Discovery) -> Row:
         "found": len(found.actions) if found.determined else None,
         "group": found.group.name if found.group is not None else None,
         "actions": ", ".join(action_words(action) for action in found.actions),
+        "held out": max((action.held_out or 0.0 for action in found.actions), default=None),
         "p": min((action.p_value for action in found.actions), default=None),
         "power": found.power.rate if found.power else None,
         "reason": found.reason or None,

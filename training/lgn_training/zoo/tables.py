@@ -40,13 +40,21 @@ NETWORKS = {  # model -> what it is
     "few-{}-plus": "the same with free filters, as many parameters",
     "convnet-{}-c4": "**LGN ConvNet**: a residual network over C₄, told",
     "convnet-{}-d4": "the same over D₄, told",
-    "convnet-{}-snapped": "the same, the group found in the images and moved to the pixel grid",
-    "convnet-{}-discovered": "the same, the group as it was found",
+    "convnet-{}-snapped": "the same over the D₄ that was found, moved to the pixel grid",
+    "convnet-{}-discovered": "the same over D₄ as it was found in the images",
+    "convnet-{}-discovered-c4": "the same over C₄ as it was found in the images",
     "convnet-{}-learned": "the same, the group learned by gradient",
     "convnet-{}-shift": "the same over cyclic shifts of pixels, which are symmetries of nothing",
     "convnet-{}-free": "the same with free filters",
 }
-FEW = ("lgn-{}", "free-{}", "r90-{}", "lgn-{}-plus", "free-{}-plus")  # of these, on the front page
+FEW = (  # of these, on the front page
+    "lgn-{}",
+    "free-{}",
+    "r90-{}",
+    "convnet-{}-c4",
+    "convnet-{}-discovered-c4",
+    "convnet-{}-free",
+)
 SHOWN = {"classification": ("test_accuracy", " %"), "reconstruction": ("test_relative_error", " % missed")}
 DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
 NO_FOLDERS: Mapping[str, Key] = {}

@@ -13,10 +13,11 @@ from ..words import element_name, listing, percent, plural, square
 from .facts import ConvNetFacts, confidence_interval
 
 POOLINGS = {
-    "max": "The classifier sees the largest value of each orbit, averaged over the image.",
-    "mean": "The classifier sees the mean of each orbit, averaged over the image.",
-    "none": "The classifier sees every map of the orbits, averaged over the image.",
+    "max": "the largest value of each orbit",
+    "mean": "the mean of each orbit",
+    "none": "every map of the orbits",
 }
+OF_PIXELS = {"max": "at its largest in the image", "mean": "averaged over the image"}
 
 
 def introduction(facts: ConvNetFacts) -> Markdown:
@@ -31,13 +32,14 @@ def introduction(facts: ConvNetFacts) -> Markdown:
     return markdown(
         "A residual convolution network over the linear group **{name}** that {does}. Every filter is in an orbit of "
         "this group: a layer has basis filters W, and its filters are ρ(g)W for all {order} elements g. Each ρ(g) is a "  # noqa: RUF001
-        "{dim} matrix that acts on the pixels of {size} filters. {pooling}",
+        "{dim} matrix that acts on the pixels of {size} filters. The classifier sees {pooled}, {of_pixels}.",
         name=facts.title,
         does=does,
         order=facts.group.order,
         dim=square(facts.group.dim),
         size=square(facts.config.filter_size),
-        pooling=Markdown(POOLINGS[facts.config.orbit_pooling]),
+        pooled=Markdown(POOLINGS[facts.config.orbit_pooling]),
+        of_pixels=Markdown(OF_PIXELS[facts.config.spatial_pooling]),
     )
 
 

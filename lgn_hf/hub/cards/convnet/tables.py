@@ -35,6 +35,7 @@ def architecture(facts: ConvNetFacts) -> list[list[Any]]:
     ]
     if facts.has_groups:
         rows.append(["pooling over the group", config.orbit_pooling])
+    rows.append(["pooling over the pixels", config.spatial_pooling])
     return [
         *rows,
         ["input", f"{side} pixels, {colour}, whitening: {facts.results.whitening}"],

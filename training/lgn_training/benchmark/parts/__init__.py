@@ -5,6 +5,7 @@ To add a part, write its file and append its function to PARTS. It is called wit
 
 from lgn_training.benchmark.parts.growth import growth
 from lgn_training.benchmark.parts.inference import inference
+from lgn_training.benchmark.parts.lab import lab
 from lgn_training.benchmark.parts.orbit_convolutions import orbit_convolutions
 from lgn_training.benchmark.parts.pipeline import pipeline
 from lgn_training.benchmark.parts.precision import precision
@@ -27,5 +28,6 @@ PARTS = {
         whitening,
         inference,
         orbit_convolutions,
+        lab,
     )
 }
