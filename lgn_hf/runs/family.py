@@ -88,7 +88,10 @@ def read_config(place: Any) -> Any:
     """
     from transformers import PreTrainedConfig
 
-    model_type = PreTrainedConfig.get_config_dict(place)[0].get("model_type", "lgn")
+    from ..model.configuration_checks import errors_of_one_line
+
+    with errors_of_one_line(place, " or ".join(FAMILIES)):
+        model_type = PreTrainedConfig.get_config_dict(place)[0].get("model_type", "lgn")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise ValueError(f"{place}: config.json has model_type {model_type!r:.80}: must be {' or '.join(FAMILIES)}")
     return FAMILIES[model_type].config_class.from_pretrained(place)

@@ -9,19 +9,24 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoModel
 
-from lgn_hf import LGNConfig, LGNImageProcessor, LGNModel, load_actions
+from lgn_hf import LGNImageProcessor, load_actions
 from lgn_hf.hub.build import build
 from lgn_hf.hub.check import check_model_folder
 from lgn_hf.hub.folder import contents, is_model_folder
 from lgn_hf.hub.trial import validate
-from lgn_hf.model.modeling_lgn import LGNPreTrainedModel
 from lgn_hf.remote_code import remote_modules
-from lgn_hf.runs.task import TASKS
+from lgn_hf.runs.family import family_of
 from tests.conftest import ROOT, read_folder
 
 CARDS = ROOT / "model_cards"
 FOLDERS = sorted(path.parent for path in CARDS.glob("*/config.json"))
-ONE_OF_EACH_KIND = ["lgn-mnist", "lgn-cifar10-reconstruction", "r60-mnist", "cyclic-cifar10", "baseline-rotmnist"]
+ONE_OF_EACH_KIND = [
+    "lgn-mnist",
+    "lgn-cifar10-reconstruction",
+    "r60-mnist",
+    "baseline-rotmnist",
+    "convnet-rotmnist-discovered-c4",
+]
 
 of_every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
@@ -30,9 +35,9 @@ def results_of(folder: Path) -> dict:
     return json.loads((folder / "all_results.json").read_text())
 
 
-def load(folder: Path) -> LGNPreTrainedModel:
-    model: Any = TASKS[results_of(folder)["recipe"]["task"]].model_class.from_pretrained(folder)
-    return model.eval()
+def load(folder: Path) -> Any:
+    recipe = results_of(folder)["recipe"]
+    return family_of(recipe).network_class(recipe["task"]).from_pretrained(folder).eval()
 
 
 @of_every_folder
@@ -50,8 +55,9 @@ def test_holds_no_python(folder: Path):
 @of_every_folder
 def test_is_what_the_auto_classes_load(folder: Path):
     """With the package alone: the folder has no code, and none is asked for."""
-    assert type(AutoConfig.from_pretrained(folder)) is LGNConfig
-    assert type(AutoModel.from_pretrained(folder)) is LGNModel
+    family = family_of(results_of(folder)["recipe"])
+    assert type(AutoConfig.from_pretrained(folder)) is family.config_class
+    assert type(AutoModel.from_pretrained(folder)) is family.model_class(None)
     assert type(AutoImageProcessor.from_pretrained(folder)) is LGNImageProcessor
 
 
@@ -68,8 +74,9 @@ def build_from(folder: Path, target: Path) -> Path:
     """
     before = read_folder(folder)
     made = build(folder, target, repo_id=f"lgn-hf/{folder.name}")
-    added = contents(made).keys() - before.keys() - {*remote_modules("lgn")}
-    assert contents(made).keys() >= before.keys() | {*remote_modules("lgn")}
+    modules = {*remote_modules(family_of(results_of(folder)["recipe"]).model_type)}
+    added = contents(made).keys() - before.keys() - modules
+    assert contents(made).keys() >= before.keys() | modules
     assert all(name.startswith("figures/") for name in added)
     for name in ("model.safetensors", "all_results.json", "recipe.yaml"):
         assert (made / name).read_bytes() == before[name], name
@@ -84,7 +91,7 @@ def test_one_of_each_kind_is_tried():
 @of_every_folder
 def test_actions_are_the_model_s(folder: Path):
     model = load(folder)
-    assert torch.allclose(load_actions(folder).matrices, model.group_actions().detach(), atol=1e-6)
+    assert torch.allclose(load_actions(folder).matrices, model.actions().matrices, atol=1e-6)
 
 
 @of_every_folder
