@@ -99,7 +99,7 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
         """As in transformers, but a file that does not hold such a configuration is an error of one line.
 
         Raises:
-            OSError: there is no configuration, or it is not JSON.
+            OSError: the configuration is missing or is not JSON.
             ValueError: it is JSON of another form, or a field has a wrong value.
         """
         with errors_of_one_line(pretrained_model_name_or_path, "an LGNConvNet"):

@@ -36,7 +36,7 @@ def patches(
         channel.
 
     Raises:
-        ValueError: there are no images, an image is smaller than a patch or not finite, or almost all patches are flat.
+        ValueError: `images` is empty, an image is smaller than a patch or not finite, or almost all patches are flat.
 
     Example:
         >>> patches(torch.rand(10, 1, 8, 8), size=5, count=100).shape

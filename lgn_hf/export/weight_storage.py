@@ -97,7 +97,7 @@ def read_test_images(dataset: str, classifier: Classifier) -> tuple[Tensor, Tens
         classifier: whose size of images and number of channels they get.
 
     Raises:
-        ValueError: there is no such split, or no column of images or of labels.
+        ValueError: the split does not exist, or lacks a column of images or labels.
     """
     import datasets
 

@@ -137,7 +137,7 @@ class LGNConfig(BackboneConfigMixin, PreTrainedConfig):
         """As in transformers, but a file that does not hold the configuration of an LGN is an error of one line.
 
         Raises:
-            OSError: there is no configuration, or it is not JSON.
+            OSError: the configuration is missing or is not JSON.
             ValueError: it is JSON of another form, or a field has a wrong value.
         """
         with errors_of_one_line(pretrained_model_name_or_path, "an LGN"):

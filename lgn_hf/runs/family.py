@@ -84,7 +84,7 @@ def read_config(place: Any) -> Any:
 
     Raises:
         ValueError: it is not the configuration of one of the families, or a field has a wrong value.
-        OSError: there is no configuration.
+        OSError: the configuration is missing.
     """
     from transformers import PreTrainedConfig
 

@@ -31,7 +31,7 @@ def fetch_package(name: str, version: str, files: Sequence[str], folder: str | o
         `folder`.
 
     Raises:
-        NpmError: there is no npm, it cannot download the package, or the package lacks a file.
+        NpmError: npm is not installed or cannot download the package, or the package lacks a file.
     """
     from huggingface_hub.utils import WeakFileLock
 

@@ -19,7 +19,7 @@ from ....nn.pixel_grid import ImageMap
 
 EQUIVARIANCE_NAME = "equivariance.json"
 EXACT = 1e-5  # relative errors below are those of float32
-IMAGES = 8  # of noise, if there are no examples
+IMAGES = 8  # random images to measure on when the model has no examples
 _ERROR = int | float | None
 _SCHEMA = {"images": str, "elements": [{"symmetry": str | None, "features": _ERROR, "logits": _ERROR}]}
 
@@ -56,7 +56,7 @@ def measure(model: Any, folder: Path, examples: Sequence[Path]) -> None:
     Args:
         model: of the family, with a head.
         folder: of the model.
-        examples: images to measure on; noise if there are none.
+        examples: images to measure on; random ones if empty.
     """
     if model.group.order == 1:
         return
@@ -77,7 +77,7 @@ def measure(model: Any, folder: Path, examples: Sequence[Path]) -> None:
 
 
 def read_equivariance(folder: Path, order: int) -> Equivariance | None:
-    """What `measure` wrote; None if there is no such file.
+    """What `measure` wrote; None if the file does not exist.
 
     Raises:
         ValueError: the file is damaged, or of another group.
