@@ -46,7 +46,7 @@ def discover(
     labels: Any = None,
     coverage: float = 1.0,
     held_out: Any = None,
-    alpha: float = 0.01,
+    alpha: float = 0.001,
     null_draws: int = 8,
     null: Mapping[int, list[float]] | None = None,
     power_trials: int = 3,
