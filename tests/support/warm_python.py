@@ -3,7 +3,10 @@
 `with warm_python(folder) as python:` starts a server, which imports what takes long, and writes an executable `python`. This
 one takes the arguments of the real one. It asks the server for a fork, which runs the program with the folder, the environment
 and the standard streams of whoever called, and ends with its exit code. Signals reach the fork, and it ends if the caller is
-killed. No library that reads its settings when it is imported, such as huggingface_hub, is imported beforehand.
+killed.
+
+Libraries that read their settings when they are imported, such as huggingface_hub, are imported once for all programs with
+equal settings: the second such program has its fork make a server of its own for those to come.
 
 What a fork cannot do is left to the real Python: options of the interpreter, other inherited files, and other numbers of threads.
 """
@@ -45,12 +48,24 @@ PRELOADED = (
     "scipy.optimize",
     "scipy.stats",
 )
+WITH_SETTINGS = (
+    "accelerate",
+    "accelerate.commands.launch",
+    "datasets",
+    "evaluate",
+    "transformers.backbone_utils",
+    "transformers.image_processing_utils",
+    "transformers.modeling_utils",
+    "transformers.models.auto",
+)
+SETTINGS = ("ACCELERATE_", "DATASETS_", "HF_", "HOME", "HUGGINGFACE_", "PYTORCH_", "TRANSFORMERS_", "XDG_")  # prefixes
+MOST_SERVERS = 12  # with settings; each has some 100 MB of its own
 SECONDS = 60  # for the imports
 KEPT = ("OMP_NUM_THREADS", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONFAULTHANDLER", "PYTHONDONTWRITEBYTECODE")
 
 # Starts in 20 ms: it imports neither site nor anything large.
 CLIENT = """#!{real} -IS
-import array, json, os, signal, socket, sys
+import array, json, os, signal, socket, sys, zlib
 real, server, kept = {real!r}, {server!r}, {kept!r}
 arguments = sys.argv[1:]
 rest = [a for a in arguments if a not in ("-I", "-W", "ignore")]
@@ -58,14 +73,20 @@ can_fork = bool(rest) and (rest[0] in ("-c", "-m") or not rest[0].startswith("-"
 can_fork = can_fork and all(os.environ.get(name) in (value, None) for name, value in kept.items())
 can_fork = can_fork and not any(os.get_inheritable(int(fd)) for fd in os.listdir("/proc/self/fd")
                                 if int(fd) > 2 and os.path.exists("/proc/self/fd/" + fd))
-connection = socket.socket(socket.AF_UNIX)
-try:
-    connection.connect(server) if can_fork else None
-except OSError:
+settings = dict(sorted(item for item in os.environ.items() if item[0].startswith({settings!r})))
+special = server + "-" + format(zlib.crc32(json.dumps(settings).encode()), "08x")
+for address in (special, server) if can_fork else ():
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(address)
+        break
+    except OSError:
+        pass
+else:
     can_fork = False
 if not can_fork:
     os.execv(real, [real, *arguments])
-request = json.dumps(dict(arguments=arguments, folder=os.getcwd(), environment=dict(os.environ))).encode()
+request = json.dumps(dict(arguments=arguments, folder=os.getcwd(), environment=dict(os.environ), special=special)).encode()
 streams = array.array("i", [0, 1, 2])
 connection.sendmsg([len(request).to_bytes(8, "little")], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, streams)])
 connection.sendall(request)
@@ -91,7 +112,9 @@ def warm_python(folder: Path) -> Iterator[str]:
     """The path of the executable. `folder` also gets `lgn-hf` and `accelerate`, which it runs, for the PATH."""
     server = str(folder / "server")
     kept = {name: os.environ.get(name) for name in KEPT}
-    python = _executable(folder / "python", CLIENT.format(real=sys.executable, server=server, kept=kept))
+    python = _executable(
+        folder / "python", CLIENT.format(real=sys.executable, server=server, kept=kept, settings=SETTINGS)
+    )
     for name, module in (("lgn-hf", "lgn_hf.cli"), ("accelerate", "accelerate.commands.accelerate_cli")):
         call = f"import sys; sys.argv[0] = {name!r}; from {module} import main; sys.exit(main())"
         _executable(folder / name, f'#!/bin/sh\nexec {python} -c "{call}" "$@"\n')
@@ -112,10 +135,9 @@ def _executable(path: Path, text: str) -> str:
     return str(path)
 
 
-def _serve(address: str, executable: str) -> None:
-    for name in PRELOADED:
+def _serve(address: str, names: tuple[str, ...]) -> None:
+    for name in names:
         __import__(name)
-    sys.executable = executable  # what a fork starts is warm, too
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX)
@@ -137,6 +159,7 @@ def _supervise(connection: socket.socket) -> None:
     streams = array.array("i")
     streams.frombytes(extra[0][2])
     request = json.loads(connection.recv(int.from_bytes(size, "little"), socket.MSG_WAITALL))
+    _serve_settings(request.pop("special"), request["environment"])
     pid = os.fork()
     if pid == 0:
         connection.close()
@@ -155,6 +178,25 @@ def _supervise(connection: socket.socket) -> None:
     if ended in ready:
         connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(8, "little", signed=True))
     os._exit(0)
+
+
+def _serve_settings(address: str, environment: dict[str, str]) -> None:
+    """Start a server for programs with these settings, if this is the second one, and there is room."""
+    number = 0
+    while number < 3:
+        try:
+            os.close(os.open(f"{address}.program{number}", os.O_CREAT | os.O_EXCL))
+            break
+        except FileExistsError:
+            number += 1
+    others = [name for name in os.listdir(os.path.dirname(address)) if name.endswith(".program1")]
+    if number == 1 and len(others) <= MOST_SERVERS and os.fork() == 0:
+        os.closerange(0, 1024)  # the streams and the connection of the program
+        for stream in range(3):
+            os.open(os.devnull, os.O_RDWR)
+        os.environ.clear()
+        os.environ.update(environment)
+        _serve(address, WITH_SETTINGS)
 
 
 def _run(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
@@ -216,4 +258,5 @@ def _execute(code: str, name: str, **names: str) -> None:
 
 if __name__ == "__main__":
     sys.path[:] = [place for place in sys.path if place != str(Path(__file__).parent)]
-    _serve(*sys.argv[1:])
+    address, sys.executable = sys.argv[1:]  # what a fork starts is warm, too
+    _serve(address, PRELOADED)

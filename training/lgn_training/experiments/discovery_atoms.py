@@ -28,12 +28,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lgn_hf.discovery import Effort, cyclic_table, discover, plant
+from lgn_hf.discovery import cyclic_table, discover, plant
 from lgn_hf.discovery.discover import ORDERS
 from lgn_hf.discovery.refine import refined
 from lgn_hf.nn import LinearGroup
 from lgn_hf.plotting import INK, PALETTE, RULE, WIDTH, add_legend, axes_at, blank_figure, text_style, tick_style
 from lgn_training.data.seeds import seeded_generator
+from lgn_training.experiments.discovery_none import QUICK_EFFORT
 from lgn_training.experiments.registry import experiment, save
 from lgn_training.experiments.run_journal import RunJournal
 from lgn_training.texts import Row
@@ -53,7 +54,6 @@ SEEDS = {9: 20, 16: 20, 25: 20, 36: 5}  # by dimension
 CURVE_GROUPS, CURVE_DIM, CURVE_SEEDS = ("C_2", "C_5", "D_4"), 16, 10
 NOISES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 RATIOS = (1.5, 3.0, 6.0)
-QUICK_EFFORT = Effort(width=500, seeds=200, voters=32, sketched=40, polished=4)
 
 
 @dataclass(frozen=True)

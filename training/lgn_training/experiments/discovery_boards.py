@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lgn_hf.discovery import Discovery, Effort, discover
+from lgn_hf.discovery import Discovery, discover
 from lgn_hf.nn import LinearGroup
 from lgn_training.data.seeds import seeded_generator
-from lgn_training.experiments.discovery_none import smallest_p_value
+from lgn_training.experiments.discovery_none import QUICK_EFFORT, smallest_p_value
 from lgn_training.experiments.registry import experiment
 from lgn_training.experiments.run_journal import RunJournal
 from lgn_training.experiments.tic_tac_toe import end_positions
@@ -30,7 +30,7 @@ ORDERS = (2, 4)
 COVERAGE = {"half": 0.4, "all": 1.0}  # share of the positions that must be matched; half of a half are expected
 NULL_DRAWS = {"half": 8, "all": 5}
 HALVES = 5
-QUICK_BOARDS, QUICK_EFFORT = 120, Effort(width=500, seeds=200, voters=32, sketched=40, polished=4)
+QUICK_BOARDS = 120
 
 
 @experiment("discovery-boards", "Are the symmetries of tic-tac-toe found from its end positions? Of 7, and others")

@@ -23,6 +23,7 @@ from lgn_hf.actions import operation_text
 from lgn_hf.discovery import Dictionary, Discovery, discover
 from lgn_hf.discovery.points import Request, read_held_out, read_points
 from lgn_hf.nn import LinearGroup
+from lgn_training.experiments.discovery_none import QUICK_EFFORT
 from lgn_training.experiments.registry import experiment
 from lgn_training.experiments.run_journal import RunJournal
 from lgn_training.texts import Row
@@ -51,7 +52,8 @@ def _run(source: str, size: int, args: argparse.Namespace) -> Row:
     held_out = read_held_out(source, request(args, size))
     learned = time.process_time()
     orders, trials = (ORDERS[:1], 1) if args.quick else (ORDERS, 3)
-    found = discover(points, orders, args.seed, held_out=held_out, power_trials=trials)
+    effort = QUICK_EFFORT if args.quick else None
+    found = discover(points, orders, args.seed, held_out=held_out, power_trials=trials, effort=effort)
     seconds = {"dictionaries s": learned - started, "search s": time.process_time() - learned}
     return {**facts(found), **closedness(points, size), **seconds}
 

@@ -17,6 +17,7 @@ from lgn_hf.discovery import Dictionary, discover
 from lgn_hf.discovery.held_out import MOST_COST, relative_cost
 from lgn_hf.discovery.points import Request, read_held_out, read_points
 from lgn_training.experiments.discovery_data import action_words
+from lgn_training.experiments.discovery_none import QUICK_EFFORT
 from lgn_training.experiments.registry import experiment, save
 from lgn_training.texts import Row
 
@@ -42,7 +43,8 @@ def discovery_transfer(args: argparse.Namespace) -> Row:
         assert isinstance(points, Dictionary)
         assert held_out is not None
         halves[name] = points.atoms.double(), held_out.atoms.double()
-        result = discover(points, orders, args.seed, held_out=held_out, power_trials=0)
+        effort = QUICK_EFFORT if args.quick else None
+        result = discover(points, orders, args.seed, held_out=held_out, power_trials=0, effort=effort)
         found[name] = {action_words(action): action.matrix for action in result.actions}
     rows = []
     for one, actions in found.items():
