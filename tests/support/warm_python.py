@@ -192,7 +192,7 @@ def _serve_settings(address: str, environment: dict[str, str]) -> None:
     others = [name for name in os.listdir(os.path.dirname(address)) if name.endswith(".program1")]
     if number == 1 and len(others) <= MOST_SERVERS and os.fork() == 0:
         os.closerange(0, 1024)  # the streams and the connection of the program
-        for stream in range(3):
+        for _ in range(3):
             os.open(os.devnull, os.O_RDWR)
         os.environ.clear()
         os.environ.update(environment)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from lgn_training.experiments.planted_images import LEAST, RATE, Setting, plant, planted_action
+from lgn_training.experiments.planted_images import LEAST, Setting, plant, planted_action
 
 SYMMETRIES = [("rotation", 2), ("rotation", 4), ("shift", 4), ("corner_swap", 2), ("random", 3), ("random", 8)]
 
@@ -34,7 +34,7 @@ def test_planted_images_are_nonnegative_sums_of_orbits():
     active = codes > 1e-4
     assert codes.min() > -1e-4
     assert codes[active].min() > LEAST - 1e-3
-    assert float(active.double().mean()) == pytest.approx(RATE, abs=0.03)
+    assert float(active.double().mean()) == pytest.approx(setting.rate, abs=0.03)
 
 
 def test_noise_is_relative_to_the_clean_images():

@@ -25,6 +25,7 @@ from lgn_training.experiments import (  # noqa: F401  (each registers its experi
     discovery_atoms,
     discovery_boards,
     discovery_data,
+    discovery_images,
     discovery_none,
     discovery_transfer,
     equivariance_errors,

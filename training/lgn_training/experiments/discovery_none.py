@@ -152,8 +152,8 @@ def p_value_plot(runs: Sequence[Row]) -> Figure:
 
     P-values above `SCREEN` are those of the screen.
     """
-    figure = blank_figure(WIDTH, 3.4)
-    ax = axes_at(figure, 0.75, 0.95, WIDTH - 1.0, 2.3)
+    figure = blank_figure(WIDTH, 3.7)
+    ax = axes_at(figure, 0.75, 1.25, WIDTH - 1.0, 2.3)
     colours = dict(zip(KINDS, PALETTE, strict=False))
     kinds = [kind for kind in KINDS if any(run["points"] == kind for run in runs)]
     for kind in kinds:
@@ -161,7 +161,7 @@ def p_value_plot(runs: Sequence[Row]) -> Figure:
         ax.step(values, [(i + 1) / len(values) for i in range(len(values))], where="post", color=colours[kind], lw=1.4)
     ax.plot([1e-4, 1], [1e-4, 1], color=RULE, lw=1.0)
     ax.axvline(DEFAULT_ALPHA, color=INK, lw=0.8, ls=":")
-    ax.set(xscale="log", yscale="log", xlim=(1e-3, 1), ylim=(3e-3, 1.1))
+    ax.set(xscale="log", yscale="log", xlim=(7e-4, 1), ylim=(3e-3, 1.1))
     ax.set_xlabel("smallest p-value of a run; dotted: the default alpha", **text_style(INK))
     ax.set_ylabel("share of runs", **text_style(INK))
     ax.grid(color=RULE, lw=0.4, alpha=0.5)

@@ -14,7 +14,7 @@ from lgn_training.data.seeds import seeded_generator
 
 SIZE = 4  # pixels, the side of filters and images
 DIM = SIZE**2
-RATE, LEAST, MOST = 0.15, 0.5, 1.5  # share of code entries that are not zero, and the range of their values
+LEAST, MOST = 0.5, 1.5  # the range of the code entries that are not zero
 ORDERS = {"rotation": (2, 4), "shift": (SIZE,), "corner_swap": (2,), "random": tuple(range(2, DIM + 1))}
 
 
@@ -22,7 +22,7 @@ ORDERS = {"rotation": (2, 4), "shift": (SIZE,), "corner_swap": (2,), "random": t
 class Setting:
     """What is planted, K groups of order p in C channels that share one action, and how much of it is seen.
 
-    noise: standard deviation, relative to that of the clean images.
+    noise: standard deviation, relative to that of the clean images. rate: share of the code entries that are not zero.
     """
 
     symmetry: str = "random"
@@ -31,6 +31,7 @@ class Setting:
     num_channels: int = 1
     noise: float = 0.0
     images: int = 4096
+    rate: float = 0.15
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def plant(setting: Setting, seed: int) -> Planted:
     filters = unvec(torch.stack([vectors @ power.T for power in powers], dim=1), SIZE).float()
 
     shape = (setting.images, setting.num_groups * setting.group_order)
-    active = torch.rand(shape, generator=generator) < RATE
+    active = torch.rand(shape, generator=generator) < setting.rate
     code = active * (LEAST + (MOST - LEAST) * torch.rand(shape, generator=generator))
     images = torch.einsum("nf,fchw->nchw", code, filters.flatten(0, 1))
     noise = torch.randn(images.shape, generator=generator)

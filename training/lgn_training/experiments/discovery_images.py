@@ -1,0 +1,116 @@
+"""Experiment `discovery-images`: are actions found that were planted in images?
+
+Images of 4 x 4 pixels are sparse sums of the orbits of K basis filters under one action A (`planted_images`), with noise. There are
+three filters for each dimension, so that A is determined. `discover` sees a dictionary that was learned from the images, somewhat larger
+than the planted one. Beside it stand four searches by gradient descent (`gradient_searches`), which are told the order of A and the
+number of basis filters.
+
+An action counts as found if an element of the planted group is near: |A - B| / |B| < NEAR. For `discover`, the whole group must be found,
+every element near, and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lgn_hf.discovery import discover, learn_dictionary
+from lgn_hf.model.filters import vec
+from lgn_training.experiments.discovery_none import QUICK_EFFORT
+from lgn_training.experiments.gradient_searches import distribution_search, orbit_search
+from lgn_training.experiments.planted_images import Planted, Setting, plant
+from lgn_training.experiments.registry import experiment
+from lgn_training.experiments.run_journal import RunJournal
+from lgn_training.texts import Row
+
+NEAR = 0.2
+ORDERS = (2, 3, 4)
+NUM_ATOMS, IMAGES = 64, 20_000
+SYMMETRIES = {"rotation": 4, "shift": 4, "random": 4}  # and the orders
+NOISES = (0.1, 0.3)
+FILTERS = 48
+METHODS = ("discover", "free", "cyclic", "soft permutation", "distribution")
+SEEDS = {"discover": 10}  # by method
+OTHER_SEEDS = 3
+FIRST_SEED = 1000
+
+
+@experiment(
+    "discovery-images",
+    "Are actions found that were planted in images? By `discover`, and by gradient descent; shares of seeds",
+)
+def discovery_images(args: argparse.Namespace) -> Row:
+    journal = RunJournal(args)
+    rows = []
+    for method, setting in tqdm(planned(args.quick), desc="discovery-images", unit="setting"):
+        seeds = 1 if args.quick else SEEDS.get(method, OTHER_SEEDS)
+        runs = [
+            journal.once(
+                {"method": method, **asdict(setting), "seed": seed}, partial(_run, method, setting, seed, args.quick)
+            )
+            for seed in range(args.seed + FIRST_SEED, args.seed + FIRST_SEED + seeds)
+        ]
+        rows.append(_summary(method, setting, runs))
+    return {"rows": rows, "near": NEAR, "atoms": NUM_ATOMS, "orders": list(ORDERS), "figures": []}
+
+
+def planned(quick: bool) -> list[tuple[str, Setting]]:
+    """Every method on every setting."""
+    if quick:
+        return [(method, Setting("rotation", 6, 4, noise=0.1, images=2_000, rate=0.1)) for method in METHODS]
+    settings = [
+        Setting(symmetry, FILTERS // order, order, noise=noise, images=IMAGES, rate=2.5 / FILTERS)
+        for symmetry, order in SYMMETRIES.items()
+        for noise in NOISES
+    ]
+    return [(method, setting) for method in METHODS for setting in settings]
+
+
+def _run(method: str, setting: Setting, seed: int, quick: bool) -> Row:
+    planted = plant(setting, seed)
+    data = vec(planted.images).flatten(1)
+    group = planted_group(planted, setting.group_order)
+    if method == "discover":
+        dictionary = learn_dictionary(data, 32 if quick else NUM_ATOMS, seed, steps=100 if quick else 800)
+        orders, effort = ((2, 4), QUICK_EFFORT) if quick else (ORDERS, None)
+        found = discover(dictionary, orders, seed, power_trials=0, null_draws=5 if quick else 8, effort=effort)
+        errors = [nearest_error([action.matrix for action in found.actions], b) for b in group]
+        whole = len(found.actions) == len(group) and max(errors) < NEAR
+        return {"found": whole, "error": round(statistics.mean(errors), 5), "actions": len(found.actions)}
+    if method == "distribution":
+        dictionary = learn_dictionary(data, 32 if quick else NUM_ATOMS, seed, steps=100 if quick else 800)
+        matrices = distribution_search(data, dictionary.atoms.float(), seed)
+    else:
+        matrices = orbit_search(method, data, setting.num_groups, setting.group_order, seed)
+    error = min(nearest_error(matrices, b) for b in group)
+    return {"found": error < NEAR, "error": round(error, 5), "actions": None}
+
+
+def planted_group(planted: Planted, order: int) -> list[Tensor]:
+    """The powers A, ..., A^{p-1} of the planted action."""
+    return [torch.linalg.matrix_power(planted.generator.double(), power) for power in range(1, order)]
+
+
+def nearest_error(matrices: Sequence[Tensor], b: Tensor) -> float:
+    """|A - B| / |B| of the matrix A nearest to B; 1 if there is none."""
+    return min((float((a.double() - b).norm() / b.norm()) for a in matrices), default=1.0)
+
+
+def _summary(method: str, setting: Setting, runs: Sequence[Row]) -> Row:
+    return {
+        "method": method,
+        "symmetry": setting.symmetry,
+        "p": setting.group_order,
+        "filters": setting.num_groups * setting.group_order,
+        "noise": setting.noise,
+        "seeds": len(runs),
+        "found": statistics.mean(run["found"] for run in runs),
+        "median error": statistics.median(run["error"] for run in runs),
+    }
