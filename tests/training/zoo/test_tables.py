@@ -53,6 +53,23 @@ def test_of_runs_that_are_as_long_the_published_one_is_a_headline():
     assert "| 99.00 % (30 epochs)" in tables.headlines(rows, others)
 
 
+def test_what_a_group_gains_is_told_by_the_images_that_were_trained_on():
+    row = dict.fromkeys(records.COLUMNS, "") | {"dataset": "rot-mnist:mnist", "task": "classification"}
+    rows = [
+        {**row, "model": f"convnet-rotmnist-{group}", "epochs": epochs, "train": train, "test_accuracy": accuracy}
+        for group, epochs, train, accuracy in (
+            ("c4", "25", "12000", "0.98"),
+            ("c4", "25", "12000", "0.97"),
+            ("c4", "120", "1000", "0.9"),
+            ("c4", "100", "833", "0.8"),
+            ("free", "20", "10000", "0.94"),
+        )
+    ]
+    assert tables.group_gains(rows).splitlines()[2:] == [
+        "| C₄, told | 97.50 % (97.00 to 98.00, 2 seeds) | 90.00 % (1 seed) |  |",
+    ]
+
+
 @pytest.mark.parametrize(("name", "table"), tables.PAGES.items(), ids=tables.PAGES)
 def test_the_pages_have_the_records_of_model_cards(name, table):
     """Else: `python training/records.py`."""

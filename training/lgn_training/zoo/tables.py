@@ -1,6 +1,7 @@
 """The tables of the records.
 
 All runs are in `model_cards/README.md`, the networks that matter most in `docs/results.md`, a few of these in `README.md`.
+`docs/group_networks.md` has the networks over one group.
 """
 
 from __future__ import annotations
@@ -55,6 +56,17 @@ FEW = (  # of these, on the front page
     "convnet-{}-discovered-c4",
     "convnet-{}-free",
 )
+GROUPS = {  # networks over one group on rot-MNIST -> the group
+    "c4": "C₄, told",
+    "discovered-c4": "C₄, as it was found in the training images",
+    "d4": "D₄, told",
+    "discovered": "D₄, as it was found",
+    "snapped": "D₄, found and moved to the pixel grid",
+    "learned": "C₄, learned by gradient from a shift of pixels",
+    "shift": "C₄, a shift of pixels that is a symmetry of nothing",
+    "free": "none: free filters",
+}
+TRAINED_ON = ("12000", "1000", "100")  # images, none of them held out
 SHOWN = {"classification": ("test_accuracy", " %"), "reconstruction": ("test_relative_error", " % missed")}
 DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
 NO_FOLDERS: Mapping[str, Key] = {}
@@ -150,6 +162,28 @@ def render(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS
     return "\n".join(lines) + "\n"
 
 
+def group_gains(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS) -> str:
+    """The table of GROUPS by the number of training images: mean test accuracy of the longest training, its range, its seeds."""
+    groups = grouped(rows)
+    lines = ["| group | 12,000 images | 1,000 | 100 |", "|---|--:|--:|--:|"]
+
+    def cell(model: str, train: str) -> str:
+        found = {key: runs for key, runs in groups.items() if (key[2], runs[0]["train"]) == (model, train)}
+        if not found:
+            return ""
+        values = [100 * float(run["test_accuracy"]) for run in found[max(found, key=lambda key: float(key[-1]))]]
+        spread = f" ({min(values):.2f} to {max(values):.2f}, {len(values)} seeds)" if len(values) > 1 else " (1 seed)"
+        return f"{statistics.mean(values):.2f} %{spread}"
+
+    for name, words in GROUPS.items():
+        model = f"convnet-rotmnist-{name}"
+        cells = [cell(model, train) for train in TRAINED_ON]
+        if any(cells):
+            title = f"[{words}](../model_cards/{model}/README.md)" if model in published else words
+            lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def insert(page: str, table: str) -> str:
     """The page with the table between BEGIN and END.
 
@@ -167,6 +201,7 @@ PAGES: Mapping[str, Callable[..., str]] = {  # page, from the folder of the reco
     "README.md": render,
     "../README.md": partial(headlines, networks=FEW),
     "../docs/results.md": partial(headlines, cards="../model_cards"),
+    "../docs/group_networks.md": group_gains,
 }
 
 

@@ -1,0 +1,64 @@
+"""The picture of what a group gains where images are few: `python docs/pictures/few_images.py`, in a checkout.
+
+It draws the rows of `model_cards/results.csv` for networks over one group on rot-MNIST.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from lgn_hf.plotting import INK, PALETTE, RULE, axes_at, blank_figure, save_figure, text_style, tick_style
+
+ROOT = Path(__file__).parents[2]
+OUTPUT = ROOT / "docs" / "images" / "few-images.png"
+RESULTS = ROOT / "model_cards" / "results.csv"
+TRAINED_ON = (100, 1_000, 12_000)
+GROUPS = {"c4": "C₄, told", "discovered-c4": "C₄, found", "free": "free filters"}
+WIDTH, HEIGHT, DPI = 8.0, 3.8, 200
+
+
+def errors(group: str) -> dict[int, list[float]]:
+    """Training images -> test errors of the seeds of the longest training, in percent."""
+    with RESULTS.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["model"] == f"convnet-rotmnist-{group}"]
+    found = {}
+    for images in TRAINED_ON:
+        runs = [row for row in rows if int(row["train"]) == images]
+        longest = max((int(row["epochs"]) for row in runs), default=0)
+        if runs:
+            found[images] = [100 * (1 - float(row["test_accuracy"])) for row in runs if int(row["epochs"]) == longest]
+    return found
+
+
+def few_images_picture() -> Figure:
+    """Test error against the number of training images, both logarithmic: a line for the mean, a dot for each seed."""
+    figure = blank_figure(WIDTH, HEIGHT)
+    ax = axes_at(figure, 0.85, 0.7, WIDTH - 2.3, HEIGHT - 0.95)
+    for (group, words), colour in zip(GROUPS.items(), PALETTE, strict=False):
+        found = errors(group)
+        means = [statistics.mean(values) for values in found.values()]
+        ax.plot(list(found), means, color=colour, lw=1.6)
+        for images, values in found.items():
+            ax.plot([images] * len(values), values, color=colour, ls="", marker="o", ms=4, alpha=0.8)
+        ax.annotate(
+            words, (max(found), means[-1]), xytext=(8, 0), textcoords="offset points", va="center", color=colour
+        )
+    ax.set(xscale="log", yscale="log")
+    ax.set_xticks(TRAINED_ON, [f"{images:,}" for images in TRAINED_ON])
+    ax.set_xticks([], minor=True)
+    ticks = [2, 5, 10, 20, 50]
+    ax.set_yticks(ticks, [f"{tick} %" for tick in ticks])
+    ax.set_yticks([], minor=True)
+    ax.set_xlabel("training images", **text_style(INK))
+    ax.set_ylabel("test error", **text_style(INK))
+    ax.grid(color=RULE, lw=0.4, alpha=0.5)
+    tick_style(ax)
+    return figure
+
+
+if __name__ == "__main__":
+    save_figure(few_images_picture(), OUTPUT, DPI)
