@@ -168,6 +168,8 @@ def discover(
         beating = [c for order in tried for c in found[order] if accepts(c, alpha)]
         beating.sort(key=lambda c: (value(c), c.mismatch))
         elements, outside = close(cloud.points, evidence, beating, lambda c: accepts(c, PRODUCT_ALPHA), max(tried))
+        # The points of an orbit count as one for an action outside the group: its evidence, log p, is there |G| times.
+        outside = [c for c in outside if value(c) ** (1 / (1 + len(elements))) <= alpha]
         power = None
         if power_trials:
             power = _power(cloud, tried, distribution, alpha, power_trials, seed, effort, stage)

@@ -64,7 +64,13 @@ def checked_points(points: Any) -> Tensor:
     Raises:
         ValueError: they are not a matrix of at least two rows, or hold NaN or infinity.
     """
-    tensor = torch.as_tensor(np.asarray(points) if not isinstance(points, Tensor) else points.detach())
+    try:
+        tensor = torch.as_tensor(np.asarray(points) if not isinstance(points, Tensor) else points.detach())
+    except (TypeError, ValueError):  # objects, or rows of different lengths
+        raise ValueError(
+            f"points must be a matrix of numbers (N, d), got {type(points).__name__}; "
+            "`lgn-hf discover` takes a folder of a model or of images"
+        ) from None
     if tensor.ndim != 2 or tensor.shape[0] < 2 or tensor.shape[1] < 1:
         raise ValueError(f"points must be a matrix (N, d) of at least two rows, got shape {tuple(tensor.shape)}")
     if tensor.is_complex():

@@ -131,6 +131,8 @@ def test_copies_and_lower_rank_are_noted():
         (torch.tensor([[1.0, math.inf], [0.0, 1.0]]), "finite"),
         (torch.ones(20, 4), "differ"),
         (torch.ones(20), "matrix"),
+        (torch.nn.Linear(2, 2), "matrix of numbers .* got Linear"),
+        ([[1.0, 2.0], [3.0]], "matrix of numbers .* got list"),
         (torch.ones(1, 4), "two rows"),
         (torch.ones(20, 4, dtype=torch.complex64), "real"),
     ],

@@ -40,7 +40,7 @@ from lgn_training.experiments.run_journal import RunJournal
 from lgn_training.texts import Row
 
 ALPHA = 0.001
-NULL_DRAWS = {9: 16, 16: 8, 25: 8}  # by dimension
+NULL_DRAWS = {9: 16, 16: 8, 25: 8, 36: 8}  # by dimension
 NEVER = 1e-9  # an alpha that asks for no more draws
 FIRST_SEED = 1000  # the method was made with others
 NEAR = 0.5  # relative error below which a found element is a planted one
@@ -50,8 +50,8 @@ GENERATORS = {  # the orders of the generators
     "S_3": (2, 3),
     "Z_2 x Z_2": (2,),
 }
-SEEDS = {9: 20, 16: 20, 25: 10}  # by dimension
-CURVE_GROUPS, CURVE_DIM, CURVE_SEEDS = ("C_2", "C_5", "D_4"), 16, 5
+SEEDS = {9: 20, 16: 20, 25: 20, 36: 10}  # by dimension
+CURVE_GROUPS, CURVE_DIM, CURVE_SEEDS = ("C_2", "C_5", "D_4"), 16, 20
 NOISES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 RATIOS = (1.5, 3.0, 6.0)
 

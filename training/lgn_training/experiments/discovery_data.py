@@ -30,6 +30,8 @@ from lgn_training.texts import Row
 
 ORDERS = (2, 4)
 ATOMS_PER_DIMENSION = 10
+COLOUR = ", colour"  # how the names of sources with three channels end
+NEAR = 0.9  # cosine with an element of D_4
 
 
 @experiment(
@@ -40,22 +42,22 @@ ATOMS_PER_DIMENSION = 10
 def discovery_data(args: argparse.Namespace) -> Row:
     journal = RunJournal(args)
     rows = [
-        journal.once({"source": name, "filter": size}, partial(_run, source, size, args))
+        journal.once({"source": name, "filter": size}, partial(_run, name, source, size, args))
         for name, source, size in tqdm(sources(args), unit="source")
     ]
     return {"rows": rows, "orders": list(ORDERS), "figures": []}
 
 
-def _run(source: str, size: int, args: argparse.Namespace) -> Row:
+def _run(name: str, source: str, size: int, args: argparse.Namespace) -> Row:
     started = time.process_time()
-    points = read_points(source, request(args, size))
-    held_out = read_held_out(source, request(args, size))
+    asked = request(args, size, channels=3 if name.endswith(COLOUR) else 1)
+    points, held_out = read_points(source, asked), read_held_out(source, asked)
     learned = time.process_time()
     orders, trials = (ORDERS[:1], 1) if args.quick else (ORDERS, 3)
     effort = QUICK_EFFORT if args.quick else None
     found = discover(points, orders, args.seed, held_out=held_out, power_trials=trials, effort=effort)
     seconds = {"dictionaries s": learned - started, "search s": time.process_time() - learned}
-    return {**facts(found), **closedness(points, size), **seconds}
+    return {**facts(found, size), **closedness(points, size), **seconds}
 
 
 def sources(args: argparse.Namespace) -> list[tuple[str, str, int]]:
@@ -65,29 +67,44 @@ def sources(args: argparse.Namespace) -> list[tuple[str, str, int]]:
         return [("digits", "digits", 3)]
     if args.data is not None:
         mnist, cifar = str(args.data / "mnist"), str(args.data / "cifar10")
-        found += [("rotated MNIST", f"rotated:{mnist}", 5), ("MNIST", mnist, 5), ("CIFAR-10, grey", cifar, 5)]
+        found += [("MNIST", mnist, 5), ("CIFAR-10, grey", cifar, 5), (f"CIFAR-10{COLOUR}", cifar, 3)]
+        found += [("rotated MNIST", f"rotated:{mnist}", size) for size in (4, 5, 6, 7)]
     found += [(f"filters of {Path(folder).name}", str(folder), 0) for folder in args.source]
     return found
 
 
-def request(args: argparse.Namespace, size: int) -> Request:
-    per_dimension = 3 if args.quick else ATOMS_PER_DIMENSION
-    return Request(size or 5, num_atoms=per_dimension * size**2 or None, seed=args.seed)
+def request(args: argparse.Namespace, size: int, channels: int = 1) -> Request:
+    atoms = (3 if args.quick else ATOMS_PER_DIMENSION) * channels * size**2
+    return Request(size or 5, num_atoms=atoms or None, seed=args.seed, grey=channels == 1)
 
 
-def facts(found: Discovery) -> Row:
-    """What was found, in words and numbers."""
+def facts(found: Discovery, size: int) -> Row:
+    """What was found, in words and numbers; `of D_4` counts the elements of that group but the identity."""
+    group = grid_group(found.actions[0].matrix.shape[0], size) if found.actions and size else None
     return {
         "points": found.num_points,
         "dimension": found.dim,
         "found": len(found.actions) if found.determined else None,
         "group": found.group.name if found.group is not None else None,
+        "of D_4": None if group is None else len({nearest_element(a.matrix, group) for a in found.actions} - {None}),
         "actions": ", ".join(action_words(action) for action in found.actions),
         "held out": max((action.held_out or 0.0 for action in found.actions), default=None),
         "p": min((action.p_value for action in found.actions), default=None),
         "power": found.power.rate if found.power else None,
         "reason": found.reason or None,
     }
+
+
+def grid_group(dim: int, size: int) -> Tensor:
+    """The elements of D_4 but the identity, which move all channels alike: (7, d, d)."""
+    channels = torch.eye(dim // size**2, dtype=torch.float64)
+    return torch.stack([torch.kron(channels, element) for element in LinearGroup.dihedral(size).elements[1:]])
+
+
+def nearest_element(matrix: Tensor, group: Tensor) -> int | None:
+    """The element of the group with a cosine of at least NEAR with the action; None if there is none."""
+    cosines = (matrix * group).sum((1, 2)) / (matrix.norm() * group.flatten(1).norm(dim=1))
+    return int(cosines.argmax()) if float(cosines.max()) >= NEAR else None
 
 
 def action_words(action: Any) -> str:
@@ -108,7 +125,7 @@ def closedness(points: Dictionary | Tensor, size: int) -> Row:
     side = size or round(atoms.shape[1] ** 0.5)
     atoms = atoms.double() - atoms.double().mean(1, keepdim=True)
     atoms = atoms / atoms.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    group = LinearGroup.dihedral(side).elements[1:]
+    group = grid_group(atoms.shape[1], side)
     generator = torch.Generator().manual_seed(0)
     dim = atoms.shape[1]
     chance = []
