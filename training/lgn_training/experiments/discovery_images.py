@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from lgn_hf.discovery import discover, learn_dictionary
 from lgn_hf.model.filters import vec
 from lgn_training.experiments.discovery_none import QUICK_EFFORT
-from lgn_training.experiments.gradient_searches import distribution_search, orbit_search
+from lgn_training.experiments.gradient_searches import STEPS, distribution_search, orbit_search
 from lgn_training.experiments.planted_images import Planted, Setting, plant
 from lgn_training.experiments.registry import experiment
 from lgn_training.experiments.run_journal import RunJournal
@@ -32,7 +32,8 @@ from lgn_training.texts import Row
 
 NEAR = 0.2
 ORDERS = (2, 3, 4)
-NUM_ATOMS, IMAGES = 64, 20_000
+NUM_ATOMS, DICTIONARY_STEPS, IMAGES = 64, 800, 20_000
+QUICK_ATOMS, QUICK_STEPS = 24, 20
 SYMMETRIES = {"rotation": 4, "shift": 4, "random": 4}  # and the orders
 NOISES = (0.1, 0.3)
 FILTERS = 48
@@ -64,7 +65,7 @@ def discovery_images(args: argparse.Namespace) -> Row:
 def planned(quick: bool) -> list[tuple[str, Setting]]:
     """Every method on every setting."""
     if quick:
-        return [(method, Setting("rotation", 6, 4, noise=0.1, images=2_000, rate=0.1)) for method in METHODS]
+        return [(method, Setting("rotation", 6, 4, noise=0.1, images=500, rate=0.1)) for method in METHODS]
     settings = [
         Setting(symmetry, FILTERS // order, order, noise=noise, images=IMAGES, rate=2.5 / FILTERS)
         for symmetry, order in SYMMETRIES.items()
@@ -77,18 +78,22 @@ def _run(method: str, setting: Setting, seed: int, quick: bool) -> Row:
     planted = plant(setting, seed)
     data = vec(planted.images).flatten(1)
     group = planted_group(planted, setting.group_order)
-    if method == "discover":
-        dictionary = learn_dictionary(data, 32 if quick else NUM_ATOMS, seed, steps=100 if quick else 800)
-        orders, effort = ((2, 4), QUICK_EFFORT) if quick else (ORDERS, None)
-        found = discover(dictionary, orders, seed, power_trials=0, null_draws=5 if quick else 8, effort=effort)
-        errors = [nearest_error([action.matrix for action in found.actions], b) for b in group]
-        whole = len(found.actions) == len(group) and max(errors) < NEAR
-        return {"found": whole, "error": round(statistics.mean(errors), 5), "actions": len(found.actions)}
+    steps = QUICK_STEPS if quick else STEPS
+    if method not in ("discover", "distribution"):
+        matrices = orbit_search(method, data, setting.num_groups, setting.group_order, seed, steps)
+        return _nearest(matrices, group)
+    atoms, learning = (QUICK_ATOMS, QUICK_STEPS) if quick else (NUM_ATOMS, DICTIONARY_STEPS)
+    dictionary = learn_dictionary(data, atoms, seed, steps=learning)
     if method == "distribution":
-        dictionary = learn_dictionary(data, 32 if quick else NUM_ATOMS, seed, steps=100 if quick else 800)
-        matrices = distribution_search(data, dictionary.atoms.float(), seed)
-    else:
-        matrices = orbit_search(method, data, setting.num_groups, setting.group_order, seed)
+        return _nearest(distribution_search(data, dictionary.atoms.float(), seed, steps), group)
+    orders, draws, effort = (ORDERS[:1], 5, QUICK_EFFORT) if quick else (ORDERS, 8, None)
+    found = discover(dictionary, orders, seed, power_trials=0, null_draws=draws, effort=effort)
+    errors = [nearest_error([action.matrix for action in found.actions], b) for b in group]
+    whole = len(found.actions) == len(group) and max(errors) < NEAR
+    return {"found": whole, "error": round(statistics.mean(errors), 5), "actions": len(found.actions)}
+
+
+def _nearest(matrices: Sequence[Tensor], group: Sequence[Tensor]) -> Row:
     error = min(nearest_error(matrices, b) for b in group)
     return {"found": error < NEAR, "error": round(error, 5), "actions": None}
 

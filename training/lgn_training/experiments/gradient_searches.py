@@ -44,7 +44,7 @@ def doubly_stochastic(logits: Tensor) -> Tensor:
     return logits.exp()
 
 
-def orbit_search(kind: str, data: Tensor, num_groups: int, order: int, seed: int) -> list[Tensor]:
+def orbit_search(kind: str, data: Tensor, num_groups: int, order: int, seed: int, steps: int = STEPS) -> list[Tensor]:
     """Learn A by gradient descent. Its powers A, ..., A^{p-1}, (d, d) each.
 
     Args:
@@ -65,7 +65,7 @@ def orbit_search(kind: str, data: Tensor, num_groups: int, order: int, seed: int
     }
     optimizer = torch.optim.Adam([basis, weight], lr=LEARNING_RATE)
     penalty = PENALTY * float(data.norm(dim=1).mean())
-    for _ in range(STEPS):
+    for _ in range(steps):
         batch = data[torch.randint(len(data), (BATCH,), generator=generator)]
         atoms = _orbits(basis, actions[kind](), order)
         codes = sparse_codes(batch, atoms.detach(), penalty)
@@ -77,7 +77,7 @@ def orbit_search(kind: str, data: Tensor, num_groups: int, order: int, seed: int
         return [torch.linalg.matrix_power(actions[kind](), power) for power in range(1, order)]
 
 
-def distribution_search(data: Tensor, atoms: Tensor, seed: int) -> list[Tensor]:
+def distribution_search(data: Tensor, atoms: Tensor, seed: int, steps: int = STEPS) -> list[Tensor]:
     """Learn G. The matrices exp(t G) at some t, (d, d) each.
 
     Args:
@@ -89,7 +89,7 @@ def distribution_search(data: Tensor, atoms: Tensor, seed: int) -> list[Tensor]:
     optimizer = torch.optim.Adam([weight], lr=LEARNING_RATE)
     penalty = PENALTY * float(data.norm(dim=1).mean())
     energy = data.square().sum(1).mean()
-    for _ in range(STEPS):
+    for _ in range(steps):
         batch = data[torch.randint(len(data), (BATCH,), generator=generator)]
         times = 2 * torch.rand(8, generator=generator) - 1
         antisymmetric = weight - weight.T
