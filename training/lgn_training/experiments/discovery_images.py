@@ -5,6 +5,8 @@ three filters for each dimension, so that A is determined. `discover` sees a dic
 than the planted one. Beside it stand four searches by gradient descent (`gradient_searches`), which are told the order of A and the
 number of basis filters.
 
+All seeds of one setting share a null, which is drawn from a dictionary of further images.
+
 An action counts as found if an element of the planted group is near: |A - B| / |B| < NEAR. For `discover`, the whole group must be found,
 every element near, and nothing else.
 """
@@ -16,12 +18,13 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lgn_hf.discovery import discover, learn_dictionary
+from lgn_hf.discovery import Dictionary, discover, learn_dictionary
 from lgn_hf.model.filters import vec
 from lgn_training.experiments.discovery_none import QUICK_EFFORT
 from lgn_training.experiments.gradient_searches import STEPS, distribution_search, orbit_search
@@ -33,13 +36,15 @@ from lgn_training.texts import Row
 NEAR = 0.2
 ORDERS = (2, 3, 4)
 NUM_ATOMS, DICTIONARY_STEPS, IMAGES = 64, 800, 20_000
-QUICK_ATOMS, QUICK_STEPS = 24, 20
-SYMMETRIES = {"rotation": 4, "shift": 4, "random": 4}  # and the orders
+NULL_DRAWS = 16
+NEVER = 1e-9  # an alpha that asks for no more draws
+QUICK_ATOMS, QUICK_STEPS, QUICK_DRAWS = 24, 20, 5
+SYMMETRIES = {"rotation": 4, "random": 4}  # and the orders
 NOISES = (0.1, 0.3)
 FILTERS = 48
 METHODS = ("discover", "free", "cyclic", "soft permutation", "distribution")
 SEEDS = {"discover": 10}  # by method
-OTHER_SEEDS = 3
+OTHER_SEEDS = 2
 FIRST_SEED = 1000
 
 
@@ -52,9 +57,11 @@ def discovery_images(args: argparse.Namespace) -> Row:
     rows = []
     for method, setting in tqdm(planned(args.quick), desc="discovery-images", unit="setting"):
         seeds = 1 if args.quick else SEEDS.get(method, OTHER_SEEDS)
+        null = _null(setting, journal, args) if method == "discover" else None
         runs = [
             journal.once(
-                {"method": method, **asdict(setting), "seed": seed}, partial(_run, method, setting, seed, args.quick)
+                {"method": method, **asdict(setting), "seed": seed},
+                partial(_run, method, setting, seed, null, args.quick),
             )
             for seed in range(args.seed + FIRST_SEED, args.seed + FIRST_SEED + seeds)
         ]
@@ -74,20 +81,46 @@ def planned(quick: bool) -> list[tuple[str, Setting]]:
     return [(method, setting) for method in METHODS for setting in settings]
 
 
-def _run(method: str, setting: Setting, seed: int, quick: bool) -> Row:
+def _null(setting: Setting, journal: RunJournal, args: argparse.Namespace) -> dict[int, list[float]]:
+    """The mismatches of searches without symmetry."""
+
+    def draw() -> Row:
+        dictionary = _dictionary(rows_of(plant(setting, args.seed)), args.seed, args.quick)
+        draws = QUICK_DRAWS if args.quick else NULL_DRAWS
+        found = discover(
+            dictionary, power_trials=0, null_draws=draws, alpha=NEVER, seed=args.seed, **_search(args.quick)
+        )
+        return {"null": {str(order): values for order, values in found.null.items()}}
+
+    row = journal.once({"null of": asdict(setting), "seed": args.seed}, draw)
+    return {int(order): draws for order, draws in row["null"].items()}
+
+
+def _search(quick: bool) -> dict[str, Any]:
+    return {"orders": ORDERS[:1], "effort": QUICK_EFFORT} if quick else {"orders": ORDERS}
+
+
+def _dictionary(data: Tensor, seed: int, quick: bool) -> Dictionary:
+    atoms, steps = (QUICK_ATOMS, QUICK_STEPS) if quick else (NUM_ATOMS, DICTIONARY_STEPS)
+    return learn_dictionary(data, atoms, seed, steps=steps)
+
+
+def rows_of(planted: Planted) -> Tensor:
+    return vec(planted.images).flatten(1)
+
+
+def _run(method: str, setting: Setting, seed: int, null: dict[int, list[float]] | None, quick: bool) -> Row:
     planted = plant(setting, seed)
-    data = vec(planted.images).flatten(1)
+    data = rows_of(planted)
     group = planted_group(planted, setting.group_order)
     steps = QUICK_STEPS if quick else STEPS
     if method not in ("discover", "distribution"):
         matrices = orbit_search(method, data, setting.num_groups, setting.group_order, seed, steps)
         return _nearest(matrices, group)
-    atoms, learning = (QUICK_ATOMS, QUICK_STEPS) if quick else (NUM_ATOMS, DICTIONARY_STEPS)
-    dictionary = learn_dictionary(data, atoms, seed, steps=learning)
+    dictionary = _dictionary(data, seed, quick)
     if method == "distribution":
         return _nearest(distribution_search(data, dictionary.atoms.float(), seed, steps), group)
-    orders, draws, effort = (ORDERS[:1], 5, QUICK_EFFORT) if quick else (ORDERS, 8, None)
-    found = discover(dictionary, orders, seed, power_trials=0, null_draws=draws, effort=effort)
+    found = discover(dictionary, seed=seed, power_trials=0, null=null, **_search(quick))
     errors = [nearest_error([action.matrix for action in found.actions], b) for b in group]
     whole = len(found.actions) == len(group) and max(errors) < NEAR
     return {"found": whole, "error": round(statistics.mean(errors), 5), "actions": len(found.actions)}
