@@ -206,6 +206,7 @@ class TestErrors:
             ["compare", "a/b", "a/b/c"],
             ["actions", "a/b", "a/b/c"],
             ["actions", "a/b", "--push", "a/b/c"],
+            ["actions", "a/b", "--push", "a/b", "--lab", "a/b/c"],
             ["atlas", "a/b/c"],
             ["atlas", "a/b", "--push", "a/b"],
             ["atlas", "a/b", "--push", "a/b/c"],
@@ -362,12 +363,17 @@ class TestActions:
             lgn("actions", models / "classifier", again, "--output_dir", tmp_path / "out"), "the name of two models"
         )
 
-    def test_are_published(self, lgn, models, hub_here):
-        result = lgn("actions", models / "classifier", models / "other", "--push", "tester/actions")
+    def test_are_published(self, lgn, models, hub_here, tmp_path):
+        classifier = shutil.copytree(models / "classifier", tmp_path / "classifier")
+        (classifier / "all_results.json").write_text('{"recipe": {"dataset": "digits", "task": "classification"}}')
+        result = lgn(
+            "actions", classifier, models / "other", "--push", "tester/actions", "--lab", "tester/atlas"
+        )
         assert result.code == 0, result.error
         assert result.out.splitlines()[-1] == f"{hub_here.url}/datasets/tester/actions"
         files = hub_here.files("tester/actions", "dataset")
         assert b'load_dataset("tester/actions"' in files["README.md"]
+        assert b"(https://tester-atlas.static.hf.space/lab.html#model=classifier)" in files["README.md"]
         assert "data/train-00000-of-00001.parquet" in files
 
 

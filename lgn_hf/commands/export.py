@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import option, split_revision
+from .options import option, output_dir, split_revision
 
 FORMATS = ("onnx", "torch")
 STORED = ("float16", "int8")
@@ -15,11 +15,7 @@ STORED = ("float16", "int8")
 @click.command()
 @click.argument("model", metavar="REPO_OR_DIR")
 @option("--format", type=click.Choice(FORMATS), default="onnx", show_default=True, help="What to write.")
-@option(
-    "--output-dir",
-    type=click.Path(path_type=Path),
-    help="A folder that is new, empty, or of an earlier export. By default exported/NAME.",
-)
+@output_dir("A folder that is new, empty, or of an earlier export. By default exported/NAME.")
 @option(
     "--quantize",
     multiple=True,

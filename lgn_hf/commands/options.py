@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,17 @@ def option(*names: str, **settings: Any) -> Any:
     """An option that may be written with underscores in place of hyphens, as in the training program."""
     twins = [name.replace("-", "_").replace("__", "--", 1) for name in names if "-" in name[2:]]
     return click.option(*names, *twins, names[0].lstrip("-").replace("-", "_"), **settings)
+
+
+def output_dir(help: str, default: str | None = None) -> Any:
+    """The option `--output-dir`, a folder."""
+    kind = click.Path(path_type=Path)
+    if default is None:
+        return option("--output-dir", type=kind, help=help)
+    return option("--output-dir", type=kind, default=Path(default), show_default=True, help=help)
+
+
+lab_link = option("--lab", metavar="USER/NAME", help="A Space of `lgn-hf atlas --lab`, to which the card links.")
 
 
 def split_revision(model: str) -> tuple[str, str | None]:
