@@ -367,7 +367,7 @@ def atlas(
         from .hub.lab import find_runtime
 
         engine = find_runtime(runtime)
-    space = build_space([split_revision(model) for model in models], output_dir, engine, found)
+    space = build_space([split_revision(model) for model in models], output_dir, engine, found, push)
     for page in space.pages:
         print(output_dir / page)
     if push is not None:
