@@ -366,9 +366,7 @@ class TestActions:
     def test_are_published(self, lgn, models, hub_here, tmp_path):
         classifier = shutil.copytree(models / "classifier", tmp_path / "classifier")
         (classifier / "all_results.json").write_text('{"recipe": {"dataset": "digits", "task": "classification"}}')
-        result = lgn(
-            "actions", classifier, models / "other", "--push", "tester/actions", "--lab", "tester/atlas"
-        )
+        result = lgn("actions", classifier, models / "other", "--push", "tester/actions", "--lab", "tester/atlas")
         assert result.code == 0, result.error
         assert result.out.splitlines()[-1] == f"{hub_here.url}/datasets/tester/actions"
         files = hub_here.files("tester/actions", "dataset")

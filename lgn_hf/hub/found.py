@@ -29,9 +29,7 @@ TITLE = "What was found"
 DESCRIPTION = "Symmetries that were found in data: atoms beside those that they are matched to, and chance."
 
 
-def build_found(
-    folders: Sequence[str | os.PathLike], out_dir: str | os.PathLike, *, space: str | None = None
-) -> Path:
+def build_found(folders: Sequence[str | os.PathLike], out_dir: str | os.PathLike, *, space: str | None = None) -> Path:
     """Write `found.html`.
 
     Args:

@@ -37,7 +37,9 @@ def draw_preview(models: Sequence[Actions], title: str, lines: Sequence[str], pa
         y = _write(figure, y - 0.25, textwrap.wrap(line, 34)[:3], QUIET, 17, 0.36)
     _write(figure, 0.85, ["lgn-hf"], INK, 17, 0)
     for row, action in enumerate(itertools.islice(_in_turn(models), ROWS)):
-        basis = torch.eye(action.size) if action.basis is None else action.basis.reshape(-1, action.size, action.size)[0]
+        basis = (
+            torch.eye(action.size) if action.basis is None else action.basis.reshape(-1, action.size, action.size)[0]
+        )
         bottom = HEIGHT - 0.45 - STEP * row - TILE
         for power, values in enumerate(action.orbit(basis, range(min(action.order, COLUMNS)))):
             left = LEFT + STEP * power

@@ -100,7 +100,9 @@ def _kinds(name: str, revision: str | None) -> tuple[bool, bool]:
     return (folder / TENSORS_NAME).is_file() or config.model_type == "lgn", is_classifier
 
 
-def _preview(sources: Sequence[TrainedModel], classifiers: Sequence[Classifier]) -> tuple[list[Actions], str, list[str]]:
+def _preview(
+    sources: Sequence[TrainedModel], classifiers: Sequence[Classifier]
+) -> tuple[list[Actions], str, list[str]]:
     """Actions, title and sentences of the picture."""
     actions = [source.actions for source in sources] or [model.network.actions() for model in classifiers]
     lines = ["Every filter is an image of another one under a matrix A."]

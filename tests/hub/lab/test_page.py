@@ -186,6 +186,18 @@ def test_the_rows_show_every_angle(open_page, space, classifiers):
     assert visitor.card("answer", "b").is_hidden()
 
 
+def test_the_tiles_of_small_maps_are_painted_to_the_end(open_page, space):
+    visitor = open_page(space, "#model=turning")
+    visitor.wait()
+    painted = visitor.page.evaluate(
+        """() => [...document.querySelectorAll("[data-part=codes] > [data-side=a] canvas")].map((canvas) => {
+          const { data } = canvas.getContext("2d").getImageData(0, canvas.height - 1, 1, 1);
+          return [canvas.height, data[3]];
+        })"""
+    )
+    assert painted == [[28, 255]] * 2
+
+
 # Drawing and turning
 
 
