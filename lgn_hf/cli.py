@@ -15,7 +15,7 @@ import click
 
 from .commands.discover import discover
 from .commands.export import export
-from .commands.options import lab_link, option, output_dir, split_revision
+from .commands.options import check_test_data, lab_link, option, output_dir, quantize, split_revision, test_data
 from .terminal import print_table, tree
 from .texts import full_traceback, one_line
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 OPTIONAL = {  # packages, and the extra that brings them
     **dict.fromkeys(("matplotlib", "datasets", "jinja2", "yaml"), "hub"),
     **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "export"),
+    **dict.fromkeys(("accelerate", "sklearn", "tqdm"), "train"),
 }
 QUIET = {  # users need not see how models and data sets are loaded
     "TRANSFORMERS_VERBOSITY": "error",
@@ -87,6 +88,8 @@ def main() -> None:
 @option("--dataset", help="Hub id of the data, for a run whose data was a local folder.")
 @option("--dataset-note", help="What a reader must know of the data.")
 @option("--onnx", is_flag=True, help="Add onnx/model.onnx, which runs without torch.")
+@quantize
+@test_data
 @lab_link
 @option(
     "--baseline",
@@ -110,6 +113,8 @@ def publish(
     dataset: str | None,
     dataset_note: str | None,
     onnx: bool,
+    quantize: tuple[str, ...],
+    test_data: str | None,
     lab: str | None,
     baseline: Path | None,
     example: tuple[str, ...],
@@ -127,6 +132,7 @@ def publish(
     for image in example:
         check_image(image)
     _check_names([], repo_id, lab)
+    check_test_data(quantize, test_data, onnx, "--onnx")
 
     if not dry_run:
         _check_can_publish(repo_id, private=private)
@@ -142,6 +148,8 @@ def publish(
         baseline=baseline,
         examples=example or None,
         onnx=onnx or None,
+        quantize=quantize or None,
+        test_data=test_data,
         lab=lab,
     )
     publication.validate(built)

@@ -199,6 +199,7 @@ class TestErrors:
             ["publish", "runs/x", "a/b"],  # without a login
             ["publish", "runs/x", "a/b/c"],
             ["publish", "runs/x", "a/b", "--example", "nope.png"],
+            ["publish", "runs/x", "a/b", "--onnx", "--quantize", "int8"],
             ["predict", "a/b/c", image],
             ["predict", "a/b", "nope.png"],
             ["predict", "a/b", image, "--output", "a.txt"],
@@ -277,12 +278,13 @@ class TestPublish:
     def test_builds_validates_and_uploads(self, lgn, calls, images, tmp_path):
         result = lgn(
             "publish", tmp_path, "me/model", "--private", "--revision", "v1", "--collection", "me/lgn", "--create_pr",
-            "--onnx", "--lab", "me/atlas", "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free", "--example", images[0], "--example", images[1],
+            "--onnx", "--quantize", "float16", "--test-data", "digits", "--lab", "me/atlas", "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free", "--example", images[0], "--example", images[1],
         )  # fmt: skip
         assert result == Result(0, "https://hub/commit\n", "")
         built = tmp_path / "built"
         about = {"dataset": "ylecun/mnist", "dataset_note": "a copy", "baseline": Path("runs/free")}
         about |= {"examples": (str(images[0]), str(images[1])), "onnx": True, "lab": "me/atlas"}
+        about |= {"quantize": ("float16",), "test_data": "digits"}
         where = {"private": True, "revision": "v1", "collection": "me/lgn", "create_pr": True}
         assert calls == [
             ("check", "me/model", "model", {"private": True}),
@@ -295,7 +297,9 @@ class TestPublish:
     def test_shows_the_folder_and_stops(self, lgn, calls, tmp_path, option):
         result = lgn("publish", tmp_path, "me/model", option, "--folder", tmp_path / "elsewhere")
         assert [name for name, *_ in calls] == ["prepare", "validate"]
-        about = dict.fromkeys(("dataset", "dataset_note", "baseline", "examples", "onnx", "lab"))
+        about = dict.fromkeys(
+            ("dataset", "dataset_note", "baseline", "examples", "onnx", "quantize", "test_data", "lab")
+        )
         assert calls[0][1:] == (tmp_path, "me/model", tmp_path / "elsewhere", about)
         assert [line.split() for line in result.out.splitlines()] == [
             [f"{tmp_path / 'built'}/"],

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT / "docs" / "images" / "lab.png"
 MODELS = ("convnet-rotmnist-discovered-c4", "convnet-rotmnist-free")
 SELECTION = f"#model={MODELS[0]}&beside={MODELS[1]}&image=2&turn=110"
-WIDTH, HEIGHT = 1280, 1640  # pixels
+WIDTH, HEIGHT = 1280, 1560  # pixels
 
 
 def main() -> None:

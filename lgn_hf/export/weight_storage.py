@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..files import replacing
-from .classifier import Classifier
 from .onnx_graph import MODEL_PATH, onnx_session, run_onnx
 
 LARGEST_LOSS = 0.001  # of test accuracy: 0.1 points
@@ -87,35 +85,6 @@ def accuracy(path: str | os.PathLike, images: Tensor, labels: Tensor) -> float:
     for batch, truth in zip(images.split(BATCH), labels.split(BATCH), strict=True):
         correct += int((run_onnx(session, batch.float() / 255)[0].argmax(1) == truth).sum())
     return correct / len(images)
-
-
-def read_test_images(dataset: str, classifier: Classifier) -> tuple[Tensor, Tensor]:
-    """The test images of a data set as uint8, prepared for a classifier, and their classes.
-
-    Args:
-        dataset: a folder or a name on the Hub, with a split `test` and columns as `ylecun/mnist` or `uoft-cs/cifar10`.
-        classifier: whose size of images and number of channels they get.
-
-    Raises:
-        ValueError: the split does not exist, or lacks a column of images or labels.
-    """
-    import datasets
-
-    from ..model.image_conversion import to_pixels
-
-    place = os.path.abspath(dataset) if os.path.isdir(dataset) else dataset
-    tables: Any = datasets.load_dataset(place)
-    if "test" not in tables:
-        raise ValueError(f"{dataset} has no split 'test': found {', '.join(tables)}")
-    table = tables["test"]
-    columns = [
-        next((name for name in names if name in table.column_names), None) for names in (("image", "img"), ("label",))
-    ]
-    if None in columns:
-        raise ValueError(f"{dataset} has no columns of images and labels: found {', '.join(table.column_names)}")
-    channels, side, _ = classifier.image_shape
-    pixels = [to_pixels(image, channels, side, None) for image in table[columns[0]]]
-    return torch.stack(pixels), torch.tensor(table[columns[1]])
 
 
 def _store(graph: Any, kind: Callable[[Any, np.ndarray], list[Any]]) -> None:
