@@ -13,7 +13,7 @@ from ..runs.dataset_name import data_name
 from .classifier import Classifier
 from .onnx_graph import MODEL_PATH
 from .test_images import read_test_images
-from .weight_storage import stored_path, write_stored
+from .weight_storage import accuracy, stored_path, write_stored
 
 ACCURACY_PATH = "onnx/accuracy.json"
 
@@ -39,11 +39,11 @@ def write_smaller(
     """
     folder = Path(folder)
     images, labels = read_test_images(dataset, classifier)
-    files: list[dict[str, Any]] = []
+    source = folder / MODEL_PATH
+    before = accuracy(source, images, labels)
+    files = [_file(MODEL_PATH, "float32", source.stat().st_size, before)]
     for kind in dict.fromkeys(kinds):
-        found = write_stored(folder / MODEL_PATH, folder / stored_path(kind), kind, images, labels)
-        if not files:
-            files.append(_file(MODEL_PATH, "float32", found["bytes_float32"], found["accuracy_float32"]))
+        found = write_stored(source, folder / stored_path(kind), kind, images, labels, before)
         files.append(_file(stored_path(kind), kind, found["bytes"], found["accuracy"]))
     record = {"data": str(data_name(dataset)), "images": len(images), "files": files}
     write_whole(folder / ACCURACY_PATH, json.dumps(record, indent=2) + "\n")

@@ -19,11 +19,23 @@ BATCH = 256
 
 
 class AccuracyError(ValueError):
-    """Weights in fewer bits cost too much accuracy."""
+    """Weights in fewer bits cost too much accuracy: `accuracy`, in place of `accuracy_float32`."""
+
+    def __init__(self, kind: str, accuracy: float, accuracy_float32: float):
+        super().__init__(
+            f"{kind} weights lower the test accuracy from {accuracy_float32:.2%} to {accuracy:.2%}, by more than "
+            f"{100 * LARGEST_LOSS:.1f} points"
+        )
+        self.accuracy, self.accuracy_float32 = accuracy, accuracy_float32
 
 
 def write_stored(
-    source: str | os.PathLike, path: str | os.PathLike, kind: str, images: Tensor, labels: Tensor
+    source: str | os.PathLike,
+    path: str | os.PathLike,
+    kind: str,
+    images: Tensor,
+    labels: Tensor,
+    before: float | None = None,
 ) -> dict[str, float]:
     """Write an ONNX file whose weights are stored in fewer bits, if its test accuracy stays within 0.1 points.
 
@@ -35,6 +47,7 @@ def write_stored(
         kind: `"float16"`, or `"int8"` with a scale for each filter.
         images: of the test set, uint8 (N, C, H, W).
         labels: their classes, (N,).
+        before: the accuracy of the source, if it is known.
 
     Returns:
         `accuracy` of the file, `accuracy_float32` of the source, `bytes` and `bytes_float32`.
@@ -49,17 +62,14 @@ def write_stored(
         raise ValueError(f"quantize={kind!r}: must be one of {', '.join(KINDS)}")
     source, path = Path(source), Path(path)
     graph = onnx.load(source)
-    before = accuracy(source, images, labels)
+    before = accuracy(source, images, labels) if before is None else before
     _store(graph.graph, KINDS[kind][1])
     onnx.checker.check_model(graph, full_check=True)
     with replacing(path) as temporary:
         temporary.write_bytes(graph.SerializeToString(deterministic=True))
         after = accuracy(temporary, images, labels)
         if after < before - LARGEST_LOSS:
-            raise AccuracyError(
-                f"{kind} weights lower the test accuracy from {before:.2%} to {after:.2%}, by more than "
-                f"{100 * LARGEST_LOSS:.1f} points"
-            )
+            raise AccuracyError(kind, after, before)
         facts = {"weights": kind, "test_accuracy": after, "test_accuracy_float32": before, "test_images": len(images)}
         metadata = {entry.key: entry.value for entry in graph.metadata_props}
         del graph.metadata_props[:]
