@@ -229,7 +229,7 @@ def test_an_image_is_chosen_and_turned_with_the_mouse(open_page, space, classifi
     mouse.move(x - 0.3 * width, y - 0.3 * width, steps=4)
     mouse.move(x - 0.45 * width, y, steps=4)
     mouse.up()
-    assert visitor.degrees() == 90
+    visitor.page.wait_for_function("document.querySelector('#dial').ariaValueNow === '90'")
     assert np.array_equal(visitor.canvas("#seen")[..., 0], turned(image, 90)[0].numpy())
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
 from lgn_hf.export import AccuracyError, open_classifier, write_onnx, write_stored
 from lgn_hf.export.weight_storage import KINDS, accuracy
+from lgn_hf.runs.trained_model import TrainedModel
 from lgn_training.data import fingerprint, load_test_images, local_copy
 from lgn_training.experiments.given_models import open_models, require_models
 from lgn_training.experiments.registry import experiment
+from lgn_training.experiments.run_journal import RunJournal
 from lgn_training.texts import Row
 
 QUICK = 100  # test images with --quick
@@ -25,27 +28,33 @@ QUICK = 100  # test images with --quick
 )
 def stored_weights(args: argparse.Namespace) -> Row:
     require_models(args)
+    journal = RunJournal(args)
     rows, digests = [], {}
     for given, (name, source) in zip(args.source, open_models(args).items(), strict=True):
-        if "dataset" not in source.recipe:
-            raise ValueError(f"{given} does not say what it was trained on (all_results.json)")
-        classifier = open_classifier(given)
-        channels, side, _ = classifier.image_shape
-        images = load_test_images(
-            local_copy(source.recipe["dataset"], args.data),
-            seed=args.seed,
-            image_size=side,
-            num_channels=channels,
-            max_test_samples=QUICK if args.quick else None,
-        )
-        assert images.labels is not None
-        digests[name] = fingerprint(images)
-        facts = {"model": name, "data": str(source.dataset), "images": len(images)}
-        with tempfile.TemporaryDirectory() as scratch:
-            graph = write_onnx(classifier, Path(scratch, "model.onnx"))
-            rows += [{**facts, **row} for row in stored_rows(graph, images.images, images.labels)]
-        print(*rows[-1 - len(KINDS) :], sep="\n", flush=True)
+        found = journal.once({"model": name}, partial(_measured, args, given, source))
+        digests[name] = found["fingerprint"]
+        facts = {"model": name, "data": str(source.dataset), "images": found["images"]}
+        rows += [{**facts, **row} for row in found["rows"]]
     return {"rows": rows, "data": {"source": [*digests], "fingerprint": digests}, "figures": []}
+
+
+def _measured(args: argparse.Namespace, given: str, source: TrainedModel) -> Row:
+    if "dataset" not in source.recipe:
+        raise ValueError(f"{given} does not say what it was trained on (all_results.json)")
+    classifier = open_classifier(given)
+    channels, side, _ = classifier.image_shape
+    test = load_test_images(
+        local_copy(source.recipe["dataset"], args.data),
+        seed=args.seed,
+        image_size=side,
+        num_channels=channels,
+        max_test_samples=QUICK if args.quick else None,
+    )
+    assert test.labels is not None
+    with tempfile.TemporaryDirectory() as scratch:
+        graph = write_onnx(classifier, Path(scratch, "model.onnx"))
+        rows = stored_rows(graph, test.images, test.labels)
+    return {"images": len(test), "rows": rows, "fingerprint": fingerprint(test)}
 
 
 def stored_rows(graph: Path, images: Tensor, labels: Tensor) -> list[Row]:
