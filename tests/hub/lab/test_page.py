@@ -218,6 +218,7 @@ def test_a_digit_is_drawn_with_the_mouse(open_page, space, classifiers):
 
 def test_an_image_is_chosen_and_turned_with_the_mouse(open_page, space, classifiers):
     visitor = open_page(space)
+    visitor.wait()
     visitor.page.get_by_role("button", name="image 3").click()
     assert visitor.page.locator("#examples [aria-pressed=true]").get_attribute("aria-label") == "image 3"
     image = example_images(classifiers["r90-mnist"])[2]
@@ -229,8 +230,8 @@ def test_an_image_is_chosen_and_turned_with_the_mouse(open_page, space, classifi
     mouse.move(x - 0.3 * width, y - 0.3 * width, steps=4)
     mouse.move(x - 0.45 * width, y, steps=4)
     mouse.up()
-    visitor.page.wait_for_function("document.querySelector('#dial').ariaValueNow === '90'")
-    assert np.array_equal(visitor.canvas("#seen")[..., 0], turned(image, 90)[0].numpy())
+    assert visitor.degrees() == pytest.approx(90, abs=1)
+    assert np.array_equal(visitor.canvas("#seen")[..., 0], turned(image, visitor.degrees())[0].numpy())
 
 
 def test_a_digit_is_drawn_with_a_finger_and_turned_with_one(open_page, space):
