@@ -15,7 +15,7 @@ import click
 
 from .commands.discover import discover
 from .commands.export import export
-from .commands.options import option, split_revision
+from .commands.options import check_test_data, lab_link, option, output_dir, quantize, split_revision, test_data
 from .terminal import print_table, tree
 from .texts import full_traceback, one_line
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 OPTIONAL = {  # packages, and the extra that brings them
     **dict.fromkeys(("matplotlib", "datasets", "jinja2", "yaml"), "hub"),
     **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "export"),
+    **dict.fromkeys(("accelerate", "sklearn", "tqdm"), "train"),
 }
 QUIET = {  # users need not see how models and data sets are loaded
     "TRANSFORMERS_VERBOSITY": "error",
@@ -87,7 +88,9 @@ def main() -> None:
 @option("--dataset", help="Hub id of the data, for a run whose data was a local folder.")
 @option("--dataset-note", help="What a reader must know of the data.")
 @option("--onnx", is_flag=True, help="Add onnx/model.onnx, which runs without torch.")
-@option("--lab", metavar="USER/NAME", help="A Space of `lgn-hf atlas --lab` in which the card opens the model.")
+@quantize
+@test_data
+@lab_link
 @option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -110,6 +113,8 @@ def publish(
     dataset: str | None,
     dataset_note: str | None,
     onnx: bool,
+    quantize: tuple[str, ...],
+    test_data: str | None,
     lab: str | None,
     baseline: Path | None,
     example: tuple[str, ...],
@@ -126,7 +131,8 @@ def publish(
 
     for image in example:
         check_image(image)
-    _check_names([], repo_id)
+    _check_names([], repo_id, lab)
+    check_test_data(quantize, test_data, onnx, "--onnx")
 
     if not dry_run:
         _check_can_publish(repo_id, private=private)
@@ -142,6 +148,8 @@ def publish(
         baseline=baseline,
         examples=example or None,
         onnx=onnx or None,
+        quantize=quantize or None,
+        test_data=test_data,
         lab=lab,
     )
     publication.validate(built)
@@ -169,15 +177,14 @@ def card(folder: Path, repo_id: str | None) -> None:
 
 @app.command()
 @models
-@option(
-    "--output-dir",
-    type=click.Path(path_type=Path),
-    help="Write one folder per model here; it must be new, empty or of an earlier run.",
-)
+@output_dir("Write one folder per model here; it must be new, empty or of an earlier run.")
 @option("--push", metavar="USER/NAME", help="Publish them all as one data set.")
+@lab_link
 @private
 @option("--top", type=click.IntRange(1), default=10, show_default=True, help="Rows of the table.")
-def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, private: bool, top: int) -> None:
+def actions(
+    models: tuple[str, ...], output_dir: Path | None, push: str | None, lab: str | None, private: bool, top: int
+) -> None:
     """Extract, diagnose and draw the actions of models.
 
     z: standard deviations above the score of random matrices. nearest: the known operation that an action is most like,
@@ -186,7 +193,9 @@ def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, 
     lgn_hf.hub.extraction.extract writes one folder per model, lgn_hf.hub.extraction.most_structured makes the table,
     and lgn_hf.hub.action_dataset.push_actions_dataset publishes the actions of all models as a data set.
     """
-    _check_names(models, push)
+    _check_names(models, push, lab)
+    if lab is not None and push is None:
+        raise ValueError("--lab needs --push: the card of the data set links to the lab")
 
     from .hub.extraction import check_output_dir, extract, most_structured
 
@@ -228,7 +237,7 @@ def actions(models: tuple[str, ...], output_dir: Path | None, push: str | None, 
 
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) if output_dir is None else output_dir / DATASET_FOLDER
-            print(push_actions_dataset(sources, folder, push, private=private))
+            print(push_actions_dataset(sources, folder, push, private=private, lab=lab))
 
 
 @app.command()
@@ -323,13 +332,7 @@ def compare(a: str, b: str, top: int) -> None:
 
 @app.command()
 @models
-@option(
-    "--output-dir",
-    type=click.Path(path_type=Path),
-    default=Path("atlas"),
-    show_default=True,
-    help="Where to write the pages: a folder that is new, empty, or holds an earlier atlas.",
-)
+@output_dir("Where to write the pages: a folder that is new, empty, or holds an earlier atlas.", "atlas")
 @option(
     "--lab", is_flag=True, help="Also write lab.html, a page on which the networks run. npm fetches what runs them."
 )
@@ -372,7 +375,7 @@ def atlas(
         from .hub.lab import find_runtime
 
         engine = find_runtime(runtime)
-    space = build_space([split_revision(model) for model in models], output_dir, engine, found)
+    space = build_space([split_revision(model) for model in models], output_dir, engine, found, push)
     for page in space.pages:
         print(output_dir / page)
     if push is not None:
@@ -387,15 +390,16 @@ def _open(models: Sequence[str]) -> list[TrainedModel]:
     return [open_trained_model(*split_revision(model)) for model in models]
 
 
-def _check_names(models: Sequence[str], publish_as: str | None = None) -> None:
+def _check_names(models: Sequence[str], *repo_ids: str | None) -> None:
     """Refuse what cannot name a model or a repository, before torch and transformers are imported."""
     from .repository import check_name
     from .runs.dataset_name import check_repo_id
 
     for model in models:
         check_name(split_revision(model)[0])
-    if publish_as is not None:
-        check_repo_id(publish_as)
+    for repo_id in repo_ids:
+        if repo_id is not None:
+            check_repo_id(repo_id)
 
 
 def _check_can_publish(repo_id: str, repo_type: str = "model", *, private: bool) -> None:

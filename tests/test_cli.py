@@ -199,6 +199,7 @@ class TestErrors:
             ["publish", "runs/x", "a/b"],  # without a login
             ["publish", "runs/x", "a/b/c"],
             ["publish", "runs/x", "a/b", "--example", "nope.png"],
+            ["publish", "runs/x", "a/b", "--onnx", "--quantize", "int8"],
             ["predict", "a/b/c", image],
             ["predict", "a/b", "nope.png"],
             ["predict", "a/b", image, "--output", "a.txt"],
@@ -206,6 +207,7 @@ class TestErrors:
             ["compare", "a/b", "a/b/c"],
             ["actions", "a/b", "a/b/c"],
             ["actions", "a/b", "--push", "a/b/c"],
+            ["actions", "a/b", "--push", "a/b", "--lab", "a/b/c"],
             ["atlas", "a/b/c"],
             ["atlas", "a/b", "--push", "a/b"],
             ["atlas", "a/b", "--push", "a/b/c"],
@@ -276,12 +278,13 @@ class TestPublish:
     def test_builds_validates_and_uploads(self, lgn, calls, images, tmp_path):
         result = lgn(
             "publish", tmp_path, "me/model", "--private", "--revision", "v1", "--collection", "me/lgn", "--create_pr",
-            "--onnx", "--lab", "me/atlas", "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free", "--example", images[0], "--example", images[1],
+            "--onnx", "--quantize", "float16", "--test-data", "digits", "--lab", "me/atlas", "--dataset", "ylecun/mnist", "--dataset-note", "a copy", "--baseline", "runs/free", "--example", images[0], "--example", images[1],
         )  # fmt: skip
         assert result == Result(0, "https://hub/commit\n", "")
         built = tmp_path / "built"
         about = {"dataset": "ylecun/mnist", "dataset_note": "a copy", "baseline": Path("runs/free")}
         about |= {"examples": (str(images[0]), str(images[1])), "onnx": True, "lab": "me/atlas"}
+        about |= {"quantize": ("float16",), "test_data": "digits"}
         where = {"private": True, "revision": "v1", "collection": "me/lgn", "create_pr": True}
         assert calls == [
             ("check", "me/model", "model", {"private": True}),
@@ -294,7 +297,9 @@ class TestPublish:
     def test_shows_the_folder_and_stops(self, lgn, calls, tmp_path, option):
         result = lgn("publish", tmp_path, "me/model", option, "--folder", tmp_path / "elsewhere")
         assert [name for name, *_ in calls] == ["prepare", "validate"]
-        about = dict.fromkeys(("dataset", "dataset_note", "baseline", "examples", "onnx", "lab"))
+        about = dict.fromkeys(
+            ("dataset", "dataset_note", "baseline", "examples", "onnx", "quantize", "test_data", "lab")
+        )
         assert calls[0][1:] == (tmp_path, "me/model", tmp_path / "elsewhere", about)
         assert [line.split() for line in result.out.splitlines()] == [
             [f"{tmp_path / 'built'}/"],
@@ -362,12 +367,15 @@ class TestActions:
             lgn("actions", models / "classifier", again, "--output_dir", tmp_path / "out"), "the name of two models"
         )
 
-    def test_are_published(self, lgn, models, hub_here):
-        result = lgn("actions", models / "classifier", models / "other", "--push", "tester/actions")
+    def test_are_published(self, lgn, models, hub_here, tmp_path):
+        classifier = shutil.copytree(models / "classifier", tmp_path / "classifier")
+        (classifier / "all_results.json").write_text('{"recipe": {"dataset": "digits", "task": "classification"}}')
+        result = lgn("actions", classifier, models / "other", "--push", "tester/actions", "--lab", "tester/atlas")
         assert result.code == 0, result.error
         assert result.out.splitlines()[-1] == f"{hub_here.url}/datasets/tester/actions"
         files = hub_here.files("tester/actions", "dataset")
         assert b'load_dataset("tester/actions"' in files["README.md"]
+        assert b"(https://tester-atlas.static.hf.space/lab.html#model=classifier)" in files["README.md"]
         assert "data/train-00000-of-00001.parquet" in files
 
 

@@ -13,9 +13,9 @@ from lgn_hf.hub.space import build_space
 
 ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT / "docs" / "images" / "lab.png"
-MODELS = ("r90-rotmnist", "baseline-rotmnist")
-SELECTION = "#model=r90-rotmnist&beside=baseline-rotmnist&image=1&turn=30"
-WIDTH, HEIGHT = 1280, 1570  # pixels
+MODELS = ("convnet-rotmnist-discovered-c4", "convnet-rotmnist-free")
+SELECTION = f"#model={MODELS[0]}&beside={MODELS[1]}&image=2&turn=110"
+WIDTH, HEIGHT = 1280, 1560  # pixels
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import option
+from .options import option, output_dir
 
 
 class Orders(click.ParamType):
@@ -41,7 +41,7 @@ class SpacedOrders(click.Command):
 
 @click.command(cls=SpacedOrders)
 @click.argument("source")
-@option("--output-dir", type=click.Path(path_type=Path), help="Write actions, dictionary and figures here.")
+@output_dir("Write actions, dictionary and figures here.")
 @option("--filter-size", type=click.IntRange(2), default=5, show_default=True, help="Side of a patch, pixels.")
 @option("--num-atoms", type=click.IntRange(2), help="Atoms of the dictionary. By default, 10 for each dimension.")
 @option("--orders", type=Orders(), default="2 3 4", show_default=True, help="Orders of the actions to search for.")

@@ -6,10 +6,8 @@ from dataclasses import field, fields
 from typing import Any
 
 import torch
-from transformers import PreTrainedConfig
-from transformers.backbone_utils import BackboneConfigMixin
 
-from ..model.configuration_checks import check_field_names, check_model_type, errors_of_one_line
+from ..model.configuration_checks import FamilyConfig, check_field_names
 from ..nn.linear_group import LinearGroup
 
 GROUPS = {
@@ -34,7 +32,7 @@ def _field(default: Any, help: str) -> Any:
     return field(metadata={"help": help}, **settings)
 
 
-class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
+class LGNConvNetConfig(FamilyConfig):
     """Configuration of a residual convolution network in which every filter is in an orbit of one linear group.
 
     The free twin of a network has `group="trivial"`. A group that was found is given as a `LinearGroup`, and the
@@ -87,29 +85,14 @@ class LGNConvNetConfig(BackboneConfigMixin, PreTrainedConfig):
         super().__post_init__(**kwargs)
 
     def to_dict(self) -> dict[str, Any]:
-        """As in transformers. What a backbone returns is left out unless it differs from the default."""
         values = super().to_dict()
         values.pop("_known", None)
-        if values["out_features"] == self.stage_names[-1:]:
-            del values["out_features"], values["out_indices"]
         return values
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
-        """As in transformers, but a file that does not hold such a configuration is an error of one line.
-
-        Raises:
-            OSError: the configuration is missing or is not JSON.
-            ValueError: it is JSON of another form, or a field has a wrong value.
-        """
-        with errors_of_one_line(pretrained_model_name_or_path, "an LGNConvNet"):
-            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs):
         """As in transformers. Fields in `kwargs` are checked as all others, and their group takes the place of a group that
         was given."""
-        check_model_type(config_dict, cls.model_type)
         own = {name: kwargs.pop(name) for name in cls.own_fields() if name in kwargs}
         if "group" in own:
             own.setdefault("group_generators", None)

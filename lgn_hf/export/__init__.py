@@ -9,10 +9,13 @@ from .classifier import Classifier, open_classifier
 from .folder import FORMATS, OUTPUT, add_preparation, export
 from .onnx_graph import MODEL_PATH, OPSET, onnx_session, write_onnx
 from .plain_network import PlainNetwork
+from .smaller_files import ACCURACY_PATH, write_smaller
+from .test_images import read_test_images
 from .torch_archive import ARCHIVE_PATH, write_archive
-from .weight_storage import AccuracyError, read_test_images, stored_path, write_stored
+from .weight_storage import AccuracyError, stored_path, write_stored
 
 __all__ = [
+    "ACCURACY_PATH",
     "ARCHIVE_PATH",
     "FORMATS",
     "MODEL_PATH",
@@ -32,5 +35,6 @@ __all__ = [
     "stored_path",
     "write_archive",
     "write_onnx",
+    "write_smaller",
     "write_stored",
 ]

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..files import replacing
-from .classifier import Classifier
 from .onnx_graph import MODEL_PATH, onnx_session, run_onnx
 
 LARGEST_LOSS = 0.001  # of test accuracy: 0.1 points
@@ -21,11 +19,23 @@ BATCH = 256
 
 
 class AccuracyError(ValueError):
-    """Weights in fewer bits cost too much accuracy."""
+    """Weights in fewer bits cost too much accuracy: `accuracy`, in place of `accuracy_float32`."""
+
+    def __init__(self, kind: str, accuracy: float, accuracy_float32: float):
+        super().__init__(
+            f"{kind} weights lower the test accuracy from {accuracy_float32:.2%} to {accuracy:.2%}, by more than "
+            f"{100 * LARGEST_LOSS:.1f} points"
+        )
+        self.accuracy, self.accuracy_float32 = accuracy, accuracy_float32
 
 
 def write_stored(
-    source: str | os.PathLike, path: str | os.PathLike, kind: str, images: Tensor, labels: Tensor
+    source: str | os.PathLike,
+    path: str | os.PathLike,
+    kind: str,
+    images: Tensor,
+    labels: Tensor,
+    before: float | None = None,
 ) -> dict[str, float]:
     """Write an ONNX file whose weights are stored in fewer bits, if its test accuracy stays within 0.1 points.
 
@@ -37,6 +47,7 @@ def write_stored(
         kind: `"float16"`, or `"int8"` with a scale for each filter.
         images: of the test set, uint8 (N, C, H, W).
         labels: their classes, (N,).
+        before: the accuracy of the source, if it is known.
 
     Returns:
         `accuracy` of the file, `accuracy_float32` of the source, `bytes` and `bytes_float32`.
@@ -51,17 +62,14 @@ def write_stored(
         raise ValueError(f"quantize={kind!r}: must be one of {', '.join(KINDS)}")
     source, path = Path(source), Path(path)
     graph = onnx.load(source)
-    before = accuracy(source, images, labels)
+    before = accuracy(source, images, labels) if before is None else before
     _store(graph.graph, KINDS[kind][1])
     onnx.checker.check_model(graph, full_check=True)
     with replacing(path) as temporary:
         temporary.write_bytes(graph.SerializeToString(deterministic=True))
         after = accuracy(temporary, images, labels)
         if after < before - LARGEST_LOSS:
-            raise AccuracyError(
-                f"{kind} weights lower the test accuracy from {before:.2%} to {after:.2%}, by more than "
-                f"{100 * LARGEST_LOSS:.1f} points"
-            )
+            raise AccuracyError(kind, after, before)
         facts = {"weights": kind, "test_accuracy": after, "test_accuracy_float32": before, "test_images": len(images)}
         metadata = {entry.key: entry.value for entry in graph.metadata_props}
         del graph.metadata_props[:]
@@ -87,35 +95,6 @@ def accuracy(path: str | os.PathLike, images: Tensor, labels: Tensor) -> float:
     for batch, truth in zip(images.split(BATCH), labels.split(BATCH), strict=True):
         correct += int((run_onnx(session, batch.float() / 255)[0].argmax(1) == truth).sum())
     return correct / len(images)
-
-
-def read_test_images(dataset: str, classifier: Classifier) -> tuple[Tensor, Tensor]:
-    """The test images of a data set as uint8, prepared for a classifier, and their classes.
-
-    Args:
-        dataset: a folder or a name on the Hub, with a split `test` and columns as `ylecun/mnist` or `uoft-cs/cifar10`.
-        classifier: whose size of images and number of channels they get.
-
-    Raises:
-        ValueError: the split does not exist, or lacks a column of images or labels.
-    """
-    import datasets
-
-    from ..model.image_conversion import to_pixels
-
-    place = os.path.abspath(dataset) if os.path.isdir(dataset) else dataset
-    tables: Any = datasets.load_dataset(place)
-    if "test" not in tables:
-        raise ValueError(f"{dataset} has no split 'test': found {', '.join(tables)}")
-    table = tables["test"]
-    columns = [
-        next((name for name in names if name in table.column_names), None) for names in (("image", "img"), ("label",))
-    ]
-    if None in columns:
-        raise ValueError(f"{dataset} has no columns of images and labels: found {', '.join(table.column_names)}")
-    channels, side, _ = classifier.image_shape
-    pixels = [to_pixels(image, channels, side, None) for image in table[columns[0]]]
-    return torch.stack(pixels), torch.tensor(table[columns[1]])
 
 
 def _store(graph: Any, kind: Callable[[Any, np.ndarray], list[Any]]) -> None:

@@ -162,7 +162,7 @@ def _tensor(cell: Any, *shape: int) -> Tensor:
 
 
 def build_actions_dataset(
-    sources: Sequence[TrainedModel], folder: str | os.PathLike, repo_id: str | None = None
+    sources: Sequence[TrainedModel], folder: str | os.PathLike, repo_id: str | None = None, lab: str | None = None
 ) -> Path:
     """Write the folder of a data set on the Hub: `README.md`, its card, and the rows as Parquet.
 
@@ -170,6 +170,7 @@ def build_actions_dataset(
         sources: the models.
         folder: new, empty, or an earlier data set of actions, which is replaced.
         repo_id: the repository that the card's example loads.
+        lab: a static Space, USER/NAME, in whose lab the classifiers can be opened; the card links to it.
 
     Returns:
         `folder`.
@@ -184,12 +185,17 @@ def build_actions_dataset(
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         rows.to_parquet(temporary)
-    write_whole(folder / CARD_NAME, dataset_card(rows, repo_id))
+    write_whole(folder / CARD_NAME, dataset_card(rows, repo_id, lab))
     return folder
 
 
 def push_actions_dataset(
-    sources: Sequence[TrainedModel], folder: str | os.PathLike, repo_id: str, *, private: bool = False
+    sources: Sequence[TrainedModel],
+    folder: str | os.PathLike,
+    repo_id: str,
+    *,
+    private: bool = False,
+    lab: str | None = None,
 ) -> str:
     """Build the folder of a data set (`build_actions_dataset`) and publish it.
 
@@ -204,17 +210,28 @@ def push_actions_dataset(
     """
     from .upload import upload
 
-    folder = build_actions_dataset(sources, folder, repo_id)
+    folder = build_actions_dataset(sources, folder, repo_id, lab)
     return upload(folder, [CARD_NAME, DATA_NAME], repo_id, "dataset", private=private)
 
 
-def dataset_card(rows: Dataset, repo_id: str | None = None) -> str:
-    """The card of a data set of actions: metadata for the Hub, its models, how to load it, its columns."""
+def dataset_card(rows: Dataset, repo_id: str | None = None, lab: str | None = None) -> str:
+    """The card of a data set of actions: metadata for the Hub, its models, how to load it, its columns.
+
+    With `lab`, a static Space, each classifier has a link that opens it in the lab of this Space.
+    """
     from .cards import escaped
+    from .cards.escaping import Code
+    from .lab import lab_address
 
     counts = Counter(zip(rows["model"], rows["dataset"], rows["task"], strict=True))
     models = [
-        {"name": model, "dataset": dataset, "task": task, "actions": count}
+        {
+            "name": model,
+            "dataset": dataset,
+            "task": task,
+            "actions": count,
+            "lab": Code(lab_address(lab, model)) if lab and task == "classification" else None,
+        }
         for (model, dataset, task), count in counts.items()
     ]
     subject = models[0]["name"] if len(models) == 1 else f"{len(models)} models"
@@ -229,6 +246,7 @@ def dataset_card(rows: Dataset, repo_id: str | None = None) -> str:
         metadata,
         template_path=str(TEMPLATE),
         models=escaped(models),
+        has_lab=any(model["lab"] for model in models),
         address=json.dumps(repo_id or "USER/NAME"),
         columns=[(f"`{names.replace(', ', '`, `')}`", meaning) for names, meaning in MEANINGS.items()],
     )

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import SpaceCard, SpaceCardData
+from huggingface_hub import SpaceCard, SpaceCardData, hf_hub_url
 
 from ..files import Output, write_whole
 from ..runs.trained_model import TrainedModel
@@ -19,28 +19,39 @@ from .atlas_document import atlas_document, atlas_title, count_text, numbered
 from .embedding import TEMPLATES, fill, script_safe
 from .found import FOUND_PAGE
 from .lab.page import FILES, LAB_PAGE
+from .page_head import page_head
+from .space_address import PREVIEW_NAME
 
 PAGE_NAME, CARD_NAME = "index.html", "README.md"
 PAGE_TEMPLATE, CARD_TEMPLATE = TEMPLATES / "atlas.html", TEMPLATES / "space.md.jinja"
+TITLE = "Atlas of learned actions"
+DESCRIPTION = "The group actions that linear group networks learned: look at them, and act with them."
 LINKS = {  # to the pages that may be beside the atlas
     LAB_PAGE: "Try these models in the lab</a>: draw a digit, turn it, and watch the filters answer.",
     FOUND_PAGE: "What was found in data</a>: symmetries, and the atoms that they permute.",
 }
 OUTPUT = Output(
-    (PAGE_NAME, CARD_NAME, "style.css", LAB_PAGE, FOUND_PAGE, f"{FILES}/*.js"),
+    (PAGE_NAME, CARD_NAME, "style.css", PREVIEW_NAME, LAB_PAGE, FOUND_PAGE, f"{FILES}/*.js"),
     PAGE_NAME,
     '<meta name="generator" content="lgn-hf atlas">',
 )
 MAX_MEGABYTES = 50  # of the page: what a browser opens at once, on a phone too
 
 
-def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike, *, beside: Sequence[str] = ()) -> Path:
+def build_atlas(
+    sources: Sequence[TrainedModel],
+    out_dir: str | os.PathLike,
+    *,
+    beside: Sequence[str] = (),
+    space: str | None = None,
+) -> Path:
     """Write the page and the card of its Space, `index.html` and `README.md`, each whole or not at all.
 
     Args:
         sources: the models, in the order in which the page lists them. Of the same name, the later ones are numbered.
         out_dir: new, empty, or an earlier atlas, which is replaced.
         beside: the pages beside it to link to, of those in `LINKS`.
+        space: the static Space, USER/NAME, that it is made for, see `page_head`.
 
     Returns:
         `out_dir`.
@@ -61,7 +72,7 @@ def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike, *, 
     OUTPUT.check(out_dir)
     page = fill(
         PAGE_TEMPLATE,
-        PAGE_STYLE=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        PAGE_HEAD=page_head(TITLE, DESCRIPTION, space),
         PAGE_LINKS="\n  ".join(f'<p><a href="{page}">{LINKS[page]}</p>' for page in beside),
         ATLAS_DATA=script_safe(atlas_document(sources)),
     ).encode()
@@ -72,14 +83,29 @@ def build_atlas(sources: Sequence[TrainedModel], out_dir: str | os.PathLike, *, 
         )
     out_dir.mkdir(parents=True, exist_ok=True)
     write_whole(out_dir / PAGE_NAME, page)
-    write_space_card(out_dir, [source.name for source in sources], atlas_title(sources))
+    write_space_card(out_dir, [source.name for source in sources], atlas_title(sources), space=space)
     return out_dir
 
 
 def write_space_card(
-    folder: Path, models: Sequence[str], title: str, *, has_atlas: bool = True, lab: str | None = None
+    folder: Path,
+    models: Sequence[str],
+    title: str,
+    *,
+    has_atlas: bool = True,
+    has_lab: bool = False,
+    space: str | None = None,
 ) -> None:
-    """Write `README.md` of a static Space whose first page is `index.html`; `lab` is the page of its lab."""
+    """Write `README.md` of a static Space whose first page is `index.html`.
+
+    Args:
+        folder: of the Space.
+        models: their names.
+        title: of the Space.
+        has_atlas: whether it shows actions.
+        has_lab: whether it has a lab.
+        space: its name, USER/NAME. Its picture is then that of `draw_preview`.
+    """
     repositories = [name for name in models if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name, re.ASCII)]
     metadata = SpaceCardData(
         title=title,
@@ -93,6 +119,7 @@ def write_space_card(
         short_description="Look at learned group actions, and act with them",
         tags=["linear-group-networks", "group-actions", "interpretability", "image-classification"],
         models=repositories or None,
+        thumbnail=space and hf_hub_url(space, PREVIEW_NAME, repo_type="space"),
     )
     names = [name.replace("`", "'") for name in numbered(models)]
     card = SpaceCard.from_template(
@@ -101,7 +128,7 @@ def write_space_card(
         title=_without_markup(title),
         names=names,
         has_atlas=has_atlas,
-        lab=lab,
+        lab=LAB_PAGE if has_lab else None,
     )
     write_whole(folder / CARD_NAME, f"{str(card).rstrip()}\n")
 

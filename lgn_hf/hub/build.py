@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ..export import MODEL_PATH, Classifier, add_preparation, write_onnx
+from ..export import MODEL_PATH, Classifier, add_preparation, write_onnx, write_smaller
 from ..files import contents, refuse_folder
 from ..plotting import save_figure
 from ..runs.dataset_name import check_repo_id
@@ -37,6 +37,8 @@ def build(
     baseline: str | os.PathLike | None = None,
     examples: Sequence[Any] | None = None,
     onnx: bool | None = None,
+    quantize: Sequence[str] | None = None,
+    test_data: str | None = None,
     lab: str | None = None,
 ) -> Path:
     """Build a repository: a model folder plus the modules for remote code. With `modules=False`, a model folder alone.
@@ -57,6 +59,8 @@ def build(
         examples: at most 8 images, which the card shows with what the model makes of them. By default, those that
             `folder` holds.
         onnx: add `onnx/model.onnx`, see `lgn_hf.export`; only classifiers have one.
+        quantize: also add ONNX files with these weights, `"float16"` or `"int8"`, see `lgn_hf.export.write_smaller`.
+        test_data: what their accuracy is measured on.
         lab: a static Space, USER/NAME, in whose lab the model can be opened; the card links to it.
 
     Returns:
@@ -87,6 +91,8 @@ def build(
             classifier = Classifier(repo_id or name, run.model, run.processor, partial)
             write_onnx(classifier, partial / MODEL_PATH)
             add_preparation(classifier, partial / PROCESSOR_NAME)
+            if quantize and test_data is not None:
+                write_smaller(classifier, partial, quantize, test_data)
         write_card(partial, repo_id, lab)
         if modules:
             add_modules(partial)

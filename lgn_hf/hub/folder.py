@@ -17,7 +17,8 @@ from pathlib import Path
 from transformers.dynamic_module_utils import get_relative_imports
 
 from ..actions import RECORDS_NAME, TENSORS_NAME
-from ..export import MODEL_PATH
+from ..export import ACCURACY_PATH, MODEL_PATH, stored_path
+from ..export.weight_storage import KINDS
 from ..files import contents, matches
 from ..model.image_processing_lgn import WHITENING_NAME
 from ..remote_code import remote_modules
@@ -37,6 +38,8 @@ OPTIONAL_FILES = (
     BASELINE_NAME,
     EQUIVARIANCE_NAME,
     MODEL_PATH,
+    *map(stored_path, KINDS),
+    ACCURACY_PATH,
     f"{FIGURES_NAME}/*.png",
     f"{EXAMPLES_NAME}/*.png",
 )

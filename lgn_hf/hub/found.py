@@ -21,17 +21,21 @@ from ..files import write_whole
 from .atlas_document import numbered
 from .embedding import TEMPLATES, fill, script_safe
 from .modules import join_modules
+from .page_head import page_head
 
 FOUND_PAGE = "found.html"
 FOUND_TEMPLATES = TEMPLATES / "found"
+TITLE = "What was found"
+DESCRIPTION = "Symmetries that were found in data: atoms beside those that they are matched to, and chance."
 
 
-def build_found(folders: Sequence[str | os.PathLike], out_dir: str | os.PathLike) -> Path:
+def build_found(folders: Sequence[str | os.PathLike], out_dir: str | os.PathLike, *, space: str | None = None) -> Path:
     """Write `found.html`.
 
     Args:
         folders: outputs of `lgn-hf discover`.
         out_dir: where to write the page.
+        space: the static Space, USER/NAME, that the page is made for, see `page_head`.
 
     Raises:
         ValueError: a folder is not an output of `lgn-hf discover`, or its points are not filters.
@@ -41,7 +45,7 @@ def build_found(folders: Sequence[str | os.PathLike], out_dir: str | os.PathLike
         search["name"] = name
     page = fill(
         FOUND_TEMPLATES / "found.html",
-        PAGE_STYLE=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        PAGE_HEAD=page_head(TITLE, DESCRIPTION, space),
         FOUND_STYLE=(FOUND_TEMPLATES / "found.css").read_text(encoding="utf-8"),
         FOUND_DATA=script_safe({"searches": searches}),
         FOUND_SCRIPT=join_modules(FOUND_TEMPLATES),

@@ -1,4 +1,4 @@
-"""What the configurations of all families refuse: misspelt fields, and files that are not theirs."""
+"""What the configurations of all families share: they refuse misspelt fields, and files that are not theirs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,35 @@ from contextlib import contextmanager
 from typing import Any
 
 from transformers import PreTrainedConfig
+from transformers.backbone_utils import BackboneConfigMixin
+
+
+class FamilyConfig(BackboneConfigMixin, PreTrainedConfig):
+    """The base of the configurations of all families: how they are read and written."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+        """As in transformers, but a file that does not hold such a configuration is an error of one line.
+
+        Raises:
+            OSError: the configuration is missing or is not JSON.
+            ValueError: it is JSON of another form, or a field has a wrong value.
+        """
+        with errors_of_one_line(pretrained_model_name_or_path, f"an {cls.__name__.removesuffix('Config')}"):
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+        """As in transformers. The configuration of another kind of network is an error."""
+        check_model_type(config_dict, cls.model_type)
+        return super().from_dict(config_dict, **kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in transformers. What a backbone returns is left out unless it differs from the default."""
+        fields = super().to_dict()
+        if fields["out_features"] == self.stage_names[-1:]:
+            del fields["out_features"], fields["out_indices"]
+        return fields
 
 
 def check_field_names(given: Collection[str], own: Collection[str]) -> None:

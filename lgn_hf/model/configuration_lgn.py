@@ -4,10 +4,7 @@ import math
 from dataclasses import field, fields
 from typing import Any
 
-from transformers import PreTrainedConfig
-from transformers.backbone_utils import BackboneConfigMixin
-
-from .configuration_checks import check_field_names, check_model_type, errors_of_one_line
+from .configuration_checks import FamilyConfig, check_field_names
 from .group_actions import ACTION_KINDS, action_kind
 from .regularizers import REGULARIZERS
 
@@ -48,7 +45,7 @@ def _default_weights() -> str:
     return ", ".join(f"{r.default_weight:g} for {name}" for name, r in REGULARIZERS.items())
 
 
-class LGNConfig(BackboneConfigMixin, PreTrainedConfig):
+class LGNConfig(FamilyConfig):
     """Configuration of an unfolded sparse-coding network whose filters are orbits of linear group actions.
 
     Every layer holds K = `num_groups` groups of p = `group_order` filters. The filters of a group are the orbit
@@ -131,30 +128,6 @@ class LGNConfig(BackboneConfigMixin, PreTrainedConfig):
         self._check_memory(num_labels)
         self.set_output_features_output_indices(out_features, out_indices)
         super().__post_init__(**kwargs)
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
-        """As in transformers, but a file that does not hold the configuration of an LGN is an error of one line.
-
-        Raises:
-            OSError: the configuration is missing or is not JSON.
-            ValueError: it is JSON of another form, or a field has a wrong value.
-        """
-        with errors_of_one_line(pretrained_model_name_or_path, "an LGN"):
-            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
-
-    @classmethod
-    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
-        """As in transformers. The configuration of another kind of network is an error."""
-        check_model_type(config_dict, cls.model_type)
-        return super().from_dict(config_dict, **kwargs)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in transformers. What a backbone returns is left out unless it differs from the default."""
-        fields = super().to_dict()
-        if fields["out_features"] == self.stage_names[-1:]:
-            del fields["out_features"], fields["out_indices"]
-        return fields
 
     @classmethod
     def own_fields(cls) -> list[str]:

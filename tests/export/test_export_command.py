@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from lgn_hf import cli
-from lgn_hf.export import MODEL_PATH, Classifier, check_graph, onnx_session, open_classifier
+from lgn_hf.export import ACCURACY_PATH, MODEL_PATH, Classifier, check_graph, onnx_session, open_classifier
 from lgn_hf.export.onnx_graph import run_onnx
 from lgn_hf.hub.build import build
 from lgn_hf.hub.check import check
@@ -68,7 +68,8 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(lgn, tmp_path,
 @pytest.mark.slow
 def test_a_published_model_has_the_file_if_asked_and_its_card_says_how_to_run_it(published, tmp_path):
     """The program on the card runs as it is written."""
-    built = build(published, tmp_path / "with", repo_id=PUBLISHED_AS, onnx=True, lab="me/My.Atlas")
+    smaller = {"quantize": ["float16"], "test_data": "digits"}
+    built = build(published, tmp_path / "with", repo_id=PUBLISHED_AS, onnx=True, lab="me/My.Atlas", **smaller)
     check(built)
     assert is_repository(built)
     model = open_classifier(built)
@@ -81,6 +82,12 @@ def test_a_published_model_has_the_file_if_asked_and_its_card_says_how_to_run_it
 
     card = (built / "README.md").read_text()
     assert "[Open in the lab](https://me-my-atlas.static.hf.space/lab.html#model=tester%2Flgn-digits)" in card
+    record = json.loads((built / ACCURACY_PATH).read_text())
+    assert (record["data"], record["images"]) == ("digits", 360)
+    for file in record["files"]:
+        line = next(line for line in card.splitlines() if line.startswith(f"| `{Path(file['path']).name}`"))
+        assert line.endswith(f"| {file['weights']} | {file['bytes'] / 1e3:,.0f} kB | {100 * file['accuracy']:.2f} % |")
+        assert (built / file["path"]).stat().st_size == file["bytes"]
     program = next(part for part in card.split("```python\n") if "onnxruntime" in part).partition("```")[0]
     image = tmp_path / "image.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 12), np.uint8)).save(image)

@@ -4,10 +4,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from datasets import Dataset
 
 from lgn_hf import LGNConfig, LGNForImageClassification, LGNImageProcessor
 from lgn_hf.commands import export as command
+from lgn_hf.commands import options
 from lgn_hf.export import (
     FORMATS,
     AccuracyError,
@@ -81,22 +81,23 @@ def _zeros(tensor, values):
 
 def test_files_have_the_names_that_transformers_js_looks_for():
     assert [stored_path(kind) for kind in ("float16", "int8")] == ["onnx/model_fp16.onnx", "onnx/model_int8.onnx"]
-    assert (tuple(weight_storage.KINDS), tuple(FORMATS)) == (command.STORED, command.FORMATS)
+    assert (tuple(weight_storage.KINDS), tuple(FORMATS)) == (options.STORED, command.FORMATS)
     with pytest.raises(ValueError, match="quantize='int3': must be one of float16, int8"):
         write_stored("x", "y", "int3", torch.zeros(0), torch.zeros(0))
 
 
-@pytest.mark.slow
-def test_test_images_are_read_as_the_network_takes_them(classifier, tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE), np.uint8)
-    from PIL import Image
+def test_rotated_test_images_are_those_of_the_training(tmp_path):
+    from lgn_training.data import load_test_images
 
-    (tmp_path / "data").mkdir()
-    table = Dataset.from_dict({"image": [Image.fromarray(image) for image in pixels], "label": [2, 0, 1]})
-    table.to_parquet(tmp_path / "data" / "test-00000-of-00001.parquet")
-    images, labels = read_test_images(str(tmp_path / "data"), classifier)
-    assert np.array_equal(images.numpy()[:, 0], pixels)
-    assert labels.tolist() == [2, 0, 1]
-    (tmp_path / "data" / "test-00000-of-00001.parquet").rename(tmp_path / "data" / "train-00000-of-00001.parquet")
-    with pytest.raises(ValueError, match="has no split 'test': found train"):
-        read_test_images(str(tmp_path / "data"), classifier)
+    classifier = Classifier("small", _named(10), LGNImageProcessor(8, 1), tmp_path)
+    images, labels = read_test_images("rot-mnist:digits", classifier)
+    expected = load_test_images("rot-mnist:digits", seed=0, image_size=8, num_channels=1)
+    assert torch.equal(images, expected.images)
+    assert torch.equal(labels, expected.labels)
+    with pytest.raises(ValueError, match=r"'digits' has the classes .* and small"):
+        read_test_images("digits", Classifier("small", _named(3), LGNImageProcessor(8, 1), tmp_path))
+
+
+def _named(count: int) -> LGNForImageClassification:
+    config = LGNConfig(image_size=8, filter_size=3, num_layers=1, id2label={i: str(i) for i in range(count)})
+    return LGNForImageClassification(config)

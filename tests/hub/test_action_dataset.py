@@ -212,6 +212,16 @@ class TestRepository:
         for source_ in sources:
             assert f"| {source_.name} |" in card.text
 
+    def test_opens_each_classifier_in_the_lab_of_a_space(self, sources, tmp_path):
+        card = (build_actions_dataset(sources, tmp_path, "me/actions", "me/My.Atlas") / CARD_NAME).read_text()
+        table = [line for line in card.splitlines() if line.startswith("| ") and "user/planted" in line]
+        address = "https://me-my-atlas.static.hf.space/lab.html#model=user%2Fplanted"
+        assert table == [f"| user/planted | uoft-cs/cifar10 | classification | 6 | [Open in the lab]({address}) |"]
+        assert card.count("Open in the lab") == 2, "the others are no classifiers"
+        assert "lab" not in (build_actions_dataset(sources, tmp_path, "me/actions") / CARD_NAME).read_text().replace(
+            "label", ""
+        )
+
     def test_describes_every_column(self):
         described = {name for names in MEANINGS for name in names.split(", ")}
         described |= {"nearest_operation", "nearest_parameters", *(f"{name}_z" for name in SCORES)}

@@ -793,6 +793,15 @@ CONTRASTS = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_and_nothing_is_cut_off(open_page, folder, axe, scheme):
+    visitor = open_page(folder, "#a=0.0.0@turning&b=0.1.2@colour", color_scheme=scheme)
+    assert axe(visitor.page) == []
+    for width in (390, 768, 1280, 2560):
+        visitor.page.set_viewport_size({"width": width, "height": 900})
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_stand_out_in_the_light_and_in_the_dark(open_page, folder, scheme):
     visitor = open_page(folder, "#a=0.0.0@turning&b=0.1.2@colour&power=7", color_scheme=scheme)
     visitor.page.locator("summary").last.click()

@@ -1,4 +1,4 @@
-"""The Hub server of `hub_server.py` in a process of its own, and what a test wants of it."""
+"""The Hub server of `hub_server/` in a process of its own, and what a test wants of it."""
 
 from __future__ import annotations
 

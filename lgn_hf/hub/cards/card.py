@@ -29,7 +29,7 @@ from .facts import CardFacts
 from .families import TEMPLATES, FamilyCard, family_card
 from .figures import EXAMPLES, TRAINING, shown_figures
 from .metadata import card_metadata
-from .onnx_program import onnx_program
+from .onnx_files import onnx_program, onnx_sizes
 from .tasks import task_text
 
 CARD_NAME, RECIPE_NAME, BASELINE_NAME = "README.md", "recipe.yaml", "baseline_results.json"
@@ -104,6 +104,7 @@ def _contents(folder: Path, family: FamilyCard, facts: CardFacts, name: str, rep
         "with_package": with_package,
         "without_package": without_package,
         "onnx_path": MODEL_PATH if (folder / MODEL_PATH).is_file() else "",
+        "onnx_sizes": onnx_sizes(folder),
         "onnx_program": onnx_program(facts.config.num_channels, facts.config.image_size),
         "part": _part(family, family.part(folder, facts, address)),
         "training": sentences.training(facts),

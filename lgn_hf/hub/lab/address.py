@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urlencode
+
+from ..space_address import space_address
 
 LAB_PAGE = "lab.html"
 
@@ -15,5 +16,4 @@ def lab_address(space: str, model: str) -> str:
         >>> lab_address("Me/my_atlas", "me/lgn-mnist")
         'https://me-my-atlas.static.hf.space/lab.html#model=me%2Flgn-mnist'
     """
-    host = re.sub(r"[^a-z0-9]+", "-", space.lower()).strip("-")
-    return f"https://{host}.static.hf.space/{LAB_PAGE}#{urlencode({'model': model})}"
+    return f"{space_address(space, LAB_PAGE)}#{urlencode({'model': model})}"

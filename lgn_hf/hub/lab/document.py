@@ -14,8 +14,9 @@ from ...export import Classifier, PlainNetwork
 from ...export.checks import example_images
 from ...runs.evaluation import EVALUATION_NAME
 from ...runs.trained_model import RESULTS_NAME
+from ...texts import group_title
+from .elements import element_names
 
-SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 MOST_EXAMPLES = 8
 
 
@@ -42,7 +43,7 @@ def _model(classifier: Classifier, name: str, file: str) -> dict[str, Any]:
     channels, side, _ = classifier.image_shape
     with torch.no_grad():
         codes = PlainNetwork(classifier, with_codes=True)(torch.zeros(1, *classifier.image_shape))[1:]
-    elements, step = _elements(classifier.network)
+    elements, step = element_names(classifier.network)
     word = "layer" if classifier.network.config.model_type == "lgn" else "stage"
     layers = [
         {
@@ -66,21 +67,6 @@ def _model(classifier: Classifier, name: str, file: str) -> dict[str, Any]:
     }
 
 
-def _elements(network: Any) -> tuple[list[str], float | None]:
-    """What the members of an orbit are called, and the turn in degrees that would shift them by one."""
-    config = network.config
-    if config.model_type == "lgn":
-        order = config.group_order
-        if config.action == "rotation":
-            return [f"{config.rotation_angle * i:g}°" for i in range(order)], config.rotation_angle
-        powers = ["W", "AW", *(f"A{i}W".replace(str(i), str(i).translate(SUPERSCRIPTS)) for i in range(2, order))]
-        return powers[:order], 360 / order if order > 1 else None
-    group = network.group
-    if config.group == "rotation":
-        return [f"{360 / group.order * i:g}°" for i in range(group.order)], 360 / group.order
-    return [f"element {i}" for i in range(group.order)], None
-
-
 def _facts(classifier: Classifier) -> list[str]:
     """What is known of a model, in short sentences."""
     config, facts = classifier.network.config, []
@@ -90,7 +76,7 @@ def _facts(classifier: Classifier) -> list[str]:
     else:
         learned = "learned " if config.action == "learned" else ""
         kind = (
-            f"{learned}group {classifier.network.group.name}"
+            f"{learned}group {group_title(classifier.network.group.name)}"
             if classifier.network.group.order > 1
             else "free filters, no group"
         )

@@ -12,6 +12,7 @@ from ...export import Classifier, write_onnx
 from ...files import write_whole
 from ..embedding import TEMPLATES, fill, script_safe
 from ..modules import join_modules
+from ..page_head import page_head
 from .address import LAB_PAGE
 from .document import lab_document
 from .onnxruntime_web import MODULE, VERSION, WASM
@@ -19,6 +20,8 @@ from .packed_files import pack
 
 FILES = "lab"
 LAB_TEMPLATES = TEMPLATES / "lab"
+TITLE = "Lab: turn a digit"
+DESCRIPTION = "Draw a digit, turn it, and watch the filters of linear group networks answer."
 NOTICE = f"/* onnxruntime-web {VERSION}. Copyright (c) Microsoft Corporation. MIT License. */\n"
 
 
@@ -28,8 +31,8 @@ def build_lab(
     runtime: Path,
     *,
     names: Sequence[str] | None = None,
-    page: str = LAB_PAGE,
     has_atlas: bool = False,
+    space: str | None = None,
 ) -> list[str]:
     """Write the lab into a folder.
 
@@ -38,8 +41,8 @@ def build_lab(
         out_dir: the folder.
         runtime: the unpacked npm package, see `find_runtime`.
         names: what the page calls the networks. By default, their own names.
-        page: the name of the page.
         has_atlas: whether `index.html` is an atlas that the page can link to.
+        space: the static Space, USER/NAME, that the page is made for, see `page_head`.
 
     Returns:
         The paths of the files in `out_dir`.
@@ -65,7 +68,7 @@ def build_lab(
         "atlas": has_atlas,
     }
     files |= runtime_scripts
-    files[page] = _page(document)
+    files[LAB_PAGE] = _page(document, space)
     for name, text in files.items():
         (out_dir / name).parent.mkdir(parents=True, exist_ok=True)
         write_whole(out_dir / name, text)
@@ -75,10 +78,10 @@ def build_lab(
     return sorted(files)
 
 
-def _page(document: dict[str, Any]) -> str:
+def _page(document: dict[str, Any], space: str | None) -> str:
     return fill(
         LAB_TEMPLATES / "lab.html",
-        PAGE_STYLE=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        PAGE_HEAD=page_head(TITLE, DESCRIPTION, space),
         LAB_STYLE=(LAB_TEMPLATES / "lab.css").read_text(encoding="utf-8"),
         LAB_DATA=script_safe(document),
         LAB_SCRIPT=join_modules(LAB_TEMPLATES),

@@ -2,9 +2,6 @@
 
 import base64
 import math
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -12,17 +9,14 @@ import torch
 
 from lgn_hf.export import open_classifier
 from lgn_hf.export.checks import example_images
+from lgn_hf.files import contents
+from lgn_hf.hub.upload import upload
 from lgn_hf.model.filters import rotation_matrix, unvec, vec
 from tests.conftest import ROOT
 from tests.hub.lab.conftest import HOSTILE
 
 pytestmark = pytest.mark.slow  # a real browser
 QUICK = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format, *args):
-        pass
 
 
 class Visitor:
@@ -186,6 +180,18 @@ def test_the_rows_show_every_angle(open_page, space, classifiers):
     assert visitor.card("answer", "b").is_hidden()
 
 
+def test_the_tiles_of_small_maps_are_painted_to_the_end(open_page, space):
+    visitor = open_page(space, "#model=turning")
+    visitor.wait()
+    painted = visitor.page.evaluate(
+        """() => [...document.querySelectorAll("[data-part=codes] > [data-side=a] canvas")].map((canvas) => {
+          const { data } = canvas.getContext("2d").getImageData(0, canvas.height - 1, 1, 1);
+          return [canvas.height, data[3]];
+        })"""
+    )
+    assert painted == [[28, 255]] * 2
+
+
 # Drawing and turning
 
 
@@ -208,6 +214,24 @@ def test_a_digit_is_drawn_with_the_mouse(open_page, space, classifiers):
     probabilities, _ = expected(classifiers["r90-mnist"], torch.from_numpy(drawn.copy())[None])
     assert visitor.probabilities() == pytest.approx(probabilities.tolist(), abs=5.1e-5)
     assert not visitor.page.locator("#examples [aria-pressed=true]").count()
+
+
+def test_an_image_is_chosen_and_turned_with_the_mouse(open_page, space, classifiers):
+    visitor = open_page(space)
+    visitor.wait()
+    visitor.page.get_by_role("button", name="image 3").click()
+    assert visitor.page.locator("#examples [aria-pressed=true]").get_attribute("aria-label") == "image 3"
+    image = example_images(classifiers["r90-mnist"])[2]
+    assert np.array_equal(visitor.canvas("#pad")[..., 0], image[0].numpy())
+    x, y, width = visitor.middle("#dial")
+    mouse = visitor.page.mouse
+    mouse.move(x, y - 0.45 * width)
+    mouse.down()
+    mouse.move(x - 0.3 * width, y - 0.3 * width, steps=4)
+    mouse.move(x - 0.45 * width, y, steps=4)
+    mouse.up()
+    assert visitor.degrees() == pytest.approx(90, abs=1)
+    assert np.array_equal(visitor.canvas("#seen")[..., 0], turned(image, visitor.degrees())[0].numpy())
 
 
 def test_a_digit_is_drawn_with_a_finger_and_turned_with_one(open_page, space):
@@ -326,30 +350,25 @@ def test_a_missing_file_is_named(space, browser):
     context.close()
 
 
-def test_it_runs_from_a_server_which_is_asked_for_nothing_else(space, browser):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(space)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        address = f"http://127.0.0.1:{server.server_port}"
-        context = browser.new_context(**QUICK)
-        page = context.new_page()
-        wrong = []
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on(
-            "request", lambda request: request.url.startswith((address, "data:", "blob:")) or wrong.append(request.url)
-        )
-        page.goto(f"{address}/")
-        page.get_by_role("link", name="Try these models in the lab").click()
-        visitor = Visitor(page)
-        visitor.wait()
-        assert len(visitor.probabilities()) == 10
-        page.get_by_role("link", name="The atlas shows the matrices").click()
-        page.wait_for_function("document.title.startsWith('Atlas')")
-        assert not wrong
-        context.close()
-    finally:
-        server.shutdown()
-        server.server_close()
+def test_it_runs_from_a_space_on_the_hub_which_is_asked_for_nothing_else(space, browser, hub_here):
+    upload(space, [*contents(space)], "tester/atlas", "space")
+    address = f"{hub_here.url}/_spaces/tester/atlas/"
+    context = browser.new_context(**QUICK)
+    page = context.new_page()
+    wrong = []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on(
+        "request", lambda request: request.url.startswith((address, "data:", "blob:")) or wrong.append(request.url)
+    )
+    page.goto(address)
+    page.get_by_role("link", name="Try these models in the lab").click()
+    visitor = Visitor(page)
+    visitor.wait()
+    assert len(visitor.probabilities()) == 10
+    page.get_by_role("link", name="The atlas shows the matrices").click()
+    page.wait_for_function("document.title.startsWith('Atlas')")
+    assert not wrong
+    context.close()
 
 
 # Models and links

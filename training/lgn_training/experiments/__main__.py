@@ -35,6 +35,7 @@ from lgn_training.experiments import (  # noqa: F401  (each registers its experi
     operators_from_patches,
     planted_symmetry,
     regularizer_costs,
+    stored_weights,
     trained_structures,
 )
 from lgn_training.experiments.registry import EXPERIMENTS

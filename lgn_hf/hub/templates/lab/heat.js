@@ -24,7 +24,7 @@ export function drawTiles(canvas, tiles, height, width, most, scale = Math.ceil(
   const step = width * scale + 1;
   canvas.width = tiles.length * step - 1;
   canvas.height = height * scale;
-  const context = canvas.getContext("2d"), pixels = context.createImageData(canvas.width, height), colours = table();
+  const context = canvas.getContext("2d"), pixels = context.createImageData(canvas.width, canvas.height), colours = table();
   for (const [number, tile] of tiles.entries()) {
     for (let i = 0; i < height * scale; i++) {
       for (let j = 0; j < width * scale; j++) {
