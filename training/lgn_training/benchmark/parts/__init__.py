@@ -7,6 +7,7 @@ from lgn_training.benchmark.parts.growth import growth
 from lgn_training.benchmark.parts.inference import inference
 from lgn_training.benchmark.parts.lab import lab
 from lgn_training.benchmark.parts.orbit_convolutions import orbit_convolutions
+from lgn_training.benchmark.parts.orbit_networks import orbit_networks
 from lgn_training.benchmark.parts.pipeline import pipeline
 from lgn_training.benchmark.parts.precision import precision
 from lgn_training.benchmark.parts.processes import processes
@@ -28,6 +29,7 @@ PARTS = {
         whitening,
         inference,
         orbit_convolutions,
+        orbit_networks,
         lab,
     )
 }
