@@ -8,7 +8,8 @@ from torch import Tensor
 from ..model.convolutions import is_eager
 
 SMALL_KERNEL = 9  # pixels
-MANY_MAPS = 64
+SLOW_BLOCK = 32  # maps that oneDNN computes at once where they divide the number of maps; otherwise it takes 24
+LARGEST = 3000  # pixels times output maps
 HAS_ONEDNN = torch.backends.mkldnn.is_available()
 
 
@@ -16,9 +17,9 @@ def prefers_channels_last(weight: Tensor, out_channels: int, groups: int) -> boo
     """Whether torch convolves faster on a CPU if the maps of a pixel are neighbours in memory.
 
     Measured for float32 on a processor with AVX2, where channels-last takes 0.5 to 0.9 of the time for kernels of at
-    most 3 x 3. For larger kernels it takes 0.6 to 1.0 of it with fewer than 64 output maps, and up to 1.4 times as long
-    with more. What was not measured keeps the order of its input: other devices and dtypes, grouped convolutions, and
-    compiled, exported or transformed networks.
+    most 3 x 3. For larger kernels it takes 0.6 to 1.0 of the time, but up to 1.4 times as long if 32 divides the number of
+    output maps, or if there are many. What was not measured keeps the order of its input: other devices and dtypes,
+    grouped convolutions, and compiled, exported or transformed networks.
 
     Args:
         weight: filters, (..., n, m).
@@ -31,5 +32,5 @@ def prefers_channels_last(weight: Tensor, out_channels: int, groups: int) -> boo
         and weight.dtype == torch.float32
         and groups == 1
         and pixels > 1
-        and (pixels <= SMALL_KERNEL or out_channels < MANY_MAPS)
+        and (pixels <= SMALL_KERNEL or (out_channels % SLOW_BLOCK != 0 and pixels * out_channels <= LARGEST))
     )

@@ -49,10 +49,12 @@ def test_float32_is_float64_to_rounding():
 
 
 def test_where_it_was_measured_to_be_faster():
-    small, large = torch.empty(4, 4, 3, 3), torch.empty(4, 4, 5, 5)
+    small, large, largest = (torch.empty(4, 4, size, size) for size in (3, 5, 7))
     assert prefers_channels_last(small, 160, 1)
-    assert prefers_channels_last(large, 40, 1)
+    assert prefers_channels_last(large, 80, 1)
     assert not prefers_channels_last(large, 64, 1)
+    assert prefers_channels_last(largest, 40, 1)
+    assert not prefers_channels_last(largest, 80, 1)
     assert not prefers_channels_last(small, 160, 2)
     assert not prefers_channels_last(torch.empty(4, 4, 1, 1), 40, 1)
     assert not prefers_channels_last(small.double(), 40, 1)

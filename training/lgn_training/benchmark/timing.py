@@ -61,11 +61,16 @@ def medians(times: Times) -> Row:
 def ratio(times: Times, above: str, below: str) -> Row:
     """The median, smallest and largest ratio of neighbours, and the quartiles."""
     ratios = [a / b for a, b in zip(times[above], times[below], strict=True)]
-    quartiles = statistics.quantiles(ratios, method="inclusive") if len(ratios) > 1 else 3 * ratios
+    return summary(ratios)
+
+
+def summary(numbers: list[float]) -> Row:
+    """The median, the smallest and the largest, and the quartiles."""
+    quartiles = statistics.quantiles(numbers, method="inclusive") if len(numbers) > 1 else 3 * numbers
     return {
-        "median": statistics.median(ratios),
-        "min": min(ratios),
-        "max": max(ratios),
+        "median": statistics.median(numbers),
+        "min": min(numbers),
+        "max": max(numbers),
         "quartiles": [quartiles[0], quartiles[2]],
     }
 

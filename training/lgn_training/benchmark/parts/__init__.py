@@ -3,6 +3,7 @@
 To add a part, write its file and append its function to PARTS. It is called with the command line and a device.
 """
 
+from lgn_training.benchmark.parts.first_use import first_use
 from lgn_training.benchmark.parts.growth import growth
 from lgn_training.benchmark.parts.inference import inference
 from lgn_training.benchmark.parts.lab import lab
@@ -26,6 +27,7 @@ PARTS = {
         processes,
         pipeline,
         startup,
+        first_use,
         whitening,
         inference,
         orbit_convolutions,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lgn_hf.nn import LinearGroup, OrbitConv2d
 from lgn_training.benchmark.e2cnn_twins import e2cnn_convolution
 from lgn_training.benchmark.timing import Times, alternate, own_clock, ratio
+from lgn_training.engine.memory import keep_freed_memory
 from lgn_training.texts import Row
 
 SIZES, CHANNELS, SIDE, BATCH_SIZE = (3, 5), (20, 40, 80, 160), 14, 128
@@ -26,6 +27,8 @@ def orbit_convolutions(args: argparse.Namespace, device: torch.device) -> list[R
 
 def measure(args: argparse.Namespace, device: torch.device, size: int, channels: int) -> Row:
     """All layers get maps in the default order of memory, except a second ordinary one, which has channels-last."""
+    if device.type == "cpu":
+        keep_freed_memory()  # as the training program does; for all contenders
     group, last = LinearGroup.rotations(size), torch.channels_last
     ordinary = partial(nn.Conv2d, channels, channels, size, padding=size // 2)
     images = torch.randn(BATCH_SIZE, channels, SIDE, SIDE, device=device, requires_grad=True)
@@ -41,7 +44,7 @@ def measure(args: argparse.Namespace, device: torch.device, size: int, channels:
     inputs = {name: (layer.to(device), images_last if "last" in name else images) for name, layer in layers.items()}
     calls: dict[str, dict[str, Callable]] = {
         "forward": {name: partial(layer, maps) for name, (layer, maps) in inputs.items()},
-        "forward and backward": {name: partial(step, layer, maps) for name, (layer, maps) in inputs.items()},
+        "forward and backward": {name: make_step(layer, maps) for name, (layer, maps) in inputs.items()},
     }
     row: Row = {"filter": f"{size} x {size}", "channels": channels}
     clock = own_clock(device)
@@ -54,8 +57,11 @@ def measure(args: argparse.Namespace, device: torch.device, size: int, channels:
     return row
 
 
-def step(layer: Callable[[Tensor], Tensor], images: Tensor) -> None:
-    layer(images).sum().backward()
+def make_step(layer: nn.Module, maps: Tensor) -> Callable[[], object]:
+    """Forward, and the gradients in maps and parameters. The gradient of the output is in its order of memory, as in a network."""
+    gradient = torch.randn_like(layer(maps))
+    inputs = [maps, *layer.parameters()]
+    return lambda: torch.autograd.grad(layer(maps), inputs, gradient)
 
 
 def summary(what: str, times: Times) -> Row:
