@@ -22,6 +22,12 @@ from lgn_training.texts import Row
 ORBITS, LAYERS, SIDE, BATCH_SIZE = 10, 6, 28, 128
 POOLED = (1, 3)  # after these layers the maps are halved
 ORDER = 4
+KINDS = {  # of operations, by parts of the names that the profiler gives them
+    "convolutions": ("convolution",),
+    "normalisation": ("batch_norm", "NormalizeOrbits", "addcmul"),
+    "pooling": ("max_pool",),
+    "ReLU": ("threshold_backward", "clamp_min"),
+}
 
 
 class OrbitNetwork(nn.Module):
@@ -72,12 +78,27 @@ def compare(
     if operations:
         ideal = 1e3 * operations / matrix_rate(device)
         row["step: share of the matrix rate"] = ideal / statistics.median(times["orbits"])
+    if device.type == "cpu":
+        row |= _named("step, share of", shares(steps["orbits"]))
     for network in networks.values():
         network.eval()
     with torch.no_grad():
         calls = {key: partial(network, images) for key, network in networks.items()}
         times = alternate(calls, device, rounds=args.rounds, seconds=20, clock=own_clock(device))
     return {**row, **_named("inference", {**medians(times), **ratios(times, *pairs)})}
+
+
+def shares(step: Callable[[], None], steps: int = 5) -> Row:
+    """What kinds of operations take, of the time in all operations."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        for _ in range(steps):
+            step()
+    events = profile.key_averages()
+    total = sum(event.self_cpu_time_total for event in events)
+    return {
+        kind: sum(e.self_cpu_time_total for e in events if any(name in e.key for name in names)) / total
+        for kind, names in KINDS.items()
+    }
 
 
 def _named(what: str, row: Row) -> Row:
