@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -24,7 +24,7 @@ def own_clock(device: torch.device) -> Callable[[], float]:
 
 
 def alternate(
-    contenders: dict[str, Callable[[], object]],
+    contenders: Mapping[str, Callable[[], object]],
     device: torch.device,
     *,
     rounds: int,
