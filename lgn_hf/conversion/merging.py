@@ -60,7 +60,9 @@ def _ordinary(module: Any) -> nn.Module:
         device="meta",
         **extra,
     )
-    plain.weight = nn.Parameter(module.filters().detach().clone(), module.weight.requires_grad)
+    plain.weight = nn.Parameter(
+        module.filters().detach().clone(memory_format=torch.contiguous_format), module.weight.requires_grad
+    )
     if module.bias is not None:
         bias = module.full_bias()
         plain.bias = bias if bias is module.bias else nn.Parameter(bias.clone(), module.bias.requires_grad)

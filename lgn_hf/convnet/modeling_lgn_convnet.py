@@ -55,8 +55,8 @@ class OrbitBlock(nn.Module):
             self.widen_norm = _norm(config, group, after)
 
     def forward(self, maps: Tensor) -> Tensor:
-        inner = F.relu(self.norm1(self.conv1(maps)))
-        return F.relu(self.widen_norm(self.widen(maps)) + self.norm2(self.conv2(inner)))
+        inner = F.relu(self.norm1(self.conv1(maps)), inplace=True)
+        return F.relu(self.widen_norm(self.widen(maps)) + self.norm2(self.conv2(inner)), inplace=True)
 
 
 class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
@@ -227,7 +227,7 @@ class LGNConvNetModel(LGNConvNetPreTrainedModel):
             ValueError: `pixel_values` has another shape or an integer type.
         """
         _check_images(pixel_values, self.config)
-        maps = F.relu(self.stem_norm(self.stem(pixel_values.to(self.stem.weight.dtype))))
+        maps = F.relu(self.stem_norm(self.stem(pixel_values.to(self.stem.weight.dtype))), inplace=True)
         states = []
         for i, stage in enumerate(self.stages):
             if i or self.config.downsample_in_first_stage:

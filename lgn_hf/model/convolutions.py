@@ -75,7 +75,7 @@ class _Analysis(torch.autograd.Function):
     def forward(ctx: Any, residual: Tensor, filters: Tensor, padding: int, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(residual, filters)
         ctx.padding = padding
-        return F.conv2d(_channels_last(residual), _channels_last(filters), bias, padding=padding)
+        return F.conv2d(channels_last(residual), channels_last(filters), bias, padding=padding)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, Tensor | None]:
@@ -99,8 +99,8 @@ class _Synthesis(torch.autograd.Function):
         if height % BLOCK or width % BLOCK:
             code = F.pad(code, (0, -width % BLOCK, 0, -height % BLOCK))
         blocks = F.conv2d(
-            _channels_last(code),
-            _channels_last(_block_filters(filters)),
+            channels_last(code),
+            channels_last(_block_filters(filters)),
             stride=BLOCK,
             padding=(n - 1 - padding, m - 1 - padding),
         )
@@ -120,8 +120,8 @@ class _Synthesis(torch.autograd.Function):
 def _filter_gradient(images: Tensor, codes: Tensor, filters: Tensor, padding: int) -> Tensor:
     """The gradient of <codes, analysis(images, filters)> in the filters."""
     return torch.ops.aten.convolution_backward(
-        _channels_last(codes),
-        _channels_last(images),
+        channels_last(codes),
+        channels_last(images),
         filters,
         None,
         [1, 1],
@@ -147,7 +147,7 @@ def _block_filters(filters: Tensor) -> Tensor:
     return blocks.flatten(0, 2)
 
 
-def _channels_last(tensor: Tensor) -> Tensor:
+def channels_last(tensor: Tensor) -> Tensor:
     """The same tensor with channels innermost.
 
     With one channel, both orders are the same in memory, and only the strides tell the convolution which one to use.

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from ..model.convolutions import is_eager
+from ..model.convolutions import channels_last, is_eager
 from .learned_groups import GroupModule
 from .linear_group import LinearGroup
+from .memory_layout import prefers_channels_last
 
 Kind = Literal["lifting", "regular", "orbits"]
 KINDS = {  # what a convolution makes of a transformed input
@@ -50,7 +51,7 @@ class _OrbitFilters(_ConvNd):
         self.weight = nn.Parameter(torch.empty(*shape, *self.kernel_size, **factory))
         biases = self.out_channels if kind == "orbits" else self.out_channels // order
         self.bias = nn.Parameter(torch.empty(biases, **factory)) if bias else None
-        for name in ("matrices", "_table"):
+        for name in ("matrices", "_shifted"):
             self.register_buffer(name, None, persistent=False)
         self.restore_group()
         self._filters: tuple[tuple, Tensor] | None = None  # kept in eval mode, with what they were built from
@@ -95,8 +96,9 @@ class _OrbitFilters(_ConvNd):
         if not self._is_learned:
             self.matrices = self._row_major(self.group.elements).to(device, dtype)
         if self.kind == "regular":
-            # F[(k, g), (j, h)] reads W[k, (j, g^-1 h)]
-            self._table = self.group.table[self.group.inverses].to(device)
+            # F[(k, g), (j, h)] reads rho(g) W[k, (j, g^-1 h)]: where that is among the pairs (h, g), for each pair (g, h)
+            order, read = self.group.order, self.group.table[self.group.inverses]
+            self._shifted = (read * order + torch.arange(order, device=read.device)[:, None]).flatten().to(device)
 
     def _row_major(self, elements: Tensor) -> Tensor:
         """Matrices on vec(W), which is column-major, as matrices on the pixels in the order of memory."""
@@ -157,16 +159,28 @@ class _OrbitFilters(_ConvNd):
         if matrices.dim() > 3:
             matrices = matrices.reshape(count, -1, *matrices.shape[-3:]).expand(-1, channels, -1, -1, -1)
             bank = torch.einsum("kcgij,kcj->kgci", matrices, pixels)
-        elif self.kind == "regular":
-            orbits = pixels.view(count, -1, order, pixels.shape[-1])  # (K, J, h, d)
-            shifted = orbits[:, :, self._table]  # (K, J, g, h, d)
-            bank = torch.einsum("gij,kughj->kguhi", matrices, shifted)
         else:
-            bank = torch.einsum("gij,kcj->kgci", matrices, pixels)
-        bank = bank.reshape(count * order, channels, *self.kernel_size)
+            moved = nn.functional.linear(pixels, matrices.flatten(0, 1))  # (K, C, g i)
+            if self.kind == "regular":
+                moved = moved.view(count, -1, order * order, pixels.shape[-1])  # (K, J, h g, i)
+                moved = moved.index_select(2, self._shifted)  # (K, J, g h, i)
+                bank = moved.view(count, -1, order, order, pixels.shape[-1]).transpose(1, 2)  # (K, g, J, h, i)
+            else:
+                bank = moved.view(count, channels, order, -1).transpose(1, 2)  # (K, g, C, i)
+        if self._channels_last:
+            bank = bank.movedim(-1, 2).reshape(count * order, *self.kernel_size, channels)
+            bank = channels_last(bank.permute(0, 3, 1, 2))
+        else:
+            bank = bank.reshape(count * order, channels, *self.kernel_size)
         if self.transposed:
             bank = bank.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1)
         return bank
+
+    @property
+    def _channels_last(self) -> bool:
+        """Whether filters are built in channels-last order. torch then brings the input into it, and answers in it."""
+        plain = self.transposed or self.kind == "orbits" or len(self.kernel_size) != 2
+        return not plain and prefers_channels_last(self.weight, self.out_channels, self.groups)
 
     def full_bias(self) -> Tensor | None:
         """One number per map: (out_channels,)."""
@@ -219,6 +233,9 @@ class OrbitConv2d(_OrbitConvolution, nn.Conv2d):
     where H + 2 padding - dilation (n - 1) - 1 is a multiple of s. It does not hold for padding `"same"` with an
     even n, which pads one side more, nor for learned or found matrices that are not symmetries of the grid.
     `equivariance_error` measures it.
+
+    On CPUs, the kinds `"lifting"` and `"regular"` answer in channels-last order of memory where torch convolves faster in it
+    (`memory_layout`). The numbers are the same, but a following `view` that joins maps and pixels must be a `reshape`.
 
     Args:
         in_channels: maps of the input, as in `nn.Conv2d`; for kind `"regular"` a multiple of |G|.

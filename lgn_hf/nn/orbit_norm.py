@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..model.convolutions import is_eager
+from .channels_last_norm import NormalizeOrbits, batch_norm_of_orbits, normalize, statistics
 from .learned_groups import GroupModule
 from .linear_group import LinearGroup
 
@@ -89,20 +90,33 @@ class OrbitNorm2d(nn.Module):
             self.num_batches_tracked.add_(1)
             if momentum is None:  # a plain average
                 momentum = 1 / float(self.num_batches_tracked)
-        if not self.training and self.running_mean is not None:
-            mean, variance, weight, bias = map(
-                self._per_map, (self.running_mean, self.running_var, self.weight, self.bias)
-            )
-            return F.batch_norm(input, mean, variance, weight, bias, False, 0.0, self.eps)
-        # An orbit's maps become one channel.
-        orbits = input.reshape(input.shape[0], -1, self.order * input.shape[2] * input.shape[3])
-        output = F.batch_norm(
-            orbits, self.running_mean, self.running_var, self.weight, self.bias, True, momentum or 0.0, self.eps
-        )
-        return output.view(input.shape)
+        weight, bias = self.weight, self.bias
+        if not self.training and self.running_mean is not None and self.running_var is not None:
+            return normalize(input, self.running_mean, self.running_var, weight, bias, self.order, self.eps)
+        if self._takes_channels_last(input):
+            mean, variance = statistics(input, self.order)
+            self._update_running_stats(mean, variance, input.numel() // len(mean), momentum or 0.0)
+            normalized: Any = NormalizeOrbits.apply(input, weight, bias, mean, variance, self.order, self.eps)
+            return normalized
+        running = (self.running_mean, self.running_var)
+        return batch_norm_of_orbits(input, weight, bias, self.order, self.eps, running, momentum or 0.0)
 
-    def _per_map(self, per_orbit: Tensor | None) -> Tensor | None:
-        return None if per_orbit is None else per_orbit[:, None].expand(-1, self.order).flatten()
+    def _takes_channels_last(self, input: Tensor) -> bool:
+        return (
+            input.device.type == "cpu"
+            and input.dtype in (torch.float32, torch.float64)
+            and (self.weight is None or self.weight.dtype == input.dtype)
+            and input.is_contiguous(memory_format=torch.channels_last)
+            and not input.is_contiguous()
+            and is_eager()
+        )
+
+    @torch.no_grad()
+    def _update_running_stats(self, mean: Tensor, variance: Tensor, count: int, momentum: float) -> None:
+        if self.running_mean is None or self.running_var is None:
+            return
+        self.running_mean.lerp_(mean.to(self.running_mean), momentum)
+        self.running_var.lerp_((variance * count / (count - 1)).to(self.running_var), momentum)
 
     def extra_repr(self) -> str:
         return f"{self.num_channels}, |G|={self.order}, eps={self.eps}, momentum={self.momentum}"

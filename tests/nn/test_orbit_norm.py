@@ -37,9 +37,35 @@ def test_an_orbit_is_one_channel(arguments, memory_format):
         torch.testing.assert_close(ours.state_dict()[name], value)
 
 
-def test_gradients():
-    ours = OrbitNorm2d(8, GROUP, dtype=torch.float64)
-    assert torch.autograd.gradcheck(ours, torch.randn(2, 8, 3, 3, dtype=torch.float64, requires_grad=True))
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+def test_gradients(memory_format, affine):
+    """Also gradients of gradients, and gradients in the parameters."""
+    torch.manual_seed(0)
+    ours = OrbitNorm2d(8, GROUP, affine=affine, dtype=torch.float64)
+    x = torch.randn(2, 8, 3, 2, dtype=torch.float64).contiguous(memory_format=memory_format).requires_grad_()
+    inputs = (x, *(parameter.detach().normal_().requires_grad_() for parameter in ours.parameters()))
+    names = [name for name, _ in ours.named_parameters()]
+
+    def normalized(x, *parameters):
+        return torch.func.functional_call(ours, dict(zip(names, parameters, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(normalized, inputs)
+    assert torch.autograd.gradgradcheck(normalized, inputs)
+
+
+def test_channels_last_is_as_accurate_in_float32():
+    torch.manual_seed(0)
+    ours, exact = OrbitNorm2d(8, GROUP), OrbitNorm2d(8, GROUP, dtype=torch.float64)
+    x = (3 + torch.randn(64, 8, 28, 28)).to(memory_format=torch.channels_last).requires_grad_()
+    y = ours(x)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    expected = exact(x.double())
+    torch.testing.assert_close(y.double(), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.running_var.double(), exact.running_var, rtol=1e-6, atol=0)
+    weights = torch.randn(y.shape)  # in another order of memory
+    found, right = (torch.autograd.grad((out * weights.to(out)).sum(), x)[0] for out in (y, expected))
+    torch.testing.assert_close(found, right, rtol=1e-4, atol=1e-5)
 
 
 def test_reset():

@@ -10,6 +10,7 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from lgn_training.arguments import RunArguments
+from lgn_training.engine.memory import keep_freed_memory
 
 logger = logging.getLogger("lgn_hf.training")
 
@@ -31,6 +32,8 @@ def make_accelerator(args: RunArguments) -> Accelerator:
         project_dir=args.output_dir,
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     if launched != accelerator.num_processes:
         raise ValueError(

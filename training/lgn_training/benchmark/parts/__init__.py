@@ -3,10 +3,12 @@
 To add a part, write its file and append its function to PARTS. It is called with the command line and a device.
 """
 
+from lgn_training.benchmark.parts.first_use import first_use
 from lgn_training.benchmark.parts.growth import growth
 from lgn_training.benchmark.parts.inference import inference
 from lgn_training.benchmark.parts.lab import lab
 from lgn_training.benchmark.parts.orbit_convolutions import orbit_convolutions
+from lgn_training.benchmark.parts.orbit_networks import orbit_networks
 from lgn_training.benchmark.parts.pipeline import pipeline
 from lgn_training.benchmark.parts.precision import precision
 from lgn_training.benchmark.parts.processes import processes
@@ -25,9 +27,11 @@ PARTS = {
         processes,
         pipeline,
         startup,
+        first_use,
         whitening,
         inference,
         orbit_convolutions,
+        orbit_networks,
         lab,
     )
 }
