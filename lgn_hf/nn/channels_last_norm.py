@@ -115,5 +115,5 @@ def normalize(
 
 
 def _per_map(value: Tensor, order: int) -> Tensor:
-    """One number per orbit, (K,), as one number per map, (K|G|,)."""
-    return value[:, None].expand(-1, order).flatten()
+    """One number per orbit, (K,), as one number per map, (K|G|,), in memory of its own: torch's kernels read no strides."""
+    return value[:, None].expand(-1, order).flatten().contiguous()

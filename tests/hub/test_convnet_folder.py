@@ -57,7 +57,7 @@ def test_a_repository_holds_the_modules_of_its_family(published_convnet, tmp_pat
 
 def test_what_is_not_whole_is_refused(built):
     (built / "orbit_norm.py").unlink()
-    with pytest.raises(ValueError, match=r"lacks modules for remote code \(orbit_norm\.py\)"):
+    with pytest.raises(ValueError, match=r"lacks modules for remote code \(.*orbit_norm\.py\)"):
         check(built)
     model = LGNConvNetForImageClassification.from_pretrained(built)
     model.group_actions = lambda: torch.eye(9).repeat(4, 1, 1)  # another group

@@ -37,13 +37,14 @@ def test_an_orbit_is_one_channel(arguments, memory_format):
         torch.testing.assert_close(ours.state_dict()[name], value)
 
 
+@pytest.mark.parametrize("maps", [4, 8])
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
-def test_gradients(memory_format, affine):
+def test_gradients(memory_format, affine, maps):
     """Also gradients of gradients, and gradients in the parameters."""
     torch.manual_seed(0)
-    ours = OrbitNorm2d(8, GROUP, affine=affine, dtype=torch.float64)
-    x = torch.randn(2, 8, 3, 2, dtype=torch.float64).contiguous(memory_format=memory_format).requires_grad_()
+    ours = OrbitNorm2d(maps, GROUP, affine=affine, dtype=torch.float64)
+    x = torch.randn(2, maps, 3, 2, dtype=torch.float64).contiguous(memory_format=memory_format).requires_grad_()
     inputs = (x, *(parameter.detach().normal_().requires_grad_() for parameter in ours.parameters()))
     names = [name for name, _ in ours.named_parameters()]
 

@@ -13,4 +13,4 @@ def test_regularizers_quickly(tmp_path):
         assert row["step ms"] > 0
         assert 0 <= row["accuracy"]["median"] <= 1
     assert all(1 <= row["condition number"]["min"] <= row["condition number"]["max"] for row in rows)
-    assert rows[1]["step / none"] == {"median": 1, "min": 1, "max": 1}
+    assert rows[1]["step / none"] == {"median": 1, "min": 1, "max": 1, "quartiles": [1, 1]}

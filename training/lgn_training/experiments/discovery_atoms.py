@@ -50,7 +50,7 @@ GENERATORS = {  # the orders of the generators
     "S_3": (2, 3),
     "Z_2 x Z_2": (2,),
 }
-SEEDS = {9: 20, 16: 20, 25: 20, 36: 10}  # by dimension
+SEEDS = {9: 20, 16: 20, 25: 20, 36: 5}  # by dimension
 CURVE_GROUPS, CURVE_DIM, CURVE_SEEDS = ("C_2", "C_5", "D_4"), 16, 20
 NOISES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 RATIOS = (1.5, 3.0, 6.0)
