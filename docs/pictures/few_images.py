@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lgn_hf.plotting import INK, PALETTE, RULE, axes_at, blank_figure, save_figure, text_style, tick_style
+from lgn_hf.plotting import INK, PALETTE, RULE, add_legend, axes_at, blank_figure, save_figure, text_style, tick_style
 
 ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT / "docs" / "images" / "few-images.png"
@@ -37,16 +37,13 @@ def errors(group: str) -> dict[int, list[float]]:
 def few_images_picture() -> Figure:
     """Test error against the number of training images, both logarithmic: a line for the mean, a dot for each seed."""
     figure = blank_figure(WIDTH, HEIGHT)
-    ax = axes_at(figure, 0.85, 0.7, WIDTH - 2.3, HEIGHT - 0.95)
-    for (group, words), colour in zip(GROUPS.items(), PALETTE, strict=False):
+    ax = axes_at(figure, 0.85, 1.0, WIDTH - 1.1, HEIGHT - 1.2)
+    for group, colour in zip(GROUPS, PALETTE, strict=False):
         found = errors(group)
         means = [statistics.mean(values) for values in found.values()]
         ax.plot(list(found), means, color=colour, lw=1.6)
         for images, values in found.items():
             ax.plot([images] * len(values), values, color=colour, ls="", marker="o", ms=4, alpha=0.8)
-        ax.annotate(
-            words, (max(found), means[-1]), xytext=(8, 0), textcoords="offset points", va="center", color=colour
-        )
     ax.set(xscale="log", yscale="log")
     ax.set_xticks(TRAINED_ON, [f"{images:,}" for images in TRAINED_ON])
     ax.set_xticks([], minor=True)
@@ -57,8 +54,10 @@ def few_images_picture() -> Figure:
     ax.set_ylabel("test error", **text_style(INK))
     ax.grid(color=RULE, lw=0.4, alpha=0.5)
     tick_style(ax)
+    marks = {words: {"color": colour, "lw": 1.6} for words, colour in zip(GROUPS.values(), PALETTE, strict=False)}
+    add_legend(figure, marks, columns=3)
     return figure
 
 
 if __name__ == "__main__":
-    save_figure(few_images_picture(), OUTPUT, DPI)
+    print(save_figure(few_images_picture(), OUTPUT, DPI))
