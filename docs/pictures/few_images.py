@@ -5,33 +5,27 @@ It draws the rows of `model_cards/results.csv` for networks over one group on ro
 
 from __future__ import annotations
 
-import csv
 import statistics
 from pathlib import Path
 
+from lgn_training.zoo.records import RECORDS, read
+from lgn_training.zoo.tables import TRAINED_ON, accuracies
 from matplotlib.figure import Figure
 
 from lgn_hf.plotting import INK, PALETTE, RULE, add_legend, axes_at, blank_figure, save_figure, text_style, tick_style
 
 ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT / "docs" / "images" / "few-images.png"
-RESULTS = ROOT / "model_cards" / "results.csv"
-TRAINED_ON = (100, 1_000, 12_000)
+CARDS = ROOT / "model_cards"
 GROUPS = {"c4": "C₄, told", "discovered-c4": "C₄, found", "free": "free filters"}
 WIDTH, HEIGHT, DPI = 8.0, 3.8, 200
 
 
 def errors(group: str) -> dict[int, list[float]]:
-    """Training images -> test errors of the seeds of the longest training, in percent."""
-    with RESULTS.open() as file:
-        rows = [row for row in csv.DictReader(file) if row["model"] == f"convnet-rotmnist-{group}"]
-    found = {}
-    for images in TRAINED_ON:
-        runs = [row for row in rows if int(row["train"]) == images]
-        longest = max((int(row["epochs"]) for row in runs), default=0)
-        if runs:
-            found[images] = [100 * (1 - float(row["test_accuracy"])) for row in runs if int(row["epochs"]) == longest]
-    return found
+    """Training images -> test errors, one per seed, in percent."""
+    rows = read(CARDS / RECORDS)
+    found = {int(train): accuracies(rows, f"convnet-rotmnist-{group}", train) for train in TRAINED_ON}
+    return {images: [100 - value for value in values] for images, values in found.items() if values}
 
 
 def few_images_picture() -> Figure:
@@ -45,7 +39,8 @@ def few_images_picture() -> Figure:
         for images, values in found.items():
             ax.plot([images] * len(values), values, color=colour, ls="", marker="o", ms=4, alpha=0.8)
     ax.set(xscale="log", yscale="log")
-    ax.set_xticks(TRAINED_ON, [f"{images:,}" for images in TRAINED_ON])
+    counts = [int(train) for train in TRAINED_ON]
+    ax.set_xticks(counts, [f"{count:,}" for count in counts])
     ax.set_xticks([], minor=True)
     ticks = [2, 5, 10, 20, 50]
     ax.set_yticks(ticks, [f"{tick} %" for tick in ticks])

@@ -14,7 +14,7 @@ from lgn_hf.hub.space import build_space
 ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT / "docs" / "images" / "lab.png"
 MODELS = ("convnet-rotmnist-discovered-c4", "convnet-rotmnist-free")
-SELECTION = f"#model={MODELS[0]}&beside={MODELS[1]}&image=2&turn=110"
+SELECTION = f"#model={MODELS[0]}&beside={MODELS[1]}&image=2&turn=165"
 WIDTH, HEIGHT = 1280, 1560  # pixels
 
 

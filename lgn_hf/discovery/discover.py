@@ -68,7 +68,7 @@ def discover(
             matches best: the others may have lost their images.
         held_out: (M, d), other points of the same kind, or an object with `.atoms`: those of a dictionary of other data. An action
             must match the points to them about as well as the identity does; see the module `held_out`.
-        alpha: the largest p-value that counts as found.
+        alpha: the largest p-value that counts as found. Beside the group that was found, an action needs p^(1/|G|) <= alpha.
         null_draws: searches without symmetry for each order. An order with a p-value near alpha gets three times as many more, or as
             many again if there are more than 120 points.
         null: the `null` of an earlier result for like points, with at least these orders; by default it is drawn.

@@ -7,10 +7,10 @@ one. Import from here, not from the files of this room.
 from .checks import TOLERANCE, GraphError, check_graph
 from .classifier import Classifier, open_classifier
 from .folder import FORMATS, OUTPUT, add_preparation, export
+from .labelled_images import read_test_images
 from .onnx_graph import MODEL_PATH, OPSET, onnx_session, write_onnx
 from .plain_network import PlainNetwork
 from .smaller_files import ACCURACY_PATH, write_smaller
-from .test_images import read_test_images
 from .torch_archive import ARCHIVE_PATH, write_archive
 from .weight_storage import AccuracyError, stored_path, write_stored
 

@@ -11,8 +11,8 @@ from typing import Any
 from ..files import write_whole
 from ..runs.dataset_name import data_name
 from .classifier import Classifier
+from .labelled_images import read_test_images
 from .onnx_graph import MODEL_PATH
-from .test_images import read_test_images
 from .weight_storage import accuracy, stored_path, write_stored
 
 ACCURACY_PATH = "onnx/accuracy.json"

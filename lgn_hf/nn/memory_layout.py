@@ -16,10 +16,9 @@ HAS_ONEDNN = torch.backends.mkldnn.is_available()
 def prefers_channels_last(weight: Tensor, out_channels: int, groups: int) -> bool:
     """Whether torch convolves faster on a CPU if the maps of a pixel are neighbours in memory.
 
-    Measured for float32 on a processor with AVX2, where channels-last takes 0.5 to 0.9 of the time for kernels of at
-    most 3 x 3. For larger kernels it takes 0.6 to 1.0 of the time, but up to 1.4 times as long if 32 divides the number of
-    output maps, or if there are many. What was not measured keeps the order of its input: other devices and dtypes,
-    grouped convolutions, and compiled, exported or transformed networks.
+    Measured for float32 on a processor with AVX2 (`benchmark.py --parts orbit_convolutions`): channels-last takes 0.7 to 1.0
+    of the time, but 1.2 to 1.4 times as long for 160 maps and filters of 5 x 5. What was not measured keeps the order of its
+    input: other devices and dtypes, grouped convolutions, and compiled, exported or transformed networks.
 
     Args:
         weight: filters, (..., n, m).

@@ -217,7 +217,7 @@ class TestRepository:
         table = [line for line in card.splitlines() if line.startswith("| ") and "user/planted" in line]
         address = "https://me-my-atlas.static.hf.space/lab.html#model=user%2Fplanted"
         assert table == [f"| user/planted | uoft-cs/cifar10 | classification | 6 | [Open in the lab]({address}) |"]
-        assert card.count("Open in the lab") == 2, "the others are no classifiers"
+        assert card.count("Open in the lab") == 2, "the other models do not classify"
         assert "lab" not in (build_actions_dataset(sources, tmp_path, "me/actions") / CARD_NAME).read_text().replace(
             "label", ""
         )

@@ -182,21 +182,24 @@ def _supervise(connection: socket.socket) -> None:
 
 def _serve_settings(address: str, environment: dict[str, str]) -> None:
     """Start a server for programs with these settings, if this is the second one, and there is room."""
-    number = 0
-    while number < 3:
-        try:
-            os.close(os.open(f"{address}.program{number}", os.O_CREAT | os.O_EXCL))
-            break
-        except FileExistsError:
-            number += 1
-    others = [name for name in os.listdir(os.path.dirname(address)) if name.endswith(".program1")]
-    if number == 1 and len(others) <= MOST_SERVERS and os.fork() == 0:
+    is_second = not _created(f"{address}.first") and _created(f"{address}.second")
+    others = [name for name in os.listdir(os.path.dirname(address)) if name.endswith(".second")]
+    if is_second and len(others) <= MOST_SERVERS and os.fork() == 0:
         os.closerange(0, 1024)  # the streams and the connection of the program
         for _ in range(3):
             os.open(os.devnull, os.O_RDWR)
         os.environ.clear()
         os.environ.update(environment)
         _serve(address, WITH_SETTINGS)
+
+
+def _created(path: str) -> bool:
+    """Create a file; False if it exists."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
 
 
 def _run(arguments: list[str], folder: str, environment: dict[str, str]) -> None:

@@ -42,7 +42,7 @@ from lgn_training.texts import Row
 ALPHA = 0.001
 NULL_DRAWS = {9: 16, 16: 8, 25: 8, 36: 8}  # by dimension
 NEVER = 1e-9  # an alpha that asks for no more draws
-FIRST_SEED = 1000  # the method was made with others
+FIRST_SEED = 1000  # the method was made with others, but for the rule on actions outside the group (`discover`)
 NEAR = 0.5  # relative error below which a found element is a planted one
 GENERATORS = {  # the orders of the generators
     **{f"C_{order}": (order,) for order in range(2, 9)},

@@ -2,8 +2,8 @@
 
 Images of 4 x 4 pixels are sparse sums of the orbits of K basis filters under one action A (`planted_images`), with noise. There are
 three filters for each dimension, so that A is determined. `discover` sees a dictionary that was learned from the images, somewhat larger
-than the planted one. Beside it stand four searches by gradient descent (`gradient_searches`), which are told the order of A and the
-number of basis filters.
+than the planted one. Beside it stand four searches by gradient descent (`gradient_searches`). Those that learn orbits are told the order of A and
+the number of basis filters.
 
 All seeds of one setting share a null, which is drawn from a dictionary of further images.
 

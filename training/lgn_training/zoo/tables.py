@@ -164,14 +164,12 @@ def render(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS
 
 def group_gains(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS) -> str:
     """The table of GROUPS by the number of training images: mean test accuracy of the longest training, its range, its seeds."""
-    groups = grouped(rows)
     lines = ["| group | 12,000 images | 1,000 | 100 |", "|---|--:|--:|--:|"]
 
     def cell(model: str, train: str) -> str:
-        found = {key: runs for key, runs in groups.items() if (key[2], runs[0]["train"]) == (model, train)}
-        if not found:
+        values = accuracies(rows, model, train)
+        if not values:
             return ""
-        values = [100 * float(run["test_accuracy"]) for run in found[max(found, key=lambda key: float(key[-1]))]]
         spread = f" ({min(values):.2f} to {max(values):.2f}, {len(values)} seeds)" if len(values) > 1 else " (1 seed)"
         return f"{statistics.mean(values):.2f} %{spread}"
 
@@ -182,6 +180,13 @@ def group_gains(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FO
             title = f"[{words}](../model_cards/{model}/README.md)" if model in published else words
             lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def accuracies(rows: list[dict[str, str]], model: str, train: str) -> list[float]:
+    """Test accuracies of the longest training on so many images, one per seed, in percent."""
+    found = [row for row in rows if (row["model"], row["train"]) == (model, train)]
+    longest = max((float(row["epochs"]) for row in found), default=0)
+    return [100 * float(row["test_accuracy"]) for row in found if float(row["epochs"]) == longest]
 
 
 def insert(page: str, table: str) -> str:
