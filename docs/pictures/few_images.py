@@ -8,8 +8,8 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
+from lgn_training.zoo.group_tables import TRAINED_ON, accuracies
 from lgn_training.zoo.records import RECORDS, read
-from lgn_training.zoo.tables import TRAINED_ON, accuracies
 from matplotlib.figure import Figure
 
 from lgn_hf.plotting import INK, PALETTE, RULE, add_legend, axes_at, blank_figure, save_figure, text_style, tick_style

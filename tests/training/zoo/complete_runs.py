@@ -4,7 +4,11 @@ import csv
 import json
 from pathlib import Path
 
+from lgn_training.zoo.tables import BEGIN, END
+
 from lgn_hf import LGNConfig
+
+EMPTY_PAGE = f"# Zoo\n\n{BEGIN.format('results')}\n{END.format('results')}\n"
 
 
 def save_run(folder: Path, model: str, seed: int = 0, **results) -> Path:

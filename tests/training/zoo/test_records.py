@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lgn_training.zoo import records, tables, update_tables
 
-from tests.training.zoo.complete_runs import read_table, save_run
+from tests.training.zoo.complete_runs import EMPTY_PAGE, read_table, save_run
 
 
 @pytest.mark.parametrize("source", ["ylecun/mnist", "data/mnist", "/data/mnist/", "mnist"])
@@ -63,7 +63,7 @@ def test_runs_recorded_at_once_are_all_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "read", read)
     monkeypatch.setattr(tables, "read", read)
     path, page = tmp_path / "results.csv", tmp_path / "README.md"
-    page.write_text(f"# Zoo\n\n{tables.BEGIN}\n{tables.END}\n")
+    page.write_text(EMPTY_PAGE)
     runs = [save_run(tmp_path / str(i), f"lgn-{i}") for i in range(8)]
     with ThreadPoolExecutor(len(runs)) as pool:
         list(pool.map(finish, runs))

@@ -53,32 +53,21 @@ def test_of_runs_that_are_as_long_the_published_one_is_a_headline():
     assert "| 99.00 % (30 epochs)" in tables.headlines(rows, others)
 
 
-def test_what_a_group_gains_is_told_by_the_images_that_were_trained_on():
-    row = dict.fromkeys(records.COLUMNS, "") | {"dataset": "rot-mnist:mnist", "task": "classification"}
-    rows = [
-        {**row, "model": f"convnet-rotmnist-{group}", "epochs": epochs, "train": train, "test_accuracy": accuracy}
-        for group, epochs, train, accuracy in (
-            ("c4", "25", "12000", "0.98"),
-            ("c4", "25", "12000", "0.97"),
-            ("c4", "120", "1000", "0.9"),
-            ("c4", "100", "833", "0.8"),
-            ("free", "20", "10000", "0.94"),
-        )
-    ]
-    assert tables.group_gains(rows).splitlines()[2:] == [
-        "| C₄, told | 97.50 % (97.00 to 98.00, 2 seeds) | 90.00 % (1 seed) |  |",
-    ]
-
-
-@pytest.mark.parametrize(("name", "table"), tables.PAGES.items(), ids=tables.PAGES)
-def test_the_pages_have_the_records_of_model_cards(name, table):
+@pytest.mark.parametrize("name", tables.PAGES)
+def test_the_pages_have_the_records_of_model_cards(name):
     """Else: `python training/records.py`."""
     cards = ROOT / "model_cards"
     page = (cards / name).read_text()
-    rows = records.read(cards / records.RECORDS)
-    assert page == tables.insert(page, table(rows, tables.find_published(cards)))
+    rows, published = records.read(cards / records.RECORDS), tables.find_published(cards)
+    for title, table in tables.PAGES[name].items():
+        assert page == tables.insert(page, title, table(rows, published))
 
 
 def test_a_page_without_marks_is_refused():
     with pytest.raises(ValueError, match="the page lacks"):
-        tables.insert("# page", "| table |")
+        tables.insert("# page", "results", "| table |")
+
+
+def test_tables_of_one_page_are_told_apart_by_their_names():
+    page = "<!-- a: python training/records.py -->\nold\n<!-- /a -->\n<!-- b: python training/records.py -->\nkept\n<!-- /b -->\n"
+    assert tables.insert(page, "a", "new\n") == page.replace("old", "new")

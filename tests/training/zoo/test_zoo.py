@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 from lgn_training.zoo import __main__ as program
-from lgn_training.zoo import records, tables
+from lgn_training.zoo import records
 from lgn_training.zoo.__main__ import main
 
 from lgn_hf.hub.examples import find_examples
 from lgn_hf.hub.publication import is_built
-from tests.training.zoo.complete_runs import read_table, save_run
+from tests.training.zoo.complete_runs import EMPTY_PAGE, read_table, save_run
 
 TINY = {"num_groups": 2, "num_layers": 1, "filter_size": 3, "max_train_samples": 200}
 
@@ -74,7 +74,7 @@ def test_what_is_recorded_is_done_where_its_folder_is_gone(queue, tmp_path, monk
 def test_runs_are_trained_recorded_and_built_once(queue, tmp_path, capfd):
     options = ["--queue", str(queue), "--runs", str(tmp_path / "runs"), "--cards", str(tmp_path / "cards")]
     (tmp_path / "cards").mkdir()
-    (tmp_path / "cards" / "README.md").write_text(f"# Zoo\n\n{tables.BEGIN}\n{tables.END}\n")
+    (tmp_path / "cards" / "README.md").write_text(EMPTY_PAGE)
     assert main(options) == 0
     assert "2 of 2 done" in capfd.readouterr().out
     rows = read_table(tmp_path / "cards")

@@ -1,7 +1,7 @@
 """The tables of the records.
 
 All runs are in `model_cards/README.md`, the networks that matter most in `docs/results.md`, a few of these in `README.md`.
-`docs/group_networks.md` has the networks over one group.
+`docs/group_networks.md` has the tables of `group_tables.py`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from lgn_hf.hub.cards import PRECISIONS
 from lgn_hf.runs.family import read_config
 from lgn_hf.texts import group_title
 from lgn_training.engine.output_folder import RESULTS_FILE
+from lgn_training.zoo import group_tables
 from lgn_training.zoo.records import ON, Key, Row, locked, read, read_results, row_of
 
-BEGIN, END = "<!-- results: python training/records.py -->", "<!-- /results -->"
+BEGIN, END = "<!-- {}: python training/records.py -->", "<!-- /{} -->"  # around the table of this name
 PAPER = {  # "Learning unfolded networks with a cyclic group structure", tables 1 and 2
     "baseline-mnist": "99.21 %", "r90-mnist": "99.12 %", "r60-mnist": "98.77 %",
     "baseline-rotmnist": "85.48 %", "r90-rotmnist": "86.62 %", "r60-rotmnist": "80.07 %",
@@ -56,17 +57,6 @@ FEW = (  # of these, on the front page
     "convnet-{}-discovered-c4",
     "convnet-{}-free",
 )
-GROUPS = {  # networks over one group on rot-MNIST -> the group
-    "c4": "C₄, told",
-    "discovered-c4": "C₄, as it was found in the training images",
-    "d4": "D₄, told",
-    "discovered": "D₄, as it was found",
-    "snapped": "D₄, found and moved to the pixel grid",
-    "learned": "C₄, learned by gradient from a shift of pixels",
-    "shift": "C₄, a shift of pixels that is a symmetry of nothing",
-    "free": "none: free filters",
-}
-TRAINED_ON = ("12000", "1000", "100")  # images, none of them held out
 SHOWN = {"classification": ("test_accuracy", " %"), "reconstruction": ("test_relative_error", " % missed")}
 DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
 NO_FOLDERS: Mapping[str, Key] = {}
@@ -162,51 +152,26 @@ def render(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS
     return "\n".join(lines) + "\n"
 
 
-def group_gains(rows: list[dict[str, str]], published: Mapping[str, Key] = NO_FOLDERS) -> str:
-    """The table of GROUPS by the number of training images: mean test accuracy of the longest training, its range, its seeds."""
-    lines = ["| group | 12,000 images | 1,000 | 100 |", "|---|--:|--:|--:|"]
-
-    def cell(model: str, train: str) -> str:
-        values = accuracies(rows, model, train)
-        if not values:
-            return ""
-        spread = f" ({min(values):.2f} to {max(values):.2f}, {len(values)} seeds)" if len(values) > 1 else " (1 seed)"
-        return f"{statistics.mean(values):.2f} %{spread}"
-
-    for name, words in GROUPS.items():
-        model = f"convnet-rotmnist-{name}"
-        cells = [cell(model, train) for train in TRAINED_ON]
-        if any(cells):
-            title = f"[{words}](../model_cards/{model}/README.md)" if model in published else words
-            lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def accuracies(rows: list[dict[str, str]], model: str, train: str) -> list[float]:
-    """Test accuracies of the longest training on so many images, one per seed, in percent."""
-    found = [row for row in rows if (row["model"], row["train"]) == (model, train)]
-    longest = max((float(row["epochs"]) for row in found), default=0)
-    return [100 * float(row["test_accuracy"]) for row in found if float(row["epochs"]) == longest]
-
-
-def insert(page: str, table: str) -> str:
-    """The page with the table between BEGIN and END.
+def insert(page: str, name: str, table: str) -> str:
+    """The page with the table of this name between its BEGIN and END.
 
     Raises:
         ValueError: the page does not have both.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the page lacks {BEGIN} or {END}")
-    return f"{before}{BEGIN}\n{table}{END}{after}"
+    begin, end = BEGIN.format(name), END.format(name)
+    before, found, rest = page.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise ValueError(f"the page lacks {begin} or {end}")
+    return f"{before}{begin}\n{table}{end}{after}"
 
 
-PAGES: Mapping[str, Callable[..., str]] = {  # page, from the folder of the records -> its table
-    "README.md": render,
-    "../README.md": partial(headlines, networks=FEW),
-    "../docs/results.md": partial(headlines, cards="../model_cards"),
-    "../docs/group_networks.md": group_gains,
+Table = Callable[[list[dict[str, str]], Mapping[str, Key]], str]
+PAGES: Mapping[str, Mapping[str, Table]] = {  # page, from the folder of the records -> its tables
+    "README.md": {"results": render},
+    "../README.md": {"results": partial(headlines, networks=FEW)},
+    "../docs/results.md": {"results": partial(headlines, cards="../model_cards")},
+    "../docs/group_networks.md": group_tables.TABLES,
 }
 
 
@@ -214,9 +179,12 @@ def update(records: Path) -> None:
     """Render the tables of PAGES, where these pages exist."""
     with locked(records):
         rows, published = read(records), find_published(records.parent)
-        for name, table in PAGES.items():
+        for name, tables in PAGES.items():
             if (page := records.parent / name).is_file():
-                write_whole(page, insert(page.read_text(), table(rows, published)))
+                text = page.read_text()
+                for title, table in tables.items():
+                    text = insert(text, title, table(rows, published))
+                write_whole(page, text)
 
 
 def find_published(cards: Path) -> dict[str, Key]:
