@@ -27,10 +27,12 @@ def mnist() -> str:
 
 
 @pytest.fixture(scope="session")
-def executable(tmp_path_factory) -> Iterator[str]:
-    """A Python whose start takes little."""
-    with warm_python(tmp_path_factory.mktemp("warm")) as path:
-        yield path
+def executable(tmp_path_factory) -> str:
+    """A Python whose start takes little. The workers of pytest-xdist share it."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return warm_python(folder.parent / "warm", owner=os.getppid())
+    return warm_python(folder / "warm", owner=os.getpid())
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """A Python that has imported torch already, for the processes that tests start: a start costs one second instead of six.
 
-`with warm_python(folder) as python:` starts a server, which imports what takes long, and writes an executable `python`. This
-one takes the arguments of the real one. It asks the server for a fork, which runs the program with the folder, the environment
+`warm_python(folder, owner)` starts a server, which imports what takes long and lives as long as the process `owner`, and writes
+an executable `python`. This one takes the arguments of the real one. It asks the server for a fork, which runs the program with the folder, the environment
 and the standard streams of whoever called, and ends with its exit code. Signals reach the fork, and it ends if the caller is
 killed.
 
@@ -27,10 +27,10 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+
+from filelock import FileLock
 
 PRELOADED = (
     "torch",
@@ -107,26 +107,28 @@ os._exit(code)
 """
 
 
-@contextmanager
-def warm_python(folder: Path) -> Iterator[str]:
-    """The path of the executable. `folder` also gets `lgn-hf` and `accelerate`, which it runs, for the PATH."""
+def warm_python(folder: Path, owner: int) -> str:
+    """The path of the executable. `folder` also gets `lgn-hf` and `accelerate`, which it runs, for the PATH.
+
+    Several processes may call it with one folder: they share a server.
+    """
+    folder.mkdir(exist_ok=True)
     server = str(folder / "server")
-    kept = {name: os.environ.get(name) for name in KEPT}
-    python = _executable(
-        folder / "python", CLIENT.format(real=sys.executable, server=server, kept=kept, settings=SETTINGS)
-    )
-    for name, module in (("lgn-hf", "lgn_hf.cli"), ("accelerate", "accelerate.commands.accelerate_cli")):
-        call = f"import sys; sys.argv[0] = {name!r}; from {module} import main; sys.exit(main())"
-        _executable(folder / name, f'#!/bin/sh\nexec {python} -c "{call}" "$@"\n')
-    process = subprocess.Popen([sys.executable, __file__, server, python], start_new_session=True)
-    try:
+    with FileLock(folder / "lock"):
+        if (folder / "python").exists():
+            return str(folder / "python")
+        kept = {name: os.environ.get(name) for name in KEPT}
+        text = CLIENT.format(real=sys.executable, server=server, kept=kept, settings=SETTINGS)
+        python = _executable(folder / "python", text)
+        for name, module in (("lgn-hf", "lgn_hf.cli"), ("accelerate", "accelerate.commands.accelerate_cli")):
+            call = f"import sys; sys.argv[0] = {name!r}; from {module} import main; sys.exit(main())"
+            _executable(folder / name, f'#!/bin/sh\nexec {python} -c "{call}" "$@"\n')
+        process = subprocess.Popen([sys.executable, __file__, server, python, str(owner)], start_new_session=True)
         deadline = time.monotonic() + SECONDS
         while not os.path.exists(server) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        yield python
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.returncode = 0  # nobody waits for it: it outlives this process if that is not the owner
+    return python
 
 
 def _executable(path: Path, text: str) -> str:
@@ -135,7 +137,8 @@ def _executable(path: Path, text: str) -> str:
     return str(path)
 
 
-def _serve(address: str, names: tuple[str, ...]) -> None:
+def _serve(address: str, names: tuple[str, ...], owner: int) -> None:
+    """Import the libraries, and fork for each program, until the owner ends."""
     for name in names:
         __import__(name)
     gc.freeze()
@@ -144,22 +147,26 @@ def _serve(address: str, names: tuple[str, ...]) -> None:
     listener.bind(address + ".partial")
     listener.listen(64)
     os.rename(address + ".partial", address)
+    owner_ended = os.pidfd_open(owner)
     while True:
+        if owner_ended in select.select([listener, owner_ended], [], [])[0]:
+            os.killpg(0, signal.SIGKILL)
         connection, _ = listener.accept()
         if os.fork() == 0:
             listener.close()
+            os.close(owner_ended)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _supervise(connection)
+            _supervise(connection, owner)
         connection.close()
 
 
-def _supervise(connection: socket.socket) -> None:
+def _supervise(connection: socket.socket, owner: int) -> None:
     """Run one program in a fork, tell its pid and its exit code, and end it if the caller is gone."""
     size, extra, _, _ = connection.recvmsg(8, socket.CMSG_SPACE(3 * 4))
     streams = array.array("i")
     streams.frombytes(extra[0][2])
     request = json.loads(connection.recv(int.from_bytes(size, "little"), socket.MSG_WAITALL))
-    _serve_settings(request.pop("special"), request["environment"])
+    _serve_settings(request.pop("special"), request["environment"], owner)
     pid = os.fork()
     if pid == 0:
         connection.close()
@@ -180,7 +187,7 @@ def _supervise(connection: socket.socket) -> None:
     os._exit(0)
 
 
-def _serve_settings(address: str, environment: dict[str, str]) -> None:
+def _serve_settings(address: str, environment: dict[str, str], owner: int) -> None:
     """Start a server for programs with these settings, if this is the second one, and there is room."""
     is_second = not _created(f"{address}.first") and _created(f"{address}.second")
     others = [name for name in os.listdir(os.path.dirname(address)) if name.endswith(".second")]
@@ -190,7 +197,7 @@ def _serve_settings(address: str, environment: dict[str, str]) -> None:
             os.open(os.devnull, os.O_RDWR)
         os.environ.clear()
         os.environ.update(environment)
-        _serve(address, WITH_SETTINGS)
+        _serve(address, WITH_SETTINGS, owner)
 
 
 def _created(path: str) -> bool:
@@ -261,5 +268,5 @@ def _execute(code: str, name: str, **names: str) -> None:
 
 if __name__ == "__main__":
     sys.path[:] = [place for place in sys.path if place != str(Path(__file__).parent)]
-    address, sys.executable = sys.argv[1:]  # what a fork starts is warm, too
-    _serve(address, PRELOADED)
+    address, sys.executable, owner = sys.argv[1:]  # what a fork starts is warm, too
+    _serve(address, PRELOADED, int(owner))
