@@ -41,6 +41,7 @@ NETWORKS = {  # model -> what it is
     "free-{}-plus": "the same with free filters, as many",
     "few-{}-plus": "the same with free filters, as many parameters",
     "convnet-{}-c4": "**LGN ConvNet**: a residual network over C₄, told",
+    "convnet-{}-mirror": "the same over the mirror image, told",
     "convnet-{}-d4": "the same over D₄, told",
     "convnet-{}-snapped": "the same over the D₄ that was found, moved to the pixel grid",
     "convnet-{}-discovered": "the same over D₄ as it was found in the images",
@@ -55,8 +56,13 @@ FEW = (  # of these, on the front page
     "r90-{}",
     "convnet-{}-c4",
     "convnet-{}-discovered-c4",
+    "convnet-{}-mirror",
     "convnet-{}-free",
 )
+OTHERS = {  # networks of others: Cohen and Welling, "Group equivariant convolutional networks" (2016), table 1
+    "P4CNN (others), over C₄": {"rotmnist": "97.72 %"},
+    "Z2CNN (others), free filters": {"rotmnist": "94.97 %"},
+}
 SHOWN = {"classification": ("test_accuracy", " %"), "reconstruction": ("test_relative_error", " % missed")}
 DATA = {"mnist": "MNIST", "rotmnist": "rot-MNIST", "cifar10": "CIFAR-10"}
 NO_FOLDERS: Mapping[str, Key] = {}
@@ -114,6 +120,9 @@ def headlines(
         cells = [cell(pattern.format(data)) for data in DATA] if pattern in networks else []
         if any(cells):
             lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    lines += [
+        f"| {words} | " + " | ".join(found.get(data, "") for data in DATA) + " |" for words, found in OTHERS.items()
+    ]
     if networks is not NETWORKS:
         return "\n".join(lines) + "\n"
     best = [max(PAPER[f"{network}-{data}"] for network in ("baseline", "r90", "r60")) for data in DATA]
