@@ -221,9 +221,10 @@ def test_several_generators_close_to_their_group(name, table, dim):
 
 @pytest.mark.slow
 def test_tic_tac_toe_has_the_symmetry_of_the_square():
+    """The experiment discovery-boards searches all ends; here are the 332 that the first player did not win."""
     boards, won = end_positions()
-    null = {order: [0.17, 0.18, 0.19, 0.2, 0.21] for order in (2, 4)}  # as the experiment discovery-boards draws it
-    result = discover(boards, orders=[2, 4], labels=won, null=null, power_trials=0)
+    null = {order: [0.17, 0.18, 0.19, 0.2, 0.21] for order in (2, 4)}  # as the experiment draws it
+    result = discover(boards[~won.bool()], orders=[2, 4], null=null, power_trials=0)
     assert result.group.name == "D_4"
     expected = {tuple(a.flatten().tolist()) for a in LinearGroup.dihedral(3).elements[1:].round()}
     assert {tuple(a.matrix.round().flatten().tolist()) for a in result.actions} == expected

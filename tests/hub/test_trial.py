@@ -13,10 +13,7 @@ from tests.support.runs import save_run
 KINDS = [
     ("learned-colour", "classification"),
     ("left", "classification"),
-    ("rotation-90", "classification"),
     ("cyclic", "classification"),
-    ("baseline", "classification"),
-    ("learned-layer", "reconstruction"),
     ("baseline", "reconstruction"),
 ]
 
