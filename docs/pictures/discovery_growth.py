@@ -38,7 +38,7 @@ def growth_picture(rows: Sequence[dict[str, Any]]) -> Figure:
         for (name, some), colour in zip(lines.items(), PALETTE, strict=False):
             some = sorted(some, key=lambda row: row["N"])
             ax.plot([row["N"] for row in some], [row[field] for row in some], color=colour, lw=1.6, marker="o", ms=4)
-            if name.startswith("N"):
+            if column == 0 and name.startswith("N"):
                 for row in some:
                     ax.annotate(
                         f"d = {row['d']}" if row in (some[0], some[-1]) else str(row["d"]),
