@@ -29,7 +29,6 @@ PLANTED_NOISE = 0.2
 PRODUCT_ALPHA = 0.1  # products of found symmetries are symmetries, too, so they need less evidence
 MORE_DRAWS = 3  # times null_draws, where a p-value is near alpha; 1 where there are more than MANY_POINTS
 MANY_POINTS = 120
-LEAST_MOVE = 0.1  # |A - 1| / |A| of the actions that are not the identity
 NEAR_ALPHA = 30.0  # the smallest p-value of an order is near if it lies within this factor
 
 Progress = Callable[[str, int, int], None]
@@ -147,10 +146,7 @@ def discover(
         def accepts(c: Candidate, most: float) -> bool:
             if value(c) > most:
                 return False
-            action = refined_matrix(c, cloud, coverage)
-            if is_nearly_identity(action):  # it exchanges points that are nearly the same
-                return False
-            return others is None or relative_cost(matrix, others, action) <= MOST_COST
+            return others is None or relative_cost(matrix, others, refined_matrix(c, cloud, coverage)) <= MOST_COST
 
         best = {order: min((c.mismatch for c in found[order]), default=1.0) for order in tried}
         near = [p for p in tried if alpha / NEAR_ALPHA < p_value(p, best[p]) < alpha * NEAR_ALPHA]
@@ -258,11 +254,6 @@ def refined_matrix(c: Candidate, cloud: Cloud, coverage: float = 1.0) -> Tensor:
     return cloud.basis @ a @ cloud.basis.T + torch.eye(len(cloud.basis), dtype=a.dtype) - cloud.basis @ cloud.basis.T
 
 
-def is_nearly_identity(action: Tensor) -> bool:
-    """Whether |A - 1| is small beside |A|."""
-    return bool(torch.dist(action, torch.eye(len(action), dtype=action.dtype)) < LEAST_MOVE * action.norm())
-
-
 def _group(elements: list[FoundAction]) -> tuple[LinearGroup | None, list[FoundAction]]:
     """The group of all non-trivial elements, and the elements with the matrices that satisfy its law exactly."""
     from ..nn import LinearGroup
@@ -275,7 +266,7 @@ def _group(elements: list[FoundAction]) -> tuple[LinearGroup | None, list[FoundA
     distances = torch.cdist(flat, flat) / torch.maximum(sizes[:, None], sizes)
     nearest = float(distances.fill_diagonal_(math.inf).min())
     try:
-        group = LinearGroup.from_generators(matrices[1:], tolerance=0.5 * nearest, max_order=len(matrices))
+        group = LinearGroup.from_generators(matrices[1:], tolerance=0.99 * nearest, max_order=len(matrices))
     except ValueError:
         return None, elements
     exact = [group.elements[int((group.elements - e.matrix).flatten(1).norm(dim=1).argmin())] for e in elements]

@@ -161,8 +161,22 @@ def finish(points: Tensor, q: Tensor, order: int, evidence: Evidence) -> tuple[T
         permutation = new
         kept = best_matched(points, q, permutation, evidence.coverage)
         u, _, vh = torch.linalg.svd(points[permutation[kept]].T @ points[kept])
-        q = exact_of_order(u @ vh, order)
+        q = exact_of_order(u @ vh, order_within(permutation, order))
     return q, permutation
+
+
+def order_within(permutation: Tensor, order: int) -> int:
+    """The order of a permutation if it divides `order`, else `order`.
+
+    The points span the space. So an action that permutes them has the order of its permutation. Without this rule, a direction in
+    which noise hides the points could get an eigenvalue that the permutation excludes.
+    """
+    power = rest = torch.arange(len(permutation))
+    for k in range(1, order):
+        power = permutation[power]
+        if order % k == 0 and bool((power == rest).all()):
+            return k
+    return order
 
 
 def best_matched(points: Tensor, q: Tensor, permutation: Tensor, coverage: float) -> Tensor:

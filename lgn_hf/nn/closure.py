@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -82,20 +84,58 @@ def nearest_representation(elements: Tensor, table: Tensor) -> Tensor:
     """Matrices near `elements` that satisfy the group law exactly: rho(a) rho(b) = rho(ab).
 
     Each step takes rho(g) to the mean over h of rho(gh) rho(h)^-1. Exact representations stay as they are, and from an
-    error e of the law each step leaves one of order e^2.
+    error e of the law each step leaves one of order e^2. From a large error the steps may lead far away, even to matrices of
+    which two are equal. Then `projected_representation` is the answer.
 
     Raises:
-        ValueError: the iteration does not reach the group law.
+        ValueError: there is no such group, or one of its matrices is nearer to another element than to its own.
     """
+    found = elements
     for _ in range(STEPS):
-        if law_error(elements, table) <= EXACT:
-            return elements
-        moved = elements[table] @ torch.linalg.inv(elements)  # (g, h, d, d)
-        elements = moved.mean(1)
-        elements = torch.linalg.solve(elements[0], elements)  # identity first
-    raise ValueError(
-        f"no group lies near these matrices: the group law still fails by {law_error(elements, table):.2g} (relative)"
-    )
+        if _law_holds(found, table):
+            break
+        moved = found[table] @ torch.linalg.inv(found)  # (g, h, d, d)
+        found = moved.mean(1)
+        found = torch.linalg.solve(found[0], found)  # identity first
+    if not _law_holds(found, table) or not _within_half_the_distance(found, elements):
+        found = projected_representation(elements, table)
+    nearest = relative_distances(found, elements).argmin(1)
+    if not _law_holds(found, table) or not bool((nearest == torch.arange(len(elements))).all()):
+        raise ValueError(
+            f"no group lies near these matrices: the group law fails by {law_error(elements, table):.2g} (relative)"
+        )
+    return found
+
+
+def projected_representation(elements: Tensor, table: Tensor) -> Tensor:
+    """The representation in the part of the regular one, with d copies, that `elements` nearly span.
+
+    The blocks rho(h^-1 g), in row h and column g, make a matrix of rank d if rho is a representation. Its columns then span
+    a space that the group permutes. If rho is nearly one, this is the space of the d largest singular values.
+
+    Shapes: (|G|, d, d) to the same.
+    """
+    count, dim = elements.shape[:2]
+    inverses = inverses_of(table)
+    metric = torch.linalg.cholesky((elements.mT @ elements).mean(0)).mT  # that nearly all elements keep
+    rho = metric @ elements @ torch.linalg.inv(metric)
+    blocks = rho[table[inverses]].transpose(1, 2).reshape(count * dim, count * dim)
+    space = torch.linalg.eigh(blocks @ blocks.T)[1][:, -dim:]
+    column = rho[inverses].flatten(0, 1)
+    u, _, vh = torch.linalg.svd(space.T @ column)
+    parts = (space @ (u @ vh)).reshape(count, dim, dim)
+    exact = (parts[table].mT @ parts).sum(1)  # sum_h W(gh)^T W(h)
+    return torch.linalg.inv(metric) @ exact @ metric
+
+
+def _within_half_the_distance(found: Tensor, elements: Tensor) -> bool:
+    """Whether each matrix is nearer to its own element than half the distance of any two elements."""
+    between = relative_distances(elements, elements).fill_diagonal_(math.inf)
+    return bool(relative_distances(found, elements).diagonal().max() < between.min() / 2)
+
+
+def _law_holds(elements: Tensor, table: Tensor) -> bool:
+    return law_error(elements, table) <= EXACT
 
 
 def law_error(elements: Tensor, table: Tensor) -> float:

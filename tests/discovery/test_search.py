@@ -5,11 +5,18 @@ import math
 import pytest
 import torch
 
+from lgn_hf.discovery.polish import order_within
 from lgn_hf.discovery.search import _first_at_each_end, mismatch_of_points, num_cycles
 
 
 def test_cycles_are_counted_with_fixed_points():
     assert num_cycles(torch.tensor([1, 0, 3, 4, 2, 5])) == 3
+
+
+def test_an_action_has_the_order_of_its_permutation():
+    permutation = torch.tensor([1, 2, 0, 4, 5, 3])
+    assert [order_within(permutation, order) for order in (3, 6, 4)] == [3, 3, 4]
+    assert order_within(torch.tensor([1, 0, 3, 4, 2, 5]), 6) == 6
 
 
 def test_an_action_that_moves_few_points_is_fitted_more_freely():

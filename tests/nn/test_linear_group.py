@@ -144,6 +144,24 @@ def test_generators_that_were_measured_close_to_an_exact_group():
     assert error < (noisy - exact.generators).norm()
 
 
+def test_elements_that_contradict_each_other_in_one_direction_still_make_a_group():
+    """In one direction two mirrors have the wrong sign, so steps to the group law lead to matrices far away."""
+    exact = LinearGroup.dihedral(4)
+    signs = torch.tensor([1.0, -1.0] * 4, dtype=torch.float64)  # of the mirrors: 1 along axes, -1 along diagonals
+    direction = torch.linalg.eigh(torch.einsum("g,gij->ij", signs, exact.elements))[1][:, -1]
+    measured = exact.elements + 0.05 * torch.randn(
+        8, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    for mirror in (5, 6):
+        measured[mirror] -= 2 * signs[mirror] * torch.outer(direction, direction)
+    group = LinearGroup.from_generators(measured[1:], tolerance=0.6, max_order=8)
+    assert_group(group)
+    assert group.name == "D_4"
+    distances = torch.cdist(group.elements.flatten(1), exact.elements.flatten(1)) / 4
+    assert distances.min(1).values.max() < 0.15
+    assert sorted(distances.argmin(1).tolist()) == list(range(8))
+
+
 def test_generators_that_others_generate_are_left_out():
     exact = LinearGroup.dihedral(3)
     group = LinearGroup.from_generators(exact.elements)

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from lgn_training.benchmark.__main__ import main
 from lgn_training.benchmark.parts import PARTS
 
 from lgn_hf.model.configuration_lgn import REGULARIZERS
+
+discovery_growth = sys.modules["lgn_training.benchmark.parts.discovery_growth"]
 
 
 def figures_of(output: Path, *argv: str) -> dict:
@@ -38,6 +41,9 @@ def test_every_part_has_its_rows(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.orbit_networks"], "BATCH_SIZE", 2)
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.first_use"], "RUNS", 1)
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.first_use"], "MODELS", {})
+    monkeypatch.setattr(
+        discovery_growth, "in_new_process", lambda n, d: {"of": "points", "d": d, "N": n, "search s": n / d}
+    )
     left_out = ("steps", "whitening", "lab")  # whitening always fits 50,000 images, and the lab needs a browser
     parts = [name for name in PARTS if name not in left_out]
     figures = figures_of(tmp_path / "figures.json", "--parts", *parts)
@@ -55,6 +61,15 @@ def test_every_part_has_its_rows(tmp_path, capsys, monkeypatch):
     assert [row["filter"] for row in figures["orbit_convolutions"]] == ["3 x 3", "5 x 5"]
     assert [row["network"] for row in figures["orbit_networks"]][-1] == "LGNConvNet"
     assert {row["of"] for row in figures["first_use"]} == {"the library", "the command"}
+    assert (figures["discovery_growth"][-1]["N"], figures["discovery_growth"][-1]["d"]) == pytest.approx((1, -1))
+
+
+def test_a_search_for_symmetries_is_measured(monkeypatch):
+    monkeypatch.setattr(discovery_growth, "discover", lambda points, orders: SimpleNamespace(group=None))
+    row = discovery_growth.search(18, 6)
+    assert (row["d"], row["N"], row["group"]) == (6, 20, "none")  # whole orbits
+    assert row["search s"] > 0
+    assert row["peak MiB"] >= 0
 
 
 def test_a_wrong_part_is_an_error(capsys):

@@ -64,7 +64,7 @@ def measure(args: argparse.Namespace, accelerator: Accelerator) -> dict[str, lis
         rows = PARTS[name](args, accelerator.device)
         if rows:
             results[name] = rows
-            print_rows(PARTS[name].__doc__ or name, rows, console)
+            print_rows((PARTS[name].__doc__ or name).split("\n\n")[0], rows, console)
     return results
 
 

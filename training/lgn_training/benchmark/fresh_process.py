@@ -8,7 +8,6 @@ forward and backward pass, and the MiB that three passes add at most. NAME is `o
 import json
 import sys
 import time
-from pathlib import Path
 
 start = time.perf_counter()
 from transformers import BaseImageProcessor, PreTrainedModel  # noqa: F401
@@ -21,15 +20,8 @@ from typing import Any
 
 import torch
 
+from lgn_training.benchmark.process_memory import mebibytes
 from lgn_training.benchmark.textbook import TextbookLGN
-
-
-def memory(field: str, device: torch.device) -> float:
-    """MiB: on a GPU the most that was allocated, else a field of /proc/self/status; 0 if there is neither."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    lines = Path("/proc/self/status").read_text().splitlines() if sys.platform == "linux" else []
-    return sum(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def main(name: str, channels: int, side: int, device: torch.device) -> None:
@@ -38,14 +30,14 @@ def main(name: str, channels: int, side: int, device: torch.device) -> None:
     network = (TextbookLGN(ours) if name == "textbook" else ours).to(device)  # pyright: ignore[reportArgumentType]
     images = torch.randn(128, channels, side, side, device=device)
     labels = torch.randint(10, (128,), device=device)
-    before = memory("VmRSS:", device)
+    before = mebibytes("VmRSS:", device)
     begin, first = time.perf_counter(), 0.0
     for step in range(3):
         loss = network(images, labels=labels)
         (loss if name == "textbook" else loss.loss).backward()
         float(next(network.parameters()).grad.sum())  # pyright: ignore[reportOptionalMemberAccess]
         first = first if step else time.perf_counter() - begin
-    print(json.dumps([libraries - start, ready - libraries, first, memory("VmHWM:", device) - before]))
+    print(json.dumps([libraries - start, ready - libraries, first, mebibytes("VmHWM:", device) - before]))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ SIZE, ATOMS_PER_DIMENSION, ORDERS = 4, 10, (2, 4)
 COLUMNS = ("found in", "action", "explains", "relative cost", "of a random conjugate")
 
 Halves = tuple[Tensor, Tensor]
+Named = list[tuple[str, Tensor]]  # actions, and their words, which two may share
 
 
 @experiment(
@@ -35,7 +36,7 @@ Halves = tuple[Tensor, Tensor]
 )
 def discovery_transfer(args: argparse.Namespace) -> Row:
     size, orders = (3, ORDERS[1:]) if args.quick else (SIZE, ORDERS)
-    found: dict[str, dict[str, Tensor]] = {}
+    found: dict[str, Named] = {}
     halves: dict[str, Halves] = {}
     for name, source in tqdm(sources(args).items(), unit="source"):
         request = Request(size, num_atoms=(3 if args.quick else ATOMS_PER_DIMENSION) * size**2, seed=args.seed)
@@ -45,11 +46,11 @@ def discovery_transfer(args: argparse.Namespace) -> Row:
         halves[name] = points.atoms.double(), held_out.atoms.double()
         effort = QUICK_EFFORT if args.quick else None
         result = discover(points, orders, args.seed, held_out=held_out, power_trials=0, effort=effort)
-        found[name] = {action_words(action): action.matrix for action in result.actions}
+        found[name] = [(action_words(action), action.matrix) for action in result.actions]
     rows = []
     for one, actions in found.items():
         rows += [] if actions else [dict.fromkeys(COLUMNS) | {"found in": one, "action": "none"}]
-        for words, matrix in actions.items():
+        for words, matrix in actions:
             for other, both in halves.items():
                 costs = {"relative cost": relative_cost(*both, matrix)}
                 costs |= {"of a random conjugate": relative_cost(*both, conjugate(matrix, args.seed))}
@@ -75,12 +76,12 @@ def conjugate(matrix: Tensor, seed: int) -> Tensor:
     return basis @ matrix @ basis.T
 
 
-def figure(args: argparse.Namespace, found: dict[str, dict[str, Tensor]], halves: dict[str, Halves]) -> str:
+def figure(args: argparse.Namespace, found: dict[str, Named], halves: dict[str, Halves]) -> str:
     """The largest relative cost of the actions of each row, on the dictionary of each column."""
     from matplotlib.figure import Figure
 
     rows = [name for name, actions in found.items() if actions]
-    costs = [[max(relative_cost(*both, a) for a in found[name].values()) for both in halves.values()] for name in rows]
+    costs = [[max(relative_cost(*both, a) for _, a in found[name]) for both in halves.values()] for name in rows]
     drawing = Figure((1.2 * len(halves) + 2, 0.7 * len(rows) + 1.8), layout="constrained")
     axes = drawing.subplots()
     image = axes.imshow(costs or [[1.0] * len(halves)], cmap="viridis_r", vmin=1, vmax=2)

@@ -3,6 +3,7 @@
 To add a part, write its file and append its function to PARTS. It is called with the command line and a device.
 """
 
+from lgn_training.benchmark.parts.discovery_growth import discovery_growth
 from lgn_training.benchmark.parts.first_use import first_use
 from lgn_training.benchmark.parts.growth import growth
 from lgn_training.benchmark.parts.inference import inference
@@ -32,6 +33,7 @@ PARTS = {
         inference,
         orbit_convolutions,
         orbit_networks,
+        discovery_growth,
         lab,
     )
 }
