@@ -166,13 +166,13 @@ def train_at_once(loops: Sequence[TrainingLoop]) -> dict[TrainingLoop, TrainingS
                 step = StackedStep(together)
                 watch.share(len(together))
             if together and step is not None:
-                result = step(_stack([batches[loop] for loop in together]), first)
-                for loop, own in zip(together, _parts(result), strict=True):
+                result = step(stack_batches([batches[loop] for loop in together]), first)
+                for loop, own in zip(together, parts_of(result), strict=True):
                     advance(loop, own)
     return stopped
 
 
-def _stack(of_seeds: Sequence[Sequence[MicroBatch]]) -> list[MicroBatch]:
+def stack_batches(of_seeds: Sequence[Sequence[MicroBatch]]) -> list[MicroBatch]:
     """The micro-batches of a step, those of all seeds as one: images (S, B, C, H, W), labels and weights (S, B)."""
 
     def stack(tensors: list[Tensor | None]) -> Tensor | None:
@@ -190,7 +190,7 @@ def _stack(of_seeds: Sequence[Sequence[MicroBatch]]) -> list[MicroBatch]:
     ]
 
 
-def _parts(result: StepResult) -> list[StepResult]:
+def parts_of(result: StepResult) -> list[StepResult]:
     """The result of each seed."""
     outputs: Mapping[str, Tensor] = result.outputs
     return [
