@@ -118,8 +118,20 @@ def test_a_second_epoch_compiles_nothing(monkeypatch, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, which imports what it needs for inductor
 def test_a_compiled_run_trains_what_a_plain_one_trains(tmp_path):
-    options = "--dataset digits --num_groups 2 --group_order 1 --num_layers 1 --filter_size 3 --disable_tqdm".split()
-    options += "--use_cpu --max_train_samples 50 --max_test_samples 50 --num_train_epochs 1".split()
+    options = [
+        "--dataset",
+        "digits",
+        "--num_groups",
+        "2",
+        "--group_order",
+        "1",
+        "--num_layers",
+        "1",
+        "--filter_size",
+        "3",
+        "--disable_tqdm",
+    ]
+    options += ["--use_cpu", "--max_train_samples", "50", "--max_test_samples", "50", "--num_train_epochs", "1"]
     for name, compile in (("plain", []), ("compiled", ["--torch_compile"])):
         AcceleratorState._reset_state(reset_partial_state=True)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
