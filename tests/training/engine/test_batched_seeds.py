@@ -2,6 +2,7 @@
 
 import copy
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ def accelerator():
     return Accelerator(cpu=True)
 
 
-def make_loop(accelerator, network, args=ARGS):
+def make_loop(accelerator, network, args=ARGS) -> Any:
     """What a step needs to know of a loop."""
     optimizer = make_optimizer(network, args)
     return SimpleNamespace(accelerator=accelerator, network=network, optimizer=optimizer, args=args, total_steps=STEPS)
@@ -89,7 +90,7 @@ def test_smoothed_labels_and_balanced_classes(accelerator):
 
 
 class Course(SimpleNamespace):
-    __hash__ = object.__hash__
+    __hash__: Any = object.__hash__
 
     """A loop from one step to another, which may break at its end."""
 
@@ -118,7 +119,7 @@ def test_networks_at_the_same_step_train_together_and_one_that_is_behind_catches
     monkeypatch.setattr(
         StackedStep, "__call__", lambda *args: sizes.append((args[2], len(args[0].loops))) or original(*args)
     )
-    courses = [
+    courses: Any = [
         make_course(accelerator, seed=0),
         make_course(accelerator, seed=1, first=1),  # a killed run had saved this one last
         make_course(accelerator, seed=2, last=2),  # stops early
@@ -126,7 +127,7 @@ def test_networks_at_the_same_step_train_together_and_one_that_is_behind_catches
         make_course(accelerator, seed=4, first=3),  # has come to its end before
     ]
     expected = [make_course(accelerator, seed=course.seed, first=course.last) for course in courses]
-    stopped = train_at_once(courses)
+    stopped: Any = train_at_once(courses)
     assert sizes == [(0, 3), (1, 4), (2, 2)]
     assert {course.seed: str(stop) for course, stop in stopped.items()} == {3: "the loss is not a number"}
     for course, twin in zip(courses, expected, strict=True):
@@ -135,6 +136,6 @@ def test_networks_at_the_same_step_train_together_and_one_that_is_behind_catches
 
 def test_training_sets_of_different_sizes_are_refused():
     """As where some images cannot be read, and validation images are taken before that is known."""
-    loops = [SimpleNamespace(batches=SimpleNamespace(images=range(size))) for size in (90, 91)]
+    loops: Any = [SimpleNamespace(batches=SimpleNamespace(images=range(size))) for size in (90, 91)]
     with pytest.raises(ValueError, match=r"equally many training images for all seeds, which have \[90, 91\]"):
         check_alike(loops)

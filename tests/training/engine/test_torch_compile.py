@@ -5,6 +5,7 @@ import copy
 import io
 import json
 import logging
+from typing import Any
 
 import pytest
 import torch
@@ -72,7 +73,7 @@ def test_networks_that_reconstruct(name):
 
 @pytest.mark.parametrize("name", CONVNETS)
 def test_networks_over_a_group(name):
-    model = make_convnet(name).train()
+    model: Any = make_convnet(name).train()
     check_one_graph(model, make_images(model.config), labels=make_labels(model.config))
 
 

@@ -8,7 +8,7 @@ import os
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import TorchDynamoPlugin
+from accelerate.utils import DynamoBackend, TorchDynamoPlugin
 
 from lgn_training.arguments import RunArguments
 from lgn_training.engine.memory import keep_freed_memory
@@ -59,4 +59,4 @@ def compilation(args: RunArguments, on_gpu: bool) -> TorchDynamoPlugin:
     # Gradients that are added up must outlive the graph that made them, and processes exchange theirs within it.
     single = args.gradient_accumulation_steps == 1 and int(os.environ.get("WORLD_SIZE", "1")) == 1
     mode = "reduce-overhead" if on_gpu and single else "default"
-    return TorchDynamoPlugin(backend="inductor", mode=mode, dynamic=False)
+    return TorchDynamoPlugin(backend=DynamoBackend.INDUCTOR, mode=mode, dynamic=False)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
+from lgn_training.arguments import RunArguments
 from lgn_training.data.batches import MicroBatch
 from lgn_training.engine.loop import StopSignals, Stopwatch, TrainingLoop, TrainingStopped
 from lgn_training.engine.optimization import make_optimizer
@@ -69,10 +71,20 @@ def _state(network: nn.Module) -> dict[str, Tensor]:
     return {**dict(network.named_parameters()), **buffers}
 
 
+class Member(Protocol):
+    """What `StackedStep` needs to know of a loop."""
+
+    accelerator: Accelerator
+    network: Any
+    optimizer: torch.optim.Optimizer
+    args: RunArguments
+    total_steps: int
+
+
 class StackedStep(TrainingStep):
     """Steps of all networks of some loops, which are at the same step. The moments of their optimisers are views, too."""
 
-    def __init__(self, loops: Sequence[TrainingLoop]):
+    def __init__(self, loops: Sequence[Member]):
         first = loops[0]
         self.loops = loops
         stacked = StackedNetwork([loop.network for loop in loops])

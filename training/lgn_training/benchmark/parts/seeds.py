@@ -15,6 +15,7 @@ from torch import nn
 
 from lgn_hf.runs.family import FAMILIES
 from lgn_training.arguments import Recipe, RunArguments, parse_arguments, with_recipe_file
+from lgn_training.benchmark.contenders import on
 from lgn_training.benchmark.timing import alternate, own_clock, ratio
 from lgn_training.data.batches import MicroBatch
 from lgn_training.engine.batched_seeds import StackedStep, stack_batches
@@ -43,7 +44,7 @@ def seeds(args: argparse.Namespace, device: torch.device) -> list[Row]:
     accelerator, rows = Accelerator(), []
     for name, (channels, side) in IMAGES.items():
         recipe = parse_arguments(with_recipe_file([name]))
-        networks = [make_network(recipe, channels, side, seed).to(device).train() for seed in range(SEEDS)]
+        networks = [on(device, make_network(recipe, channels, side, seed)).train() for seed in range(SEEDS)]
         for size in args.batch_sizes:
             images = torch.randn(SEEDS, size, channels, side, side, device=device)
             labels = torch.randint(10, (SEEDS, size), device=device)
@@ -55,10 +56,8 @@ def seeds(args: argparse.Namespace, device: torch.device) -> list[Row]:
                 ]
                 for _ in range(2)
             )
-            steps = [
-                TrainingStep(accelerator, *accelerator.prepare(seed.network, seed.optimizer), seed.args, STEPS)
-                for seed in apart
-            ]
+            prepared = [accelerator.prepare(seed.network, seed.optimizer) for seed in apart]
+            steps = [TrainingStep(accelerator, *pair, args=recipe.run, total_steps=STEPS) for pair in prepared]
             contenders = {
                 "apart": lambda steps=steps, batches=batches: [
                     step(batch, 0) for step, batch in zip(steps, batches, strict=True)
