@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from .convolutions import is_eager
+
 
 def vec(filters: Tensor) -> Tensor:
     """Stack the columns of each filter (eq. 6): vec(W)[j*n + i] = W[i, j].
@@ -37,6 +39,26 @@ def unit_norm(tensor: Tensor, norm: float = 1.0) -> Tensor:
 def random_unit_norm(like: Tensor, norm: float = 1.0) -> Tensor:
     """Gaussian matrices of Frobenius norm `norm`, shaped like `like`, in float32 at least."""
     return unit_norm(torch.randn_like(like, dtype=torch.promote_types(like.dtype, torch.float32)), norm)
+
+
+def inverse(matrices: Tensor) -> Tensor:
+    """The inverses of (..., d, d), of the same shape.
+
+    On an accelerator and in graphs, singular matrices are no error but have infinite or undefined inverses. The check would make
+    every step wait for the device, and no CUDA graph can hold it.
+    """
+    return torch.linalg.inv(matrices) if _can_check(matrices) else torch.linalg.inv_ex(matrices).inverse
+
+
+def solve_right(matrices: Tensor, rows: Tensor) -> Tensor:
+    """X with X A = B, for matrices A (..., d, d) and rows B (..., r, d). Singular matrices are treated as by `inverse`."""
+    if _can_check(matrices):
+        return torch.linalg.solve(matrices, rows, left=False)
+    return torch.linalg.solve_ex(matrices, rows, left=False).result
+
+
+def _can_check(matrices: Tensor) -> bool:
+    return is_eager() and matrices.device.type == "cpu"
 
 
 def rotation_matrix(size: int, degrees: float) -> Tensor:

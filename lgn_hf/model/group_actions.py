@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import initialization as init
 
 from .convolutions import is_eager, is_onnx_export
-from .filters import random_unit_norm, rotation_matrix, unit_norm
+from .filters import inverse, random_unit_norm, rotation_matrix, solve_right, unit_norm
 
 TRIALS = 64  # starts of S, of which the best conditioned is taken
 LARGEST_CONDITION, SAME_ACTION = 1e4, 1e-3
@@ -341,11 +341,11 @@ class CyclicAction(GroupAction):
     def generators(self, like: Tensor) -> Tensor:
         basis = self.weight.to(like.dtype)
         step = self.permutations(like.device)[1 % self.order]
-        return basis @ torch.linalg.inv(basis).index_select(-2, step)
+        return basis @ inverse(basis).index_select(-2, step)
 
     def operators(self, like: Tensor) -> Tensor:
         basis = self.weight.to(like.dtype)
-        rows = torch.linalg.inv(basis).index_select(-2, self.permutations(like.device).flatten())
+        rows = inverse(basis).index_select(-2, self.permutations(like.device).flatten())
         return basis.unsqueeze(-3) @ rows.unflatten(-2, (self.order, self.dim))
 
     def orbit(self, vectors: Tensor) -> Tensor:
@@ -354,7 +354,7 @@ class CyclicAction(GroupAction):
         if is_onnx_export():
             coordinates = torch.bmm(rows, _inverse_by_products(transposed))
         else:
-            coordinates = torch.linalg.solve(transposed, rows, left=False)
+            coordinates = solve_right(transposed, rows)
         powers = coordinates.index_select(-1, self.permutations(vectors.device).flatten())  # (., rows, p * d)
         images = torch.bmm(powers.view(len(transposed), -1, self.dim), transposed)
         return images.view(*vectors.shape[:-1], self.order, self.dim)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..model.filters import random_unit_norm, unit_norm
+from ..model.filters import inverse, random_unit_norm, unit_norm
 from .linear_group import LinearGroup
 
 
@@ -121,7 +121,7 @@ class LearnedGroup(GroupModule):
     @property
     def elements(self) -> Tensor:
         basis = self.basis.to(self.initial.dtype)[..., None, :, :]
-        return basis @ self.initial @ torch.linalg.inv(basis)
+        return basis @ self.initial @ inverse(basis)
 
 
 class LearnedMatrices(GroupModule):

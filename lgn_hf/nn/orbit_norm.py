@@ -103,12 +103,12 @@ class OrbitNorm2d(nn.Module):
 
     def _takes_channels_last(self, input: Tensor) -> bool:
         return (
-            input.device.type == "cpu"
+            is_eager()  # first: vmap does not answer for the order of memory
+            and input.device.type == "cpu"
             and input.dtype in (torch.float32, torch.float64)
             and (self.weight is None or self.weight.dtype == input.dtype)
             and input.is_contiguous(memory_format=torch.channels_last)
             and not input.is_contiguous()
-            and is_eager()
         )
 
     @torch.no_grad()

@@ -186,6 +186,8 @@ def test_a_recipe_knows_what_it_was_given(tmp_path):
         (["--seed", str(2**32)], "seed=4294967296: must be at least 0 and less than 2**32"),
         (["--seeds", "1", "1"], "seeds=[1, 1]: must be different seeds of at least 0"),
         (["--seeds", "0", "1", "--push_to_hub"], "seeds and push_to_hub exclude each other"),
+        (["--seeds_at_once"], "seeds_at_once needs seeds: give some"),
+        (["--seeds", "0", "1", "--seeds_at_once", "--fp16"], "seeds_at_once and fp16 exclude each other"),
         (["--lr_decay", "-3"], "lr_decay=-3.0: must be greater than 0"),
         (["--lr_decay", "nan"], "lr_decay=nan: must be finite"),
         (["--weight_decay", "nan"], "weight_decay=nan: must be finite"),

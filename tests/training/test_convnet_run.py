@@ -7,6 +7,7 @@ import torch
 import yaml
 from lgn_training import evaluate_model
 from lgn_training import run as program
+from lgn_training.engine.step import TrainingStep
 
 from lgn_hf import Actions, LGNConvNetForImageClassification
 from lgn_hf.actions import save_actions
@@ -35,21 +36,19 @@ def test_a_run_is_resumed_to_the_same_weights_and_tested_again(tmp_path, capsys)
     class Stop(Exception):
         pass
 
-    from lgn_training.engine.loop import TrainingLoop
+    original = TrainingStep.__call__
 
-    original = TrainingLoop._step
-
-    def stopping(self, batches):
-        if self.progress.step == 7:
+    def stopping(self, micro_batches, number):
+        if number == 7:
             raise Stop
-        return original(self, batches)
+        return original(self, micro_batches, number)
 
-    TrainingLoop._step = stopping
+    TrainingStep.__call__ = stopping
     try:
         with pytest.raises(Stop):
             program.main([*TINY, "--num_train_epochs", "2", "--output_dir", parts])
     finally:
-        TrainingLoop._step = original
+        TrainingStep.__call__ = original
     run(*TINY, "--num_train_epochs", "2", "--output_dir", parts, "--resume")
     for key, value in weights(whole).items():
         torch.testing.assert_close(weights(parts)[key], value, rtol=0, atol=0)

@@ -64,6 +64,7 @@ NAMES_ELSEWHERE = {
     "warmup": "warmup_ratio",
     "wd": "weight_decay",
 }
+NOT_TRAINED = ("output_dir", "resume", "seeds", "seeds_at_once")  # fields that say where and how, and not what
 CLASSES = ("id2label", "label2id", "num_classes", "num_labels")
 
 
@@ -89,7 +90,7 @@ class Recipe:
         """The fields that say what is trained, as a recipe file has them: all but where it is kept."""
         family = {} if self.model_type == DEFAULT_FAMILY else {"model_type": self.model_type}
         fields = {**family, **self.network, **dataclasses.asdict(self.run)}
-        return {name: value for name, value in fields.items() if name not in ("output_dir", "resume", "seeds")}
+        return {name: value for name, value in fields.items() if name not in NOT_TRAINED}
 
     def of_seeds(self) -> list[Recipe]:
         """The run of each of `seeds`, in a folder of its own."""
@@ -97,7 +98,11 @@ class Recipe:
             dataclasses.replace(
                 self,
                 run=dataclasses.replace(
-                    self.run, seed=seed, seeds=None, output_dir=str(Path(self.run.output_dir, f"seed-{seed}"))
+                    self.run,
+                    seed=seed,
+                    seeds=None,
+                    seeds_at_once=False,
+                    output_dir=str(Path(self.run.output_dir, f"seed-{seed}")),
                 ),
             )
             for seed in self.run.seeds or ()

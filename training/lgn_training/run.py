@@ -7,64 +7,34 @@ recipe of `training/recipes/` can be given by its name alone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
-import yaml
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object, set_seed
-from torch import Tensor, nn
 
-from lgn_hf import LGNImageProcessor
-from lgn_hf.actions import load_actions
-from lgn_hf.files import write_whole
-from lgn_hf.nn import LinearGroup
-from lgn_hf.runs.family import FAMILIES, read_config
-from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import Recipe, RunArguments, parse_arguments, with_recipe_file
-from lgn_training.data import Data, ImageSet, fingerprint, load_data, load_tests, warn_of_unseen_classes
-from lgn_training.data.batches import TrainingBatches, device_pixels, total_steps
+from lgn_training.data import fingerprint
 from lgn_training.engine.accelerator import make_accelerator
-from lgn_training.engine.checkpoint import (
-    Progress,
-    checkpoint_path,
-    list_checkpoints,
-    load_model,
-    load_optimizer,
-    load_progress,
-    newest_whole,
-)
-from lgn_training.engine.discovered_start import start_at_discovered, wants_discovered
-from lgn_training.engine.evaluation import Metrics, evaluate_in_detail, evaluate_split
+from lgn_training.engine.batched_seeds import check_alike, train_at_once
+from lgn_training.engine.checkpoint import checkpoint_path, load_model
+from lgn_training.engine.evaluation import evaluate_in_detail, evaluate_split
 from lgn_training.engine.lock import locked
 from lgn_training.engine.loop import TrainingLoop
 from lgn_training.engine.machine_checks import check_caches, warn_of_slow_cpu
-from lgn_training.engine.optimization import make_optimizer
-from lgn_training.engine.output_folder import (
-    PROCESSOR_FILE,
-    RECIPE_FILE,
-    RESULTS_FILE,
-    check_push,
-    export,
-    install,
-    push,
-    resumes,
-)
+from lgn_training.engine.output_folder import RESULTS_FILE, check_push, export, push, resumes
+from lgn_training.engine.preparation import Run, prepare
 from lgn_training.engine.processes import SharedError, check_shared, jointly
 from lgn_training.engine.program import run_program
-from lgn_training.engine.warm_start import load_weights, with_fields_of_model
+from lgn_training.engine.step import TrainingStep
+from lgn_training.engine.warm_start import with_fields_of_model
 from lgn_training.results import collect_results, print_spread, print_table
 
 logger = logging.getLogger("lgn_hf.training")
-
-Measure = Callable[[ImageSet], Metrics]
-GROUP_TOLERANCE = 0.5  # relative distance below which products of actions that were found are one element
 
 
 def main(argv: list[str]) -> int:
@@ -83,60 +53,95 @@ def run(recipe: Recipe, accelerator: Accelerator) -> None:
         run_one(recipe, accelerator)
         return
     runs = recipe.of_seeds()
-    for one in runs:
-        own = make_accelerator(one.run)  # with trackers and a gradient scaler of its own
-        run_one(one, own)
-        for tracker in own.trackers:
-            tracker.finish()
+    accelerators = [make_accelerator(one.run) for one in runs]  # with trackers and a gradient scaler of their own
+    if recipe.run.seeds_at_once:
+        run_at_once(runs, accelerators)
+        for own in accelerators:
+            finish_trackers(own)
+    else:
+        for one, own in zip(runs, accelerators, strict=True):
+            run_one(one, own)
+            finish_trackers(own)
     if accelerator.is_main_process:
         print_spread([json.loads(Path(one.run.output_dir, RESULTS_FILE).read_text()) for one in runs])
 
 
+def finish_trackers(accelerator: Accelerator) -> None:
+    for tracker in accelerator.trackers:
+        tracker.finish()
+
+
 def run_one(recipe: Recipe, accelerator: Accelerator) -> None:
     """Train, test once on each data set, and leave a complete model folder in `output_dir`."""
+    with opened(recipe, accelerator) as prepared:
+        if prepared is not None:
+            loop, args = prepared.loop, recipe.run
+            model, optimizer = accelerator.prepare(loop.network, loop.optimizer)
+            loop.run(TrainingStep(accelerator, model, optimizer, args, loop.total_steps))
+            finish(prepared)
+
+
+def run_at_once(recipes: Sequence[Recipe], accelerators: Sequence[Accelerator]) -> None:
+    """`run_one` for recipes that differ in their seed, whose networks train as one.
+
+    Raises:
+        SharedError: several processes, or seeds with different numbers of training images.
+        TrainingStopped: a seed stopped early. Those that came to their end are complete.
+    """
+    if accelerators[0].num_processes > 1:
+        raise SharedError("seeds_at_once trains in one process: leave it out, or launch one process")
+    with contextlib.ExitStack() as folders:
+        named = [(one, own, f"seed {one.run.seed}") for one, own in zip(recipes, accelerators, strict=True)]
+        found = [folders.enter_context(opened(*one)) for one in named]
+        runs = [prepared for prepared in found if prepared is not None]
+        check_alike([prepared.loop for prepared in runs])
+        stopped = train_at_once([prepared.loop for prepared in runs])
+        for prepared in runs:
+            if prepared.loop not in stopped:
+                finish(prepared)
+        for stop in stopped.values():
+            raise stop
+
+
+@contextlib.contextmanager
+def opened(recipe: Recipe, accelerator: Accelerator, name: str | None = None) -> Iterator[Run | None]:
+    """The run in the output folder of a recipe, which no other run uses meanwhile; None if it is complete."""
     folder = Path(recipe.run.output_dir)
     jointly(accelerator, check_caches)
     recipe = jointly(accelerator, partial(with_fields_of_model, recipe))
     with locked(folder, accelerator):
-        run_in(folder, recipe, accelerator)
+        if is_complete(recipe, folder, accelerator):
+            yield None
+            return
+        if accelerator.is_main_process:
+            warn_of_slow_cpu(accelerator)
+        if recipe.run.push_to_hub:
+            jointly(accelerator, lambda: check_push(folder, recipe.run) if accelerator.is_main_process else None)
+        prepared = prepare(recipe, folder, accelerator, name)
+        if recipe.run.report_to != "none":
+            accelerator.init_trackers("lgn-hf", config=recipe.scalars())
+        yield prepared
 
 
-def run_in(folder: Path, recipe: Recipe, accelerator: Accelerator) -> None:
-    """`run_one`, in a folder that no other run is using."""
-    if is_complete(recipe, folder, accelerator):
-        return
-    if accelerator.is_main_process:
-        warn_of_slow_cpu(accelerator)
-    if recipe.run.push_to_hub:
-        jointly(accelerator, lambda: check_push(folder, recipe.run) if accelerator.is_main_process else None)
-    data, further_tests, config = load_everything(recipe, accelerator)
-    network = jointly(accelerator, partial(make_network, recipe, config))
-    save_recipe(recipe, folder, accelerator)
-    processor = share_processor(accelerator, folder, network.config, data, recipe.run)
-    to_pixels = partial(device_pixels, processor, accelerator.device)
-    training = start_or_continue(recipe.run, folder, network, accelerator)
-    batches = make_batches(recipe.run, data, to_pixels, accelerator)
-    check_batch_size(training.progress, batches)
-    check_data(training.progress, data, folder, accelerator)
-    options = {
-        "to_pixels": to_pixels,
-        "task": recipe.run.task,
-        "batch_size": recipe.run.per_device_eval_batch_size,
-        "channels_last": recipe.run.channels_last,
-    }
-    measure = partial(evaluate_split, accelerator, network, **options)
-    train(recipe, folder, training, data, batches, measure, accelerator)
-    chosen = choose_weights(recipe.run, folder, training, accelerator)
+def finish(prepared: Run) -> None:
+    """Test the network with the weights that are chosen, and leave it with its results in the folder of the run."""
+    recipe, accelerator, data, folder = prepared.recipe, prepared.accelerator, prepared.data, prepared.folder
+    network, progress, options = prepared.loop.network, prepared.loop.progress, prepared.evaluation
+    chosen = choose_weights(recipe.run, prepared.loop, accelerator)
     test, test_details = evaluate_in_detail(accelerator, network, data.test, **options)
     also_tested_on = {
-        source: {**measure(images), "images": len(images), "fingerprint": fingerprint(images)}
-        for source, images in further_tests.items()
+        source: {
+            **evaluate_split(accelerator, network, images, **options),
+            "images": len(images),
+            "fingerprint": fingerprint(images),
+        }
+        for source, images in prepared.further_tests.items()
     }
     if accelerator.is_main_process:
         results = collect_results(
-            recipe, accelerator, network, data, training.progress, chosen, test, test_details, also_tested_on
+            recipe, accelerator, network, data, progress, chosen, test, test_details, also_tested_on
         )
-        export(folder, network, processor, results)
+        export(folder, network, prepared.processor, results)
         print_table(results, folder)
         if recipe.run.push_to_hub:
             push(folder, recipe.run)
@@ -159,252 +164,14 @@ def is_complete(recipe: Recipe, folder: Path, accelerator: Accelerator) -> bool:
     return True
 
 
-def load_everything(recipe: Recipe, accelerator: Accelerator) -> tuple[Data, dict[str, ImageSet], Any]:
-    """The data, the test images of further data sets, and the configuration of a network for them."""
-    args = recipe.run
-    options: dict[str, Any] = {
-        "seed": args.seed,
-        "image_size": recipe.network["image_size"],
-        "num_channels": recipe.network["num_channels"],
-        "image_column": args.image_column,
-        "label_column": args.label_column,
-        "config_name": args.dataset_config_name,
-        "needs_labels": TASKS[args.task].needs_labels,
-        "max_test_samples": args.max_test_samples,
-        "resize_mode": args.resize_mode,
-        "max_pixel_value": args.max_pixel_value,
-        "skip_unreadable": args.skip_unreadable,
-        "progress": accelerator.is_main_process and not args.disable_tqdm,
-    }
-
-    def load() -> tuple[Data, dict[str, ImageSet], Any]:
-        data = load_data(
-            args.dataset, train_val_split=args.train_val_split, max_train_samples=args.max_train_samples, **options
-        )
-        warn_of_unseen_classes(data)
-        further_tests = load_tests(args.also_test_on or [], data, **options)
-        return data, further_tests, network_config(recipe, data)
-
-    return jointly(accelerator, load)
-
-
-def network_config(recipe: Recipe, data: Data) -> Any:
-    """The recipe's fields of the network, completed by those that the data decides."""
-    channels, height = data.train.images.shape[1:3]
-    fields = {**recipe.network, "image_size": height, "num_channels": channels}
-    if TASKS[recipe.run.task].needs_labels and data.label_names is not None:
-        fields["id2label"] = dict(enumerate(data.label_names))
-        fields["label2id"] = {name: label for label, name in enumerate(data.label_names)}
-        fields["problem_type"] = "single_label_classification"
-    if not wants_discovered(recipe) and recipe.run.group_from is not None:
-        group = found_group(recipe.run.group_from, recipe.network.get("group"), recipe.run.group_actions)
-        fields["group"] = group.snapped().resized(fields["filter_size"]) if recipe.run.snap_group else group
-    elif recipe.run.model_name_or_path is not None and fields.get("group") == "given":
-        fields["group_generators"] = read_config(recipe.run.model_name_or_path).group_generators
-    return FAMILIES[recipe.model_type].config_class(**fields)
-
-
-def found_group(place: str, group: str | None, rows: list[int] | None = None) -> LinearGroup:
-    """The group that actions of a folder generate, for a network whose field `group` asks for it.
-
-    Args:
-        rows: which of them, from 1; by default all.
-
-    Raises:
-        ValueError: the network does not take a given group, or the actions do not generate one.
-    """
-    if group != "given":
-        raise ValueError(
-            f"group_from={place!r} needs --model_type lgn_convnet and --group given, or --action_init discovered"
-        )
-    matrices = load_actions(place).matrices.flatten(0, 2)
-    if rows is not None:
-        if not all(1 <= row <= len(matrices) for row in rows) or not rows:
-            raise ValueError(f"group_actions={rows}: {place} has actions 1 to {len(matrices)}")
-        matrices = matrices[[row - 1 for row in rows]]
-    try:
-        return LinearGroup.from_generators(matrices, tolerance=GROUP_TOLERANCE)
-    except ValueError as error:
-        raise ValueError(f"group_from={place!r}: {error}") from None
-
-
-def make_network(recipe: Recipe, config: Any) -> Any:
-    """The network for the task, with the initial weights of the run's seed, or those of the model that it starts from."""
-    set_seed(recipe.run.seed)
-    network = FAMILIES[recipe.model_type].network_class(recipe.run.task)(config)
-    if recipe.run.model_name_or_path is not None:
-        load_weights(recipe.run.model_name_or_path, network)
-    if wants_discovered(recipe):
-        start_at_discovered(network, str(recipe.run.group_from))
-    return network
-
-
-def save_recipe(recipe: Recipe, folder: Path, accelerator: Accelerator) -> None:
-    """Write `recipe.yaml`, which marks the folder as this run's, unless the run has been started before."""
-    if accelerator.is_main_process and not (folder / RECIPE_FILE).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / RECIPE_FILE, yaml.safe_dump(recipe.fields(), sort_keys=False))
-
-
-def share_processor(
-    accelerator: Accelerator, folder: Path, config: Any, data: Data, args: RunArguments
-) -> LGNImageProcessor:
-    """The image processor: fitted on the training images, saved with the run, and sent to every process.
-
-    A run that continues from a checkpoint keeps the processor of that run. One that starts from a trained model takes
-    that model's.
-    """
-    processor = LGNImageProcessor(
-        image_size=config.image_size,
-        num_channels=config.num_channels,
-        whitening=args.whitening,
-        resize_mode=args.resize_mode,
-        max_pixel_value=args.max_pixel_value,
-    )
-    if accelerator.is_main_process:
-        if (folder / PROCESSOR_FILE).exists() and list_checkpoints(folder):
-            processor = LGNImageProcessor.from_pretrained(folder)
-        elif args.model_name_or_path is not None:
-            processor = LGNImageProcessor.from_pretrained(args.model_name_or_path)
-            install(folder, processor.save_pretrained)
-        else:
-            install(folder, processor.fit(data.train.images).save_pretrained)
-    shared = [processor]
-    broadcast_object_list(shared)
-    return shared[0]
-
-
-@dataclass
-class Training:
-    """The network in training. `model` and `optimizer` are what Accelerate makes of `network` and of its optimiser."""
-
-    network: Any
-    model: nn.Module
-    optimizer: Any
-    progress: Progress
-
-
-def start_or_continue(args: RunArguments, folder: Path, network: Any, accelerator: Accelerator) -> Training:
-    """Prepare the network and its optimiser, in the state of the newest whole checkpoint if there is one."""
-    shared = [newest_whole(folder, args.load_best_model_at_end) if accelerator.is_main_process else None]
-    broadcast_object_list(shared)
-    checkpoint, skipped = cast(tuple[Path | None, dict[str, str]], shared[0])
-    for name, reason in skipped.items():
-        logger.warning("not continuing from %s: %s", folder / name, reason)
-    if skipped and checkpoint is None:
-        logger.warning("no checkpoint in %s can be used: starting from the beginning", folder)
-    progress = load_progress(checkpoint) if checkpoint else Progress()
-    if checkpoint:
-        load_model(checkpoint, network)
-        logger.info("continuing from %s", checkpoint)
-    network.to(accelerator.device)
-    raw_optimizer = make_optimizer(network, args)
-    model, optimizer = accelerator.prepare(network, raw_optimizer)
-    if checkpoint:
-        load_optimizer(checkpoint, network, raw_optimizer)
-        if accelerator.scaler is not None and progress.grad_scaler:
-            accelerator.scaler.load_state_dict(progress.grad_scaler)
-    return Training(network, model, optimizer, progress)
-
-
-def make_batches(
-    args: RunArguments, data: Data, to_pixels: Callable[[Tensor], Tensor], accelerator: Accelerator
-) -> TrainingBatches:
-    """The training batches of this process."""
-    needs_labels = TASKS[args.task].needs_labels
-    return TrainingBatches(
-        data.train if needs_labels else ImageSet(data.train.images, None),
-        to_pixels,
-        batch_size=args.per_device_train_batch_size,
-        accumulation_steps=args.gradient_accumulation_steps,
-        seed=args.seed,
-        rank=accelerator.process_index,
-        world_size=accelerator.num_processes,
-        device=accelerator.device,
-        random_crop=args.random_crop,
-        random_flip=args.random_flip,
-        balance_classes=args.class_weight == "balanced",
-    )
-
-
-def check_batch_size(progress: Progress, batches: TrainingBatches) -> None:
-    """Record the images per step, which a continued run must keep.
-
-    Raises:
-        SharedError: the run that is continued had another number of images per step.
-    """
-    if progress.global_batch_size not in (0, batches.global_batch_size):
-        raise SharedError(
-            f"this run has {progress.global_batch_size} images per step, and these options make "
-            f"{batches.global_batch_size}: match them by per_device_train_batch_size * gradient_accumulation_steps * "
-            "processes"
-        )
-    progress.global_batch_size = batches.global_batch_size
-
-
-def check_data(progress: Progress, data: Data, folder: Path, accelerator: Accelerator) -> None:
-    """Record the data of the run, which a continued run must keep: validation images must not have been trained on.
-
-    Raises:
-        SharedError: the run that is continued had other data, or the processes have different data.
-    """
-    splits = {name: len(getattr(data, name)) for name in ("train", "validation", "test")}
-    own = {"fingerprint": data.fingerprint, **splits}
-    for rank, other in enumerate(gather_object([own])):
-        if other["fingerprint"] != own["fingerprint"]:
-            raise SharedError(
-                f"process {rank} has other data ({_sizes(other)}) than process {accelerator.process_index} "
-                f"({_sizes(own)}): give every machine the same copy of the data set"
-            )
-    if progress.data not in (None, own):
-        raise SharedError(
-            f"cannot resume {folder}: its data were {_sizes(progress.data)} and are {_sizes(own)}; "
-            "restore the data of the run, or choose another folder"
-        )
-    progress.data = own
-
-
-def _sizes(data: dict) -> str:
-    return f"{data['train']}+{data['validation']}+{data['test']} images, fingerprint {data['fingerprint'][:12]}"
-
-
-def train(
-    recipe: Recipe,
-    folder: Path,
-    training: Training,
-    data: Data,
-    batches: TrainingBatches,
-    measure: Measure,
-    accelerator: Accelerator,
-) -> None:
-    """Run the training loop to its end, with checkpoints in `folder`."""
-    args = recipe.run
-    steps = total_steps(args.num_train_epochs, args.max_steps, batches.steps_per_epoch)
-    logger.info(
-        "%s: %d training, %d validation and %d test images; %d steps of %d images on %d process(es)",
-        args.dataset,
-        len(data.train),
-        len(data.validation),
-        len(data.test),
-        steps,
-        batches.global_batch_size,
-        accelerator.num_processes,
-    )
-    if args.report_to != "none":
-        accelerator.init_trackers("lgn-hf", config=recipe.scalars())
-    validate = partial(measure, data.validation) if len(data.validation) else None
-    model, optimizer, progress = training.model, training.optimizer, training.progress
-    TrainingLoop(accelerator, model, optimizer, batches, validate, args, folder, progress, steps).run()
-
-
-def choose_weights(args: RunArguments, folder: Path, training: Training, accelerator: Accelerator) -> int:
+def choose_weights(args: RunArguments, loop: TrainingLoop, accelerator: Accelerator) -> int:
     """Give the network the weights that are tested and exported: of the best epoch or the last step. Returns their step."""
-    progress = training.progress
+    progress = loop.progress
     chosen = progress.best_step if args.load_best_model_at_end and progress.best_step else progress.step
     if chosen != progress.step:
-        load_model(checkpoint_path(folder, chosen), training.network)
+        load_model(checkpoint_path(loop.folder, chosen), loop.network)
     # Out of mixed precision: whoever loads the model has it in full precision.
-    accelerator.unwrap_model(training.model, keep_fp32_wrapper=False)
+    accelerator.unwrap_model(loop.network, keep_fp32_wrapper=False)
     return chosen
 
 

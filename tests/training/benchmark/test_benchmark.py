@@ -44,6 +44,7 @@ def test_every_part_has_its_rows(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
         discovery_growth, "in_new_process", lambda n, d: {"of": "points", "d": d, "N": n, "search s": n / d}
     )
+    monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.seeds"], "IMAGES", {"lgn-digits": (1, 8)})
     left_out = ("steps", "whitening", "lab")  # whitening always fits 50,000 images, and the lab needs a browser
     parts = [name for name in PARTS if name not in left_out]
     figures = figures_of(tmp_path / "figures.json", "--parts", *parts)
@@ -60,6 +61,7 @@ def test_every_part_has_its_rows(tmp_path, capsys, monkeypatch):
     assert [row["batch"] for row in figures["inference"]] == [1, 128]
     assert [row["filter"] for row in figures["orbit_convolutions"]] == ["3 x 3", "5 x 5"]
     assert [row["network"] for row in figures["orbit_networks"]][-1] == "LGNConvNet"
+    assert {row["seeds"] for row in figures["seeds"]} == {4}
     assert {row["of"] for row in figures["first_use"]} == {"the library", "the command"}
     assert (figures["discovery_growth"][-1]["N"], figures["discovery_growth"][-1]["d"]) == pytest.approx((1, -1))
 

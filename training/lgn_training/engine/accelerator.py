@@ -8,6 +8,7 @@ import os
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import DynamoBackend, TorchDynamoPlugin
 
 from lgn_training.arguments import RunArguments
 from lgn_training.engine.memory import keep_freed_memory
@@ -27,7 +28,7 @@ def make_accelerator(args: RunArguments) -> Accelerator:
     accelerator = Accelerator(
         cpu=args.use_cpu or not has_gpu,  # without it, several processes on CPUs are an error
         mixed_precision="bf16" if args.bf16 else "fp16" if args.fp16 else None,
-        dynamo_backend="inductor" if args.torch_compile else None,
+        dynamo_plugin=compilation(args, has_gpu and not args.use_cpu) if args.torch_compile else None,
         log_with=None if args.report_to == "none" else args.report_to,
         project_dir=args.output_dir,
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
@@ -46,3 +47,16 @@ def make_accelerator(args: RunArguments) -> Accelerator:
             "`accelerate launch --config_file training/accelerate/cpu-2-processes.yaml` starts several."
         )
     return accelerator
+
+
+def compilation(args: RunArguments, on_gpu: bool) -> TorchDynamoPlugin:
+    """How `torch_compile` compiles a network.
+
+    Every number of images has a graph of its own, of fixed shapes. An epoch has at most three: in the whole batches, and in
+    the parts of the last one, which differ by one image. On a GPU, a step of these small networks takes as long as it takes to
+    launch its kernels, so the kernels are recorded and launched as one CUDA graph. (The tests have tried no GPU.)
+    """
+    # Gradients that are added up must outlive the graph that made them, and processes exchange theirs within it.
+    single = args.gradient_accumulation_steps == 1 and int(os.environ.get("WORLD_SIZE", "1")) == 1
+    mode = "reduce-overhead" if on_gpu and single else "default"
+    return TorchDynamoPlugin(backend=DynamoBackend.INDUCTOR, mode=mode, dynamic=False)

@@ -1,4 +1,4 @@
-"""The training loop: steps, validation, checkpoints, signals."""
+"""The training loop: batches, validation, checkpoints, signals."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.utils import gather
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from lgn_hf.runs.task import TASKS
@@ -24,6 +23,7 @@ from lgn_training.engine.batch_norm import LAGGING_STEPS, average_batch_norm, es
 from lgn_training.engine.checkpoint import Progress, list_checkpoints, save_checkpoint
 from lgn_training.engine.optimization import learning_rate
 from lgn_training.engine.processes import SharedError
+from lgn_training.engine.step import StepResult, TrainingStep
 
 
 class TrainingStopped(SharedError):
@@ -59,64 +59,105 @@ class StopSignals:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
 
+    def __enter__(self) -> StopSignals:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.restore()
+
+
+class Stopwatch:
+    """The seconds of training, without pauses. Networks that train together share one, and its seconds."""
+
+    def __init__(self):
+        self._networks, self._total, self._since = 1, 0.0, time.perf_counter()
+
+    def seconds(self) -> float:
+        """Those of each network so far."""
+        now = time.perf_counter()
+        self._total += (now - self._since) / self._networks
+        self._since = now
+        return self._total
+
+    def share(self, networks: int) -> None:
+        """From now on, divide the time among so many networks."""
+        self.seconds()
+        self._networks = networks
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        self.seconds()
+        yield
+        self._since = time.perf_counter()
+
 
 class TrainingLoop:
-    """Trains `model` in place, from `progress` on.
+    """Trains a network in place, from `progress` on. It says what each step trains on, and does what comes between steps.
 
     Args:
-        model: the prepared network, perhaps wrapped for several processes; `network` is the network inside.
-        optimizer: the prepared optimiser; `raw_optimizer` is the one inside.
+        network: the network itself, neither compiled nor wrapped.
+        optimizer: the optimiser that holds its moments, which checkpoints save.
         validate: computes the validation metrics; None without a validation split.
         folder: where checkpoints go.
+        name: what progress bar and messages call the run, where several train at once.
     """
 
     def __init__(
         self,
         accelerator: Accelerator,
-        model: nn.Module,
-        optimizer,
+        network: Any,
+        optimizer: torch.optim.Optimizer,
         batches: TrainingBatches,
         validate: Callable[[], dict[str, float]] | None,
         args: RunArguments,
         folder: Path,
         progress: Progress,
         total_steps: int,
+        name: str | None = None,
     ):
-        self.accelerator, self.model, self.optimizer = accelerator, model, optimizer
-        self.network = accelerator.unwrap_model(model, keep_torch_compile=False)
-        self.raw_optimizer = optimizer.optimizer
+        self.accelerator, self.network, self.optimizer = accelerator, network, optimizer
         self.batches, self.validate, self.args = batches, validate, args
         self.folder, self.progress, self.total_steps = folder, progress, total_steps
+        self.name, self.watch = name, Stopwatch()
         self.losses: list[Tensor] = []  # since the last look: (loss, gradient norm) of each step, still on the device
         self._restart_clock()
 
-    def run(self) -> None:
+    def run(self, step: TrainingStep) -> None:
         """Train up to the last step.
 
         Raises:
             TrainingStopped: a signal came (a checkpoint was saved), or the loss is not a number (none was saved).
             OSError: a checkpoint could not be written; older ones are untouched.
         """
-        signals = StopSignals()
+        with StopSignals() as signals, contextlib.suppress(StopIteration):
+            steps = self.steps(signals)
+            micro_batches = next(steps)
+            while True:
+                micro_batches = steps.send(step(micro_batches, self.progress.step))
+
+    def steps(self, signals: StopSignals) -> Generator[list[MicroBatch], StepResult, None]:
+        """The micro-batches of each step up to the last one. Each is answered by the result of its step.
+
+        Raises:
+            TrainingStopped, OSError: as `run`.
+        """
         bar = tqdm(
+            desc=self.name,
             total=self.total_steps,
             initial=self.progress.step,
             unit="step",
             disable=self.args.disable_tqdm or not self.accelerator.is_main_process,
         )
-        try:
+        with bar:
             while self.progress.step < self.total_steps and not self._out_of_patience():
-                self._epoch(bar, signals)
-        finally:
-            bar.close()
-            signals.restore()
+                yield from self._epoch(bar, signals)
 
-    def _epoch(self, bar: tqdm, signals: StopSignals) -> None:
+    def _epoch(self, bar: tqdm, signals: StopSignals) -> Generator[list[MicroBatch], StepResult, None]:
         progress, args = self.progress, self.args
-        self.model.train()
         self._restart_clock()
         for micro_batches in self.batches.epoch(progress.epoch, progress.batch):
-            outputs = self._step(micro_batches)
+            result = yield micro_batches
+            self.losses.append(torch.stack([result.loss, result.norm]))
             progress.step += 1
             progress.batch += 1
             self.images += sum(len(m.pixel_values) for m in micro_batches) * self.accelerator.num_processes
@@ -127,60 +168,21 @@ class TrainingLoop:
             looks = done or validates or saves or progress.step % args.logging_steps == 0
             stopped = not done and self._stop_requested(signals, looks)
             if looks or stopped:
-                self._look(bar, outputs, micro_batches)
-            if validates:
-                self._count()
-                self._validate(bar)
-            elif saves or stopped:
-                self._count()
-                self._save()
+                self._look(bar, result.outputs, micro_batches)
             if validates or saves or stopped:
-                self.model.train()
-                self._restart_clock()
+                self._count()
+                with self.watch.paused():
+                    self._validate(bar) if validates else self._save()
             if stopped:
                 self._stop(stopped)
             if done:
                 break
         self._count()
-        self._validate(bar)
+        with self.watch.paused():
+            self._validate(bar)
         stopped = self._stop_requested(signals, looks=True)
         if stopped and progress.step < self.total_steps:
             self._stop(stopped)
-
-    def _step(self, micro_batches: list[MicroBatch]):
-        """One optimiser step: gradients of all micro-batches, clipping, Adam, projection."""
-        args = self.args
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.progress.step, self.total_steps, args)
-        total, outputs = torch.zeros((), device=self.accelerator.device), None
-        for i, batch in enumerate(micro_batches):
-            last = i == len(micro_batches) - 1
-            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                pixel_values = batch.pixel_values
-                if args.channels_last:
-                    pixel_values = pixel_values.contiguous(memory_format=torch.channels_last)
-                outputs = self.model(pixel_values, labels=batch.labels)
-                task_loss = outputs.task_loss
-                if batch.labels is not None and args.label_smoothing_factor:
-                    smoothing = args.label_smoothing_factor
-                    task_loss = F.cross_entropy(outputs.logits, batch.labels, label_smoothing=smoothing)
-                if batch.labels is not None and batch.image_weights is not None:
-                    smoothing = args.label_smoothing_factor
-                    losses = F.cross_entropy(outputs.logits, batch.labels, label_smoothing=smoothing, reduction="none")
-                    task_loss = (batch.image_weights * losses).mean()
-                loss = batch.weight * task_loss + outputs.regularization_loss / len(micro_batches)
-                self.accelerator.backward(loss)
-                total += loss.detach()
-        norm = None
-        if args.max_grad_norm:
-            norm = self.accelerator.clip_grad_norm_(self.model.parameters(), args.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.network.project_()
-        if norm is None or args.fp16:  # float16 scaling meets infinite gradients now and then and skips their step
-            norm = torch.zeros_like(total)
-        self.losses.append(torch.stack([total, norm]))
-        return outputs
 
     def _look(self, bar: tqdm, outputs, micro_batches: list[MicroBatch]) -> None:
         """Bring the losses of the last steps to the host, averaged over processes. Check, show and track them."""
@@ -200,9 +202,10 @@ class TrainingLoop:
         shown = {
             "loss": f"{recent[:, 0].mean():.4f}",
             "reg": f"{outputs.regularization_loss.item():.3g}",
-            "img/s": f"{self.images / (time.perf_counter() - self.started):.0f}",
+            "img/s": f"{self.images / (self.watch.seconds() - self.started):.0f}",
         }
-        logged = {"train_loss": float(recent[:, 0].mean()), "learning_rate": self.optimizer.param_groups[0]["lr"]}
+        rate = learning_rate(self.progress.step - 1, self.total_steps, self.args)
+        logged = {"train_loss": float(recent[:, 0].mean()), "learning_rate": rate}
         if micro_batches[-1].labels is not None:
             accuracy = float((outputs.logits.argmax(-1) == micro_batches[-1].labels).float().mean())
             shown["acc"] = f"{accuracy:.3f}"
@@ -219,11 +222,12 @@ class TrainingLoop:
             progress.epoch, progress.batch, progress.epoch_loss_sum = progress.epoch + 1, 0, 0.0
         epochs = round(progress.epoch + progress.batch / steps, 4) if progress.batch else progress.epoch
         record = {"epoch": epochs, "step": progress.step, "train_loss": mean_loss}
-        if self.total_steps < LAGGING_STEPS:
-            estimate_batch_norm(self.network, self.batches, progress.epoch - (progress.batch == 0))
-        average_batch_norm(self.accelerator, self.network)
-        if self.validate is not None:
-            metrics = self.validate()
+        with self.accelerator.autocast():
+            if self.total_steps < LAGGING_STEPS:
+                estimate_batch_norm(self.network, self.batches, progress.epoch - (progress.batch == 0))
+            average_batch_norm(self.accelerator, self.network)
+            metrics = None if self.validate is None else self.validate()
+        if metrics is not None:
             record |= {f"validation_{name}": value for name, value in metrics.items()}
             selection, best = TASKS[self.args.task].selection, progress.best_metric
             value = metrics[selection.name]
@@ -234,8 +238,9 @@ class TrainingLoop:
         progress.history.append(record)
         self.accelerator.log({k: v for k, v in record.items() if k != "step"}, step=progress.step)
         if self.accelerator.is_main_process:
+            name = f"{self.name}, " if self.name else ""
             figures = "  ".join(f"{k} {v:.4f}" for k, v in record.items() if k not in ("epoch", "step"))
-            bar.write(f"epoch {epochs}: {figures}", file=sys.stderr)
+            bar.write(f"{name}epoch {epochs}: {figures}", file=sys.stderr)
             if self._validates_too_early():
                 bar.write(
                     f"Note: the running averages of batch normalisation lag behind for about {LAGGING_STEPS} steps, so "
@@ -254,7 +259,7 @@ class TrainingLoop:
         if self.accelerator.scaler is not None:
             self.progress.grad_scaler = self.accelerator.scaler.state_dict()
         if self.accelerator.is_main_process:
-            save_checkpoint(self.folder, self.network, self.raw_optimizer, self.progress)
+            save_checkpoint(self.folder, self.network, self.optimizer, self.progress)
         self.accelerator.wait_for_everyone()
 
     def _stop_requested(self, signals: StopSignals, looks: bool) -> int | None:
@@ -278,9 +283,10 @@ class TrainingLoop:
         )
 
     def _restart_clock(self) -> None:
-        self.started, self.images = time.perf_counter(), 0
+        self.started, self.images = self.watch.seconds(), 0
 
     def _count(self) -> None:
-        """Add the time and images since the clock was started to those of the run, without validation and saving."""
-        self.progress.train_seconds += time.perf_counter() - self.started
+        """Add the time and images since the last count to those of the run, without validation and saving."""
+        self.progress.train_seconds += self.watch.seconds() - self.started
         self.progress.images_seen += self.images
+        self._restart_clock()

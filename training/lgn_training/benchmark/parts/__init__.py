@@ -14,6 +14,7 @@ from lgn_training.benchmark.parts.pipeline import pipeline
 from lgn_training.benchmark.parts.precision import precision
 from lgn_training.benchmark.parts.processes import processes
 from lgn_training.benchmark.parts.regularizers import regularizers
+from lgn_training.benchmark.parts.seeds import seeds
 from lgn_training.benchmark.parts.startup import startup
 from lgn_training.benchmark.parts.steps import steps
 from lgn_training.benchmark.parts.whitening import whitening
@@ -26,6 +27,7 @@ PARTS = {
         precision,
         growth,
         processes,
+        seeds,
         pipeline,
         startup,
         first_use,
