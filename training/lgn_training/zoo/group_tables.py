@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from lgn_training.zoo.records import ON
 
@@ -39,57 +39,50 @@ NEVER_CHANGES = "the same: mirrored images have the same logits"
 
 def group_gains(rows: Rows, published: Collection[str] = ()) -> str:
     """Accuracy on rot-MNIST of GROUPS, by the number of training images."""
-    lines = ["| group | 12,000 images | 1,000 | 100 |", "|---|--:|--:|--:|"]
+    lines = []
     for name, words in GROUPS.items():
         model = f"convnet-rotmnist-{name}"
         cells = [mean_and_range(accuracies(rows, model, train)) for train in TRAINED_ON]
-        if any(cells):
-            lines.append(f"| {_link(words, model, published)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        lines.append((_link(words, model, published), *cells))
+    return _table(("group", "12,000 images", "1,000", "100"), lines)
 
 
 def mirror_gains(rows: Rows, published: Collection[str] = ()) -> str:
     """Accuracy on CIFAR-10 of MIRRORED, with the numbers of their parameters."""
-    lines = [
-        "| group | parameters | trained on images as they are | and mirrored at random |",
-        "|---|--:|--:|--:|",
-    ]
+    lines = []
     for names, words in MIRRORED.items():
-        models = [None if name is None else f"convnet-cifar10-{name}" for name in names]
+        models = [f"convnet-cifar10-{name}" if name else "" for name in names]
         found = [row for row in rows if row["model"] in models]
         if not found:
             continue
-        cells = ["" if model is None else mean_and_range(accuracies(rows, model)) for model in models]
+        cells = [mean_and_range(accuracies(rows, model)) for model in models]
         if found[0]["group"] == "reflection":
             cells[1] = NEVER_CHANGES
-        title = _link(words, next(model for model in models if model), published)
-        lines.append(f"| {title} | {int(found[0]['parameters']):,} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        title = _link(words, next(filter(None, models)), published)
+        lines.append((title, f"{int(found[0]['parameters']):,}", *cells))
+    return _table(("group", "parameters", "trained on images as they are", "and mirrored at random"), lines)
 
 
 def unseen_rotations(rows: Rows, published: Collection[str] = ()) -> str:
     """Accuracy of UPRIGHT, trained on upright digits alone, on upright and on rotated ones."""
-    lines = ["| group | upright digits | rotated digits |", "|---|--:|--:|"]
+    columns = ("test_accuracy", f"test_accuracy{ON}{ROTATED}")
+    lines = []
     for name, words in UPRIGHT.items():
         model = f"convnet-mnist-{name}"
-        cells = [
-            mean_and_range(accuracies(rows, model, column=column))
-            for column in ("test_accuracy", f"test_accuracy{ON}{ROTATED}")
-        ]
-        if any(cells):
-            lines.append(f"| {_link(words, model, published)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        cells = [mean_and_range(accuracies(rows, model, column=column)) for column in columns]
+        lines.append((_link(words, model, published), *cells))
+    return _table(("group", "upright digits", "rotated digits"), lines)
 
 
 def gains_of_parts(rows: Rows, published: Collection[str] = ()) -> str:
     """Accuracy on rot-MNIST of PARTS, trained on all images."""
-    lines = ["| network over C₄ | parameters | test |", "|---|--:|--:|"]
+    lines = []
     for name, words in PARTS.items():
         model = f"convnet-rotmnist-{name}"
         if values := accuracies(rows, model, TRAINED_ON[0]):
             parameters = next(int(row["parameters"]) for row in rows if row["model"] == model)
-            lines.append(f"| {_link(words, model, published)} | {parameters:,} | {mean_and_range(values)} |")
-    return "\n".join(lines) + "\n"
+            lines.append((_link(words, model, published), f"{parameters:,}", mean_and_range(values)))
+    return _table(("network over C₄", "parameters", "test"), lines)
 
 
 TABLES: Mapping[str, Callable[..., str]] = {
@@ -113,6 +106,13 @@ def mean_and_range(values: list[float]) -> str:
         return ""
     spread = f" ({min(values):.2f} to {max(values):.2f}, {len(values)} seeds)" if len(values) > 1 else " (1 seed)"
     return f"{statistics.mean(values):.2f} %{spread}"
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """The lines that have a number, below their head."""
+    rules = ["---"] + ["--:"] * (len(head) - 1)
+    kept = [line for line in lines if any(line[1:])]
+    return f"| {' | '.join(head)} |\n|{'|'.join(rules)}|\n" + "".join(f"| {' | '.join(line)} |\n" for line in kept)
 
 
 def _link(words: str, model: str, published: Collection[str]) -> str:
