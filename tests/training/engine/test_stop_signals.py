@@ -9,6 +9,7 @@ from lgn_training.engine.loop import StopSignals
 @pytest.fixture
 def signals():
     signal_handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts programs in the background without it
     yield StopSignals()
     for number, handler in signal_handlers.items():
         signal.signal(number, handler)

@@ -35,6 +35,20 @@ def no_trace(monkeypatch):
     monkeypatch.setattr(logging.getLogger("torch.__trace"), "disabled", True)
 
 
+@pytest.fixture
+def run():
+    """The training program. What Accelerate remembers of it, as that it compiles, does not outlive the test."""
+
+    def call(*arguments: str) -> None:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            assert program.main([*arguments]) == 0
+
+    yield call
+    AcceleratorState._reset_state(reset_partial_state=True)
+    torch._dynamo.reset()
+
+
 def compiled(model):
     """The model as one graph, and what the graph calls."""
     calls = []
@@ -82,7 +96,7 @@ def test_networks_of_several_seeds():
     check_one_graph(model, torch.stack([images, -images]), labels=torch.stack([labels, labels.flip(0)]))
 
 
-def test_a_second_epoch_compiles_nothing(monkeypatch, tmp_path):
+def test_a_second_epoch_compiles_nothing(run, monkeypatch, tmp_path):
     """The last batch of an epoch is smaller and has a graph of its own. Validation between epochs changes nothing."""
     original, sizes = torch.compile, []
 
@@ -108,16 +122,13 @@ def test_a_second_epoch_compiles_nothing(monkeypatch, tmp_path):
     ]
     options += ["--max_train_samples", "100", "--max_test_samples", "50", "--per_device_train_batch_size", "40"]
     torch._dynamo.reset()
-    AcceleratorState._reset_state(reset_partial_state=True)
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        folder = ["--output_dir", str(tmp_path / "run")]
-        assert program.main([*options, "--num_train_epochs", "3", "--torch_compile", *folder]) == 0
+    run(*options, "--num_train_epochs", "3", "--torch_compile", "--output_dir", str(tmp_path / "run"))
     assert sizes == [40, 10]
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch, which imports what it needs for inductor
-def test_a_compiled_run_trains_what_a_plain_one_trains(tmp_path):
+def test_a_compiled_run_trains_what_a_plain_one_trains(run, tmp_path):
     options = [
         "--dataset",
         "digits",
@@ -133,9 +144,7 @@ def test_a_compiled_run_trains_what_a_plain_one_trains(tmp_path):
     ]
     options += ["--use_cpu", "--max_train_samples", "50", "--max_test_samples", "50", "--num_train_epochs", "1"]
     for name, compile in (("plain", []), ("compiled", ["--torch_compile"])):
-        AcceleratorState._reset_state(reset_partial_state=True)
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            assert program.main([*options, *compile, "--output_dir", str(tmp_path / name)]) == 0
+        run(*options, *compile, "--output_dir", str(tmp_path / name))
     plain, compiled = (
         json.loads((tmp_path / name / "all_results.json").read_text()) for name in ("plain", "compiled")
     )
