@@ -44,8 +44,8 @@ def random_unit_norm(like: Tensor, norm: float = 1.0) -> Tensor:
 def inverse(matrices: Tensor) -> Tensor:
     """The inverses of (..., d, d), of the same shape.
 
-    On an accelerator and in graphs, singular matrices are no error but have infinite or undefined inverses. The check would make
-    every step wait for the device, and no CUDA graph can hold it.
+    On an accelerator and inside graphs, a singular matrix raises no error, and its inverse is infinite or undefined. Checking
+    for one would make every step wait for the device, which a CUDA graph does not allow.
     """
     return torch.linalg.inv(matrices) if _can_check(matrices) else torch.linalg.inv_ex(matrices).inverse
 

@@ -88,7 +88,7 @@ def nearest_representation(elements: Tensor, table: Tensor) -> Tensor:
     which two are equal. Then `projected_representation` is the answer.
 
     Raises:
-        ValueError: there is no such group, or one of its matrices is nearer to another element than to its own.
+        ValueError: no group lies near `elements`, or the nearest one would mix up two of them.
     """
     found = elements
     for _ in range(STEPS):
