@@ -10,6 +10,8 @@ from lgn_training.engine import loop
 
 from tests.training.test_run import TINY, run, weights
 
+pytestmark = pytest.mark.slow  # whole trainings
+
 
 def test_several_seeds_train_one_after_the_other(tmp_path):
     """Each as a run of its own would; a second call with --resume finds them complete, and trains one that was added."""
