@@ -17,7 +17,7 @@ docs: .venv/installed  ## build the site of the documentation into build/site
 quality: .venv/installed  ## format, lint, type-check
 	$(BIN)/ruff format $(if $(CI),--check)
 	$(BIN)/ruff check $(if $(CI),,--fix)
-	$(BIN)/pyright
+	$(BIN)/pyrefly check
 
 cards: .venv/installed  ## build each folder of model_cards/ for the Hub, into build/cards/, and check it
 	for folder in model_cards/*/; do \

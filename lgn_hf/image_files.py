@@ -58,9 +58,9 @@ def read_image(processor: Any, image: str | os.PathLike) -> Tensor:
     Raises:
         ValueError: the image cannot be read; the message names it.
     """
-    image = os.fspath(image)
-    check_image(image)
+    name = os.fspath(image)
+    check_image(name)
     try:
-        return processor(image, return_tensors="pt")["pixel_values"]
+        return processor(name, return_tensors="pt")["pixel_values"]
     except (ValueError, OSError) as error:
-        raise ValueError(f"{image} cannot be read as an image: {str(error).removeprefix('image 0: ')}") from None
+        raise ValueError(f"{name} cannot be read as an image: {str(error).removeprefix('image 0: ')}") from None

@@ -88,7 +88,7 @@ FORBIDDEN = {
     "a path of a machine": r"(?<![\w.])/(?:root|work|Users|home/(?!me/)\w+)/",
     "a host of a registry": r"pypi\.org|pythonhosted\.org|download\.pytorch\.org|npmjs\.(?:org|com)|deb\.debian\.org",
     "a token of the Hub": r"\bhf_[A-Za-z]{34}\b",
-    "a suppression of every rule": r"#\s*(?:(?:type|pyright): ignore(?!\[)|noqa(?!:))",
+    "a suppression of every rule": r"#\s*(?:type: ignore|pyrefly: ignore(?!\[)|noqa(?!:))",
 }
 
 
@@ -132,7 +132,7 @@ def test_classifiers_name_the_supported_pythons():
     assert named == PYTHONS
     assert project["requires-python"] == f">={PYTHONS[0]}"
     assert pyproject()["tool"]["ruff"]["target-version"] == f"py{PYTHONS[0].replace('.', '')}"
-    assert pyproject()["tool"]["pyright"]["pythonVersion"] == PYTHONS[0]
+    assert pyproject()["tool"]["pyrefly"]["python-version"] == PYTHONS[0]
 
 
 @pytest.mark.parametrize("python", PYTHONS)

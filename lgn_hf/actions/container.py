@@ -169,9 +169,7 @@ class Actions(LinearMaps):
             yield Action(self, position)
 
     @overload
-    def __getitem__(  # pyright: ignore[reportOverlappingOverload]  (three numbers are also a tuple of numbers)
-        self, index: tuple[int, int, int]
-    ) -> Action: ...
+    def __getitem__(self, index: tuple[int, int, int]) -> Action: ...
 
     @overload
     def __getitem__(self, index: int | slice | tuple[int | slice, ...]) -> Actions: ...

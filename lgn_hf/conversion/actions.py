@@ -81,7 +81,7 @@ def describe(group: LinearGroup | GroupModule) -> dict[str, Any]:
     """A group or learned group as JSON, without what it has learned."""
     if isinstance(group, LinearGroup):
         return _describe_fixed(group)
-    facts = {
+    facts: dict[str, Any] = {
         "learned": type(group).__name__,
         "start": _describe_fixed(group.start),
         "batch_shape": list(group.batch_shape),

@@ -57,7 +57,7 @@ def apply_description(model: nn.Module, description: dict[str, Any]) -> list[Pai
     """
     groups, layers = check_description(description)
     modules = dict(model.named_modules())
-    layers = _under_names_of(modules, layers, getattr(model, "base_model_prefix", ""))
+    layers = _under_names_of(modules, layers, str(getattr(model, "base_model_prefix", "")))
     if missing := [name for name in layers if name not in modules]:
         raise ValueError(
             f"the conversion does not fit {type(model).__name__}: {len(missing)} of {len(layers)} converted layers are "

@@ -66,14 +66,14 @@ def converted_from_pretrained(auto_class: Any, name_or_path: str, **kwargs: Any)
 @register_quantization_config(METHOD)
 class _ConversionConfig(QuantizationConfigMixin):
     def __init__(self, description: dict[str, Any]):
-        self.quant_method = METHOD  # pyright: ignore[reportAttributeAccessIssue]
+        self.quant_method = METHOD  # pyrefly: ignore[bad-assignment]
         self.description = description
 
 
 @register_quantizer(METHOD)
 class _ConversionLoader(HfQuantizer):
     def _process_model_before_weight_loading(self, model: PreTrainedModel, **kwargs: Any) -> None:
-        apply_description(model, self.quantization_config.description)  # pyright: ignore[reportAttributeAccessIssue]
+        apply_description(model, self.quantization_config.description)  # pyrefly: ignore[missing-attribute]
 
     def _process_model_after_weight_loading(self, model: PreTrainedModel, **kwargs: Any) -> PreTrainedModel:
         for module in model.modules():
@@ -85,11 +85,11 @@ class _ConversionLoader(HfQuantizer):
 
         return model
 
-    def is_serializable(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def is_serializable(self) -> bool:  # pyrefly: ignore[bad-override]
         return True
 
     @property
-    def is_trainable(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def is_trainable(self) -> bool:  # pyrefly: ignore[bad-override]
         return True
 
 

@@ -67,7 +67,7 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
     base_model_prefix = "lgn_convnet"
     main_input_name = "pixel_values"
     accepts_loss_kwargs = False
-    input_modalities = ("image",)  # pyright: ignore[reportAssignmentType]
+    input_modalities = ("image",)  # pyrefly: ignore[bad-assignment]
     _no_split_modules = ["OrbitBlock"]  # noqa: RUF012
     _never_dropped = ("stem", "stages.", "action.")
 
@@ -89,7 +89,7 @@ class LGNConvNetPreTrainedModel(CheckedPreTrainedModel):
         else:
             super()._init_weights(module)
 
-    def save_pretrained(self, save_directory, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+    def save_pretrained(self, save_directory, **kwargs):  # pyrefly: ignore[bad-override]
         """As in transformers, with the modules for remote loading.
 
         Raises:
@@ -206,7 +206,7 @@ class LGNConvNetModel(LGNConvNetPreTrainedModel):
             before = after
         if config.action == "learned":  # every layer holds it; it is saved once
             self._tied_weights_keys = {r"(stem|stages\..*)\.group\.basis": "action.basis"}
-        self.pool = nn.Identity() if config.orbit_pooling == "none" else OrbitPool2d(group, config.orbit_pooling)  # pyright: ignore[reportArgumentType]
+        self.pool = nn.Identity() if config.orbit_pooling == "none" else OrbitPool2d(group, config.orbit_pooling)  # pyrefly: ignore[bad-argument-type]
         self.post_init()
 
     @can_return_tuple
@@ -299,9 +299,7 @@ class LGNConvNetBackbone(BackboneMixin, LGNConvNetModel):
         self.num_features = config.num_maps
 
     @can_return_tuple
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, pixel_values: Tensor, output_hidden_states: bool | None = None, **kwargs: Any
-    ) -> BackboneOutput:
+    def forward(self, pixel_values: Tensor, output_hidden_states: bool | None = None, **kwargs: Any) -> BackboneOutput:
         """Encode images: `feature_maps` of the stages in `config.out_features`, (B, K|G|, H', W') each."""
         outputs = LGNConvNetModel.forward(self, pixel_values, output_hidden_states=True, return_dict=True)
         states: Any = outputs.hidden_states

@@ -115,7 +115,7 @@ def load_actions_dataset(dataset: str | os.PathLike | Dataset | DatasetDict) -> 
     missing = [name for name in WANTED if name not in rows.column_names]
     if missing:
         raise ValueError(f"not a data set of actions: it has no {', '.join(missing)}")
-    table = rows.select_columns([*WANTED]).with_format("arrow")[:]
+    table: Any = rows.select_columns([*WANTED]).with_format("arrow")[:]
     # Matrices and filters stay in Arrow: lists of Python floats would take long.
     columns = [list(table[name]) if name in ("matrix", "basis") else table[name].to_pylist() for name in WANTED]
     found: dict[str, dict[tuple[int, int, int], tuple[Any, ...]]] = {}

@@ -84,7 +84,7 @@ def most_structured(sources: Iterable[TrainedModel], count: int) -> list[dict[st
         rows of `Actions.table` without the identity of a group, with the name of the `model`. `structure` and `z` are the score that is furthest above
         chance, which may be that of the nearest known operation.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for source in sources:
         actions = source.actions.distinct()
         for action, row, record in zip(actions, actions.table(), actions.diagnose(), strict=True):

@@ -24,7 +24,7 @@ def main(where: str, output: str, *folders: str) -> None:
 
         options = {}
     else:
-        sys.modules["lgn_hf"] = None  # pyright: ignore[reportArgumentType]  (to import it is a ModuleNotFoundError)
+        sys.modules["lgn_hf"] = None  # pyrefly: ignore[unsupported-operation]  (to import it is a ModuleNotFoundError)
         options = {"trust_remote_code": True}
 
     for number, folder in enumerate(folders):

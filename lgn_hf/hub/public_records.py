@@ -25,7 +25,7 @@ def public_recipe(recipe: dict[str, Any], repo_id: str, dataset: str | None) -> 
         "hub_model_id": None,
         "hub_private_repo": False,
     }
-    own = {field: value for field, value in fixed.items() if field in recipe}
+    own: dict[str, Any] = {field: value for field, value in fixed.items() if field in recipe}
     if recipe.get("group_from"):
         own["group_from"] = repo_id
     if sources := recipe.get("also_test_on"):
@@ -47,7 +47,7 @@ def public_results(results: dict[str, Any], repo_id: str, dataset: str | None, n
         data["source"] = public_dataset(data["source"], dataset)
     if note:
         data["note"] = note
-    own = {"recipe": public_recipe(results["recipe"], repo_id, dataset), "data": data}
+    own: dict[str, Any] = {"recipe": public_recipe(results["recipe"], repo_id, dataset), "data": data}
     if tests := results.get("also_tested_on"):
         trained_on = results["recipe"]["dataset"]
         own["also_tested_on"] = {_public_test(source, trained_on, dataset): test for source, test in tests.items()}

@@ -15,7 +15,7 @@ class FamilyConfig(BackboneConfigMixin, PreTrainedConfig):
     """The base of the configurations of all families: how they are read and written."""
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):  # pyright: ignore[reportIncompatibleMethodOverride]
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs):  # pyrefly: ignore[bad-override]
         """As in transformers, but a file that does not hold such a configuration is an error of one line.
 
         Raises:

@@ -48,11 +48,7 @@ def synthesis(code: Tensor, filters: Tensor, padding: int) -> Tensor:
 
 def is_eager() -> bool:
     """Whether operations run as they are called, and are not compiled, traced or transformed."""
-    return not (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-        or torch._C._are_functorch_transforms_active()
-    )
+    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active())
 
 
 def is_onnx_export() -> bool:

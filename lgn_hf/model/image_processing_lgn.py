@@ -75,7 +75,7 @@ class LGNImageProcessor(BaseImageProcessor):
     """
 
     model_input_names = ["pixel_values"]  # noqa: RUF012
-    valid_kwargs = LGNImageProcessorKwargs  # type: ignore[assignment]
+    valid_kwargs = LGNImageProcessorKwargs  # pyrefly: ignore[bad-override]
     _auto_class = "AutoImageProcessor"
 
     def __init__(
@@ -240,7 +240,7 @@ class LGNImageProcessor(BaseImageProcessor):
 
     # Any images: each becomes one 8-bit tensor
 
-    def preprocess(  # type: ignore[override]
+    def preprocess(
         self,
         images: Any,
         return_tensors: str | None = None,
@@ -321,7 +321,7 @@ class LGNImageProcessor(BaseImageProcessor):
         fields = {name: value for name, value in values.items() if name not in optional or value != optional[name]}
         return {**fields, "image_processor_type": "LGNImageProcessor", "auto_map": AUTO_MAP}
 
-    def save_pretrained(  # type: ignore[override]
+    def save_pretrained(
         self, save_directory: str | os.PathLike, push_to_hub: bool = False, **kwargs: Any
     ) -> list[str]:
         """Save preprocessor_config.json and the whitening, if any, in whitening.safetensors. Return their paths.
@@ -335,7 +335,7 @@ class LGNImageProcessor(BaseImageProcessor):
             ValueError: the whitening is not fitted.
         """
         fitted = self._ready()
-        saved: list[str] = super().save_pretrained(save_directory)  # type: ignore[assignment]
+        saved: list[str] = super().save_pretrained(save_directory)
         path = Path(save_directory) / WHITENING_NAME
         if fitted is None:
             path.unlink(missing_ok=True)

@@ -247,7 +247,7 @@ class LGNForImageClassification(LGNPreTrainedModel):
         if self.training and self.config.problem_type is None and is_eager():
             # Pipelines read it. Another model may have the same configuration, for other labels.
             self.config = self.lgn.config = copy.copy(self.config)
-            self.config.problem_type = problem_type  # pyright: ignore[reportAttributeAccessIssue]
+            self.config.problem_type = problem_type  # pyrefly: ignore[bad-assignment]
         return self.loss_function(labels, logits, LossSettings(num_labels, problem_type))
 
     def _pool(self, codes: Tensor) -> Tensor:
@@ -335,9 +335,7 @@ class LGNBackbone(BackboneMixin, LGNModel):
         self.num_features = [config.num_filters] * config.num_layers
 
     @can_return_tuple
-    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, pixel_values: Tensor, output_hidden_states: bool | None = None, **kwargs
-    ) -> BackboneOutput:
+    def forward(self, pixel_values: Tensor, output_hidden_states: bool | None = None, **kwargs) -> BackboneOutput:
         """Encode images.
 
         Args:

@@ -56,7 +56,7 @@ class LGNPreTrainedModel(CheckedPreTrainedModel):
     main_input_name = "pixel_values"
     supports_gradient_checkpointing = True
     accepts_loss_kwargs = False  # or `Trainer` would leave the mean over accumulated batches to the loss
-    input_modalities = ("image",)  # pyright: ignore[reportAssignmentType]  (as in transformers' own models)
+    input_modalities = ("image",)  # pyrefly: ignore[bad-assignment]  (as in transformers' own models)
     _never_dropped = ("norms.",)
     # Exports leave the auxiliary matrices of the inverse regularizer out; loading computes them from the actions.
     _keys_to_ignore_on_load_missing = [r"(^|\.)auxiliary_inverses$"]  # noqa: RUF012
@@ -85,7 +85,7 @@ class LGNPreTrainedModel(CheckedPreTrainedModel):
 
     # Loading and saving
 
-    def save_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def save_pretrained(  # pyrefly: ignore[bad-override]
         self, save_directory, *, state_dict: dict[str, Tensor] | None = None, **kwargs
     ):
         """As in transformers, without the auxiliary matrices of training, and with the code for remote loading."""

@@ -50,7 +50,7 @@ class _NuclearNorm(torch.autograd.Function):
         ctx.mark_non_differentiable(output[1])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Tensor:  # pyrefly: ignore[bad-override]
         actions, polar = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradient will be differentiated again
             u, _, vh = torch.linalg.svd(actions)

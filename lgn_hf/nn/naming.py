@@ -55,7 +55,7 @@ def _name_of_factor(rows: list[list[int]], orders: list[int]) -> str | None:
         # In a dihedral group, every element outside the rotations is a reflection.
         if all(orders[g] == 2 for g in others):
             return f"D_{half}"
-    known = {
+    known: dict[tuple[tuple[int, int], ...], str] = {
         ((1, 1), (2, 1), (4, 6)): "Q_8",
         ((1, 1), (2, 3), (3, 8)): "A_4",
         ((1, 1), (2, 9), (3, 8), (4, 6)): "S_4",

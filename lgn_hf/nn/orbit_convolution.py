@@ -320,18 +320,18 @@ class OrbitConvTranspose2d(_OrbitFilters, nn.ConvTranspose2d):
         padding = self._output_padding(
             input,
             output_size,
-            self.stride,  # pyright: ignore[reportArgumentType]
-            self.padding,  # pyright: ignore[reportArgumentType]
-            self.kernel_size,  # pyright: ignore[reportArgumentType]
+            self.stride,  # pyrefly: ignore[bad-argument-type]
+            self.padding,  # pyrefly: ignore[bad-argument-type]
+            self.kernel_size,  # pyrefly: ignore[bad-argument-type]
             2,
-            self.dilation,  # pyright: ignore[reportArgumentType]
+            self.dilation,  # pyrefly: ignore[bad-argument-type]
         )
         return nn.functional.conv_transpose2d(
             input,
             self.filters(),
             self.full_bias(),
             self.stride,
-            self.padding,  # pyright: ignore[reportArgumentType]
+            self.padding,  # pyrefly: ignore[bad-argument-type]
             padding,
             self.groups,
             self.dilation,

@@ -107,8 +107,8 @@ def _columns(powers: int, order: int) -> int:
 
 
 def _name_captions(ax: Axes) -> None:
-    style = {"ha": "right", "va": "top", **text_style(QUIET)}
-    ax.text(-0.1, caption_top(ax), "norm\ncosine", transform=ax.transAxes, **style)
+    at = caption_top(ax)
+    ax.text(-0.1, at, "norm\ncosine", transform=ax.transAxes, ha="right", va="top", **text_style(QUIET))
 
 
 def _bar_before(ax: Axes) -> None:

@@ -95,7 +95,7 @@ class RecipeRecord(JsonRecord):
         """Read the recipe of a network of any family."""
         family = family_of(value).model_type if isinstance(value, dict) else "lgn"
         kind: type[RecipeRecord] = {"lgn": LGNRecipeRecord, "lgn_convnet": ConvNetRecipeRecord}[family]
-        return super(RecipeRecord, kind).from_json(value, where)  # pyright: ignore[reportReturnType]
+        return super(RecipeRecord, kind).from_json(value, where)
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -197,7 +197,7 @@ class Results(JsonRecord, ABC):
             name = f"test_{metric.name}"
             if not math.isfinite(results.metrics.get(name, math.nan)):
                 raise ValueError(f"{where}.{name} is {value.get(name)!r:.80}: must be a number, the metric of {task}")
-        return results
+        return results  # pyrefly: ignore[bad-return]
 
     def to_json(self) -> dict[str, Any]:
         """The object that the file holds: metrics are fields like all others, and those on the test images come first."""

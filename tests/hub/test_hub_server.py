@@ -559,7 +559,7 @@ with torch.no_grad():
 @pytest.mark.slow
 def test_a_model_is_pushed_and_used_without_the_package(hub_here: Hub):
     model = make_used_model("learned").float().eval()
-    model.push_to_hub(repo_id=MODEL, private=True)  # pyright: ignore[reportCallIssue]
+    model.push_to_hub(repo_id=MODEL, private=True)
     assert "modeling_lgn.py" in hub_here.files(MODEL)
     with torch.no_grad():
         expected = model(torch.arange(49.0).reshape(1, 1, 7, 7) / 49).logits.flatten()

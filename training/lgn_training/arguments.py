@@ -231,7 +231,7 @@ def _read_recipe(path: Path) -> dict:
     return recipe
 
 
-def _recipe_options(path: Path, recipe: Mapping[str, Any], known: Mapping[str, str]) -> list[str]:
+def _recipe_options(path: Path, recipe: Mapping[Any, Any], known: Mapping[str, str]) -> list[str]:
     """A recipe as command-line options, so that both are checked alike. The command line follows, so it wins.
 
     Args:

@@ -27,7 +27,7 @@ def listing(texts: Sequence[str]) -> str:
         >>> listing(["a"]), listing(["a", "b"]), listing(["a", "b", "c"])
         ('a', 'a and b', 'a, b and c')
     """
-    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
+    return " and ".join(part for part in [", ".join(texts[:-1]), *texts[-1:]] if part)
 
 
 def percent(share: float, digits: int = 2) -> str:

@@ -27,7 +27,7 @@ from lgn_training.benchmark.textbook import TextbookLGN
 def main(name: str, channels: int, side: int, device: torch.device) -> None:
     fields: dict[str, Any] = {"num_channels": channels, "image_size": side, "num_labels": 10}
     ours = lgn_hf.LGNForImageClassification(lgn_hf.LGNConfig(**fields)).train()
-    network = (TextbookLGN(ours) if name == "textbook" else ours).to(device)  # pyright: ignore[reportArgumentType]
+    network = (TextbookLGN(ours) if name == "textbook" else ours).to(device)  # pyrefly: ignore[bad-argument-type]
     images = torch.randn(128, channels, side, side, device=device)
     labels = torch.randint(10, (128,), device=device)
     before = mebibytes("VmRSS:", device)
@@ -35,7 +35,7 @@ def main(name: str, channels: int, side: int, device: torch.device) -> None:
     for step in range(3):
         loss = network(images, labels=labels)
         (loss if name == "textbook" else loss.loss).backward()
-        float(next(network.parameters()).grad.sum())  # pyright: ignore[reportOptionalMemberAccess]
+        float(next(network.parameters()).grad.sum())  # pyrefly: ignore[missing-attribute]
         first = first if step else time.perf_counter() - begin
     print(json.dumps([libraries - start, ready - libraries, first, mebibytes("VmHWM:", device) - before]))
 

@@ -47,7 +47,7 @@ def files_of_builder(builder: datasets.DatasetBuilder) -> dict[str, list[DataFil
 
     Files of the Hub come from the cache of `datasets`, which has just read them.
     """
-    given: Mapping[Any, Sequence[str]] = builder.config.data_files or {}
+    given: Mapping[Any, Sequence[Any]] = builder.config.data_files or {}
     manager = DownloadManager(
         dataset_name=builder.dataset_name,
         base_path=builder.base_path,
@@ -196,4 +196,4 @@ def _renumber(labels: pa.Array, names: Names, wanted: Names) -> pa.Array:
 
 
 def _replace(table: Dataset, column: str, labels: pa.Array, feature: ClassLabel) -> Dataset:
-    return table.remove_columns(column).add_column(column, labels.to_pylist(), feature=feature)
+    return table.remove_columns(column).add_column(column, labels.to_pylist(), feature=feature)  # pyrefly: ignore[missing-attribute]

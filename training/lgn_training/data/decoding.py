@@ -132,13 +132,13 @@ def _report(total: int, count: int, grey: int, skipped: list[str], brightest: in
 def _cells(part: Rows, column: str) -> Iterator[tuple[str, Any]]:
     """The place of each image, for messages, and its `bytes` or `path`, or its pixels as an array."""
     table = part.table.select_columns(column)
-    dtype = _dtype_of_arrays(table, column)
+    dtype = _dtype_of_arrays(table, column)  # pyrefly: ignore[bad-argument-type]
     try:
         if dtype is None:
             table = table.cast_column(column, datasets.Image(decode=False))
     except (TypeError, ValueError, NotImplementedError) as error:
         raise DataError(f"column '{column}' ({part.table.features[column]}) holds no images") from error
-    table = table.select(part.index.numpy())
+    table = table.select(part.index.numpy())  # pyrefly: ignore[missing-attribute]
     rows: Any = table.iter(batch_size=1000) if dtype is None else table.with_format("numpy").iter(batch_size=1)
     cells = (cell for batch in rows for cell in batch[column])
     for row, cell in zip(part.index.tolist(), cells, strict=True):

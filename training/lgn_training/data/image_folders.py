@@ -137,7 +137,7 @@ def divide_by_folder(table: Dataset, folder: Path, place: Sequence[str]) -> Tabl
     splits = [split_of(top) for top in tops]
     if None in splits or "train" not in splits:
         return {"train": table}
-    return {
+    return {  # pyrefly: ignore[bad-return]
         split: table.select([row for row, value in enumerate(splits) if value == split])
         for split in dict.fromkeys(splits)
         if split

@@ -58,7 +58,7 @@ def with_images(name: str, table: Dataset, folder: Path) -> Dataset:
         )
     for column in columns:
         paths = [None if path is None else str(_find(folder, path)) for path in table[column][:]]
-        table = table.remove_columns(column).add_column(column, paths, feature=Value("string"))
+        table = table.remove_columns(column).add_column(column, paths, feature=Value("string"))  # pyrefly: ignore[missing-attribute]
         table = table.cast_column(column, datasets.Image())
     return table
 
@@ -87,7 +87,7 @@ def divide_by_column(table: Dataset) -> Tables:
     if None in values:
         unknown = table[SPLIT_COLUMN][values.index(None)]
         raise DataError(f"column '{SPLIT_COLUMN}' holds {unknown!r}: allowed are {', '.join(SPLIT_NAMES)}")
-    return {
+    return {  # pyrefly: ignore[bad-return]
         split: table.select([row for row, value in enumerate(values) if value == split])
         for split in dict.fromkeys(SPLIT_NAMES.values())
         if split in values

@@ -56,7 +56,7 @@ class Accuracy(PairMetric):
 
     dtype = "int64"
 
-    def _compute(self, *, predictions, references):  # pyright: ignore[reportIncompatibleMethodOverride]
+    def _compute(self, *, predictions, references):  # pyrefly: ignore[bad-override]
         return {"accuracy": float(np.mean(np.asarray(predictions) == np.asarray(references)))}
 
 
@@ -69,7 +69,7 @@ class ReconstructionError(PairMetric):
 
     dtype = "float64"
 
-    def _compute(self, *, predictions, references):  # pyright: ignore[reportIncompatibleMethodOverride]
+    def _compute(self, *, predictions, references):  # pyrefly: ignore[bad-override]
         return {
             "mse": float(np.mean(predictions)),
             "relative_error": float(np.sum(predictions) / np.sum(references)),

@@ -303,7 +303,7 @@ def check_data(progress: Progress, data: Data, folder: Path, accelerator: Accele
                 f"process {rank} has other data ({_sizes(other)}) than process {accelerator.process_index} "
                 f"({_sizes(own)}): give every machine the same copy of the data set"
             )
-    if progress.data not in (None, own):
+    if progress.data is not None and progress.data != own:
         raise SharedError(
             f"cannot resume {folder}: its data were {_sizes(progress.data)} and are {_sizes(own)}; "
             "restore the data of the run, or choose another folder"

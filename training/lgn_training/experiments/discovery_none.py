@@ -32,7 +32,8 @@ from lgn_training.texts import Row
 ALPHAS = (0.001, 0.01, 0.05)
 DEFAULT_ALPHA = 0.001
 SCREEN = 0.1
-SETTINGS = ((9, 1.5, 20), (9, 2.0, 15), (16, 2.0, 10), (25, 2.0, 5))  # d, N / d, clouds of each kind
+# d, N / d, clouds of each kind
+SETTINGS: tuple[tuple[int, float, int], ...] = ((9, 1.5, 20), (9, 2.0, 15), (16, 2.0, 10), (25, 2.0, 5))
 FIRST_SEED = 2000  # the method and its alpha were chosen with others
 QUICK_EFFORT = Effort(width=500, seeds=200, voters=32, sketched=40, polished=4)
 

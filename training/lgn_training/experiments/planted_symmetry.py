@@ -30,7 +30,8 @@ from lgn_training.experiments.symmetry_recovery import recovery, unexplained
 from lgn_training.texts import Row
 
 LAYERS, STEP_SIZE, THRESHOLD = 8, 0.2, 0.1  # with the papers' few short steps, codes are far from converged
-NETWORKS = (  # action, regularizer; "free": as many filters without groups, to see what the data alone gives away
+# action, regularizer; "free": as many filters without groups, to see what the data alone gives away
+NETWORKS: tuple[tuple[str, str], ...] = (
     ("free", "none"),
     ("learned", "none"),
     ("learned", "inverse"),

@@ -58,10 +58,10 @@ def _draw_elements(subject: GroupSubject) -> Figure | None:
     for record in actions.diagnose():
         first = record["nearest"][0] if record["nearest"] else None
         key = (first["operation"], tuple(first["parameters"].items())) if first else None
-        nearest.append(matrices.get(key))  # pyright: ignore[reportArgumentType]
+        nearest.append(matrices.get(key) if key else None)
         text = operation_text(first["operation"], first["parameters"]) if first else None
         names.append(f"{text}\n{first['correlation']:+.2f}" if first and text else "")
-    titles = [element_name(int(number)) for number in actions.numbers[1]]
+    titles = [element_name(number) for number in actions.numbers[1]]
     return found_action_plot(actions.matrices.flatten(0, 2), nearest, titles, names)
 
 

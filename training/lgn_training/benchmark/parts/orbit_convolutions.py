@@ -36,7 +36,7 @@ def measure(args: argparse.Namespace, device: torch.device, size: int, channels:
     layers: dict[str, Any] = {
         "orbits": OrbitConv2d(channels, channels, size, group, kind="regular", padding=size // 2),
         "plain": ordinary(),
-        "plain, channels-last": ordinary().to(memory_format=last),  # pyright: ignore[reportCallIssue]
+        "plain, channels-last": ordinary().to(memory_format=last),  # pyrefly: ignore[no-matching-overload]
     }
     e2cnn_layer = e2cnn_convolution(channels, size)
     if e2cnn_layer is not None:

@@ -6,6 +6,7 @@ import argparse
 import statistics
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -113,7 +114,7 @@ def six_layers(size: int) -> dict[str, nn.Module]:
     group = LinearGroup.rotations(size, ORDER)
 
     def orbits(before: int, after: int, kind: str) -> nn.Module:
-        return OrbitConv2d(before, after, size, group, kind, padding=size // 2, bias=False)  # pyright: ignore[reportArgumentType]
+        return OrbitConv2d(before, after, size, group, kind, padding=size // 2, bias=False)  # pyrefly: ignore[bad-argument-type]
 
     def plain(before: int, after: int, kind: str) -> nn.Module:
         return nn.Conv2d(before, after, size, padding=size // 2, bias=False)
@@ -121,8 +122,8 @@ def six_layers(size: int) -> dict[str, nn.Module]:
     bodies: dict[str, nn.Module] = {
         "orbits": OrbitNetwork(orbits, lambda maps: OrbitNorm2d(maps, group), OrbitPool2d(group)),
         "plain": OrbitNetwork(plain, nn.BatchNorm2d, OrbitPool2d(group)),
-        "plain, channels-last": OrbitNetwork(plain, nn.BatchNorm2d, OrbitPool2d(group)).to(
-            memory_format=torch.channels_last  # pyright: ignore[reportCallIssue]
+        "plain, channels-last": OrbitNetwork(plain, nn.BatchNorm2d, OrbitPool2d(group)).to(  # pyrefly: ignore[no-matching-overload]
+            memory_format=torch.channels_last
         ),
     }
     e2cnn = e2cnn_network(ORBITS, LAYERS, size, POOLED)
@@ -136,7 +137,7 @@ def six_layers(size: int) -> dict[str, nn.Module]:
 
 def second_family() -> dict[str, nn.Module]:
     """The network of training/recipes/convnet-rotmnist.yaml, and its free twin of the same width."""
-    common = {"depths": [1, 1, 1], "downsample_in_first_stage": True, "num_labels": 10}
+    common: dict[str, Any] = {"depths": [1, 1, 1], "downsample_in_first_stage": True, "num_labels": 10}
     return {
         "orbits": LGNConvNetForImageClassification(LGNConvNetConfig(num_orbits=3 * [ORBITS], **common)),
         "plain": LGNConvNetForImageClassification(

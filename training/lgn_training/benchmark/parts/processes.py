@@ -28,7 +28,7 @@ def processes(args: argparse.Namespace, device: torch.device) -> list[Row]:
     if device.type != "cpu" or threads < 2:
         return []
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.start_processes(  # pyright: ignore[reportPrivateImportUsage]
+        multiprocessing.start_processes(
             _process, (2, threads, folder, tuple(args.data), args.rounds), nprocs=2, start_method="spawn"
         )
         return json.loads(Path(folder, "rows.json").read_text())
