@@ -44,3 +44,8 @@ def make_table(title: str | None, columns: list[str], rows: list[list[str]]) -> 
     for row in rows:
         table.add_row(*(Text(one_line(cell, None)) for cell in row))
     return table
+
+
+def number(value: float | None, missing: str = "") -> str:
+    """Three digits, or what is said of a number that is missing."""
+    return missing if value is None else f"{value:.3g}"

@@ -1,1 +1,1 @@
-"""Subcommands of `lgn-hf` with a file of their own; `lgn_hf.cli` registers them."""
+"""The subcommands of `lgn-hf`, one file each; `lgn_hf.cli` registers them."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from .options import check_test_data, option, output_dir, quantize, split_revision, test_data
+from .models import split_revision
+from .options import check_test_data, option, output_dir, quantize, test_data
 
 FORMATS = ("onnx", "torch")
 

@@ -1,8 +1,7 @@
-"""What the commands share: how options are spelt, and how a model is named."""
+"""Options and arguments that several commands have."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,9 @@ def output_dir(help: str, default: str | None = None) -> Any:
     return option("--output-dir", type=kind, default=Path(default), show_default=True, help=help)
 
 
+models = click.argument("models", metavar="REPO_OR_DIR...", nargs=-1, required=True)
+private = option("--private", is_flag=True, help="Make a new repository private.")
+
 STORED = ("float16", "int8")  # kinds of weights of ONNX files, beside float32
 quantize = option(
     "--quantize",
@@ -42,11 +44,3 @@ def check_test_data(quantize: tuple[str, ...], test_data: str | None, writes_onn
     """Refuse `--quantize` without what it needs; `needed` is the option that writes an ONNX file."""
     if quantize and not (writes_onnx and test_data):
         raise ValueError(f"--quantize needs {needed}, and --test-data to measure the accuracy on")
-
-
-def split_revision(model: str) -> tuple[str, str | None]:
-    """A model as it is given, and the revision in USER/NAME@REVISION."""
-    if os.path.exists(model):
-        return model, None
-    name, _, revision = model.partition("@")
-    return name, revision or None

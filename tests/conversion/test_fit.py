@@ -1,6 +1,5 @@
 """A fit finds the orbits that are in the weights."""
 
-
 import pytest
 import torch
 from torch import nn

@@ -1,37 +1,17 @@
 """`lgn-hf discover`: a table, and a folder of files that the rest of the package reads."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from lgn_hf import cli, load_actions
+from lgn_hf import load_actions
 from lgn_hf.discovery import discover, load_dictionary
 from lgn_hf.discovery.report import write_report
 
 FIGURES = {"actions.png", "dictionary.png", "matched_atoms.png", "null.png"}
-
-
-@pytest.fixture
-def lgn(monkeypatch, capsys):
-    """The command, as the console script calls it: exit code, output, and what goes to stderr."""
-    for name in (*cli.QUIET, "LGN_HF_TRACEBACK"):
-        monkeypatch.setenv(name, cli.QUIET.get(name, ""))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lgn-hf", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, error = capsys.readouterr()
-        if isinstance(end.value.code, str):
-            return 1, out, f"{error}{end.value.code}\n"
-        return int(end.value.code or 0), out, error
-
-    return call
 
 
 def mirrored(count=18, dim=9):

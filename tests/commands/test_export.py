@@ -9,28 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from lgn_hf import cli
 from lgn_hf.export import ACCURACY_PATH, MODEL_PATH, Classifier, check_graph, onnx_session, open_classifier
 from lgn_hf.export.onnx_graph import run_onnx
 from lgn_hf.hub.build import build
 from lgn_hf.hub.check import check
 from lgn_hf.hub.folder import is_repository
+from tests.commands.conftest import check_error
 from tests.conftest import PUBLISHED_AS, ROOT
-
-
-@pytest.fixture
-def lgn(monkeypatch, capsys):
-    """The command: its exit code, and what it printed and complained of."""
-    for name, value in cli.QUIET.items():
-        monkeypatch.setenv(name, value)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["lgn-hf", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        return end.value.code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.mark.slow
@@ -52,17 +37,15 @@ def test_the_file_is_named_and_answers_as_the_model(lgn, tmp_path, monkeypatch):
 )
 def test_what_cannot_be_exported_is_named(lgn, tmp_path, monkeypatch, model, complaint):
     monkeypatch.chdir(tmp_path)
-    code, _, _ = lgn("export", model)
-    assert code.startswith("lgn-hf: ")
-    assert complaint in code
+    check_error(lgn("export", model), complaint)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript"])
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(lgn, tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    code, _, _ = lgn("export", ROOT / "model_cards" / "lgn-mnist", "--output_dir", tmp_path / "new")
-    assert code == f"lgn-hf: this command needs {package}: pip install 'lgn-hf[export]'"
+    result = lgn("export", ROOT / "model_cards" / "lgn-mnist", "--output_dir", tmp_path / "new")
+    check_error(result, f"this command needs {package}: pip install 'lgn-hf[export]'")
 
 
 @pytest.mark.slow
