@@ -25,6 +25,8 @@ from lgn_training.data import Data
 from lgn_training.engine.checkpoint import Progress
 
 PACKAGES = ("torch", "transformers", "huggingface-hub", "safetensors", "datasets", "accelerate", "evaluate")
+# What a result comes from, as git finds it; results themselves are committed, too, and do not count.
+CODE = (":(top)*.py", ":(top)*.cpp", ":(top)*.h", ":(top)training/*.yaml")
 
 
 def machine(accelerator: Accelerator) -> dict:
@@ -59,12 +61,14 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of this program, with a + if files were changed since; None outside of a repository."""
-    describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--exclude=*"]
+    """The commit of this program, with a + if its code was changed since; None outside of a repository."""
+    git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
+    is_changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", *CODE]).returncode
+    return head.stdout.strip() + ("+" if is_changed else "")
 
 
 def today() -> str:
