@@ -19,13 +19,11 @@ from lgn_hf.hub.check import check, check_model_folder
 from lgn_hf.hub.extraction import extract
 from lgn_hf.hub.folder import contents, is_model_folder, is_repository
 from lgn_hf.hub.run_folder import read_baseline, read_run
-from lgn_hf.hub.trial import validate
 from lgn_hf.nn import LinearGroup
 from lgn_hf.prediction import predict
 from lgn_hf.remote_code import remote_modules
 from lgn_hf.runs.trained_model import open_trained_model
 from tests.conftest import ROOT, read_folder
-from tests.support.convnets import train_convnet
 from tests.support.damage import change_json
 
 NAME = "tester/convnet-digits"
@@ -155,13 +153,6 @@ def test_filters_of_its_orbits_are_points_to_search(trained_convnet):
 
 
 # Whole ways
-
-
-@pytest.mark.slow
-def test_a_stranger_can_load_it_without_the_package(published_convnet, tmp_path):
-    """Fixed and learned groups, in processes of their own."""
-    learned = train_convnet(tmp_path / "learned", "--action", "learned")
-    validate(published_convnet, build(learned, tmp_path / "built", repo_id="tester/learned"))
 
 
 @pytest.mark.slow
