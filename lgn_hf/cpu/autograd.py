@@ -44,7 +44,7 @@ class Unfolding(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         layers, momentum = len(filters), recipe.momentum
         planes = Planes(images, filters, recipe.padding)
-        padded, bank, bias = planes.pad(images), filters.contiguous(), -recipe.step_size * thresholds
+        padded, bank, bias = planes.pad_images(images), filters.contiguous(), -recipe.step_size * thresholds
         means, variances = means.clone(), variances.clone()
         # y_{l+1} = scale u_l + shift; below, layers with batch statistics replace theirs
         scales = weights * (variances + variances.new_tensor(recipe.eps)[:, None]).rsqrt()
@@ -60,8 +60,6 @@ class Unfolding(torch.autograd.Function):
             moments = images.new_empty(*planes.codes[:2], 2) if measured else None
             code = pool.empty(planes.codes, planes.type.codes)
             residual = images.new_empty(planes.images) if layer else None
-            is_output = recipe.all_codes or layer == layers - 1
-            unpadded = pool.empty(planes.unpadded_codes, images.dtype) if is_output else None
             planes.forward(
                 images=padded,
                 filters=bank[layer],
@@ -72,13 +70,12 @@ class Unfolding(torch.autograd.Function):
                 codes=code,
                 next_momentum=momentum[layer],
                 moments=moments,
-                unpadded=unpadded,
             )
             codes.append(code)
             if residual is not None:
                 residuals.append(residual)
-            if unpadded is not None:
-                outputs.append(unpadded)
+            if recipe.all_codes or layer == layers - 1:
+                outputs.append(planes.copy_codes(code, images.dtype))
             if not recipe.with_gradient:  # the next layer needs two codes and no residual
                 codes[:-2] = [code.new_empty(0)] * len(codes[:-2])
                 residuals[1:] = []
@@ -99,7 +96,7 @@ class Unfolding(torch.autograd.Function):
         images, filters, thresholds, weights, biases, means, variances, scales, shifts, *kept = ctx.saved_tensors
         planes, recipe, layers = ctx.planes, ctx.recipe, len(filters)
         outer: list[Tensor | None] = [None] * (layers - len(grads[2:]))
-        outer += [None if grad is None else grad.contiguous() for grad in grads[2:]]
+        outer += grads[2:]
         if torch.is_grad_enabled():  # create_graph=True
             inputs = (images, filters, thresholds, weights, biases)
             return (*_differentiable_gradients(inputs, (means, variances), outer, recipe), None, None, None)
@@ -129,7 +126,7 @@ class Unfolding(torch.autograd.Function):
                 **flow,
                 later_flow=later,
                 later_momentum=momentum[layer + 1] if later is not None else 0.0,
-                gradient=outer[layer],
+                gradient=None if (grad := outer[layer]) is None else planes.pad_codes(grad),
                 previous_flow=previous_flow,
                 image_gradient=image_gradient,
                 filter_gradient=filter_gradient[layer],
@@ -145,7 +142,7 @@ class Unfolding(torch.autograd.Function):
                 flow |= {"flow_slope": slope, "flow_shift": shift}
         relu, plain, normal = sums.sum(1).unbind(-1)
         return (
-            None if image_gradient is None else planes.inside(image_gradient),
+            None if image_gradient is None else planes.image_view(image_gradient),
             filter_gradient.sum(1),
             -recipe.step_size * relu,
             normal[1 : len(weights) + 1],

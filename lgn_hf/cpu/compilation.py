@@ -1,4 +1,4 @@
-"""The compiled functions of layer.cpp: built by the C++ compiler of this machine on first use, once, and loaded."""
+"""The compiled functions of this folder: built by the C++ compiler of this machine on first use, once, and loaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from huggingface_hub.constants import HF_HOME
 
 logger = logging.getLogger(__name__)
 
-SOURCE = Path(__file__).with_name("layer.cpp")
+SOURCE = Path(__file__).with_name("layer.cpp")  # includes the headers beside it
 FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi", "-std=c++17")
 
 
@@ -53,7 +53,8 @@ def _build() -> Path:
         raise CannotCompile("found no C++ compiler (CXX, g++, c++, clang++)")
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
     processor = [line for line in Path("/proc/cpuinfo").read_bytes().splitlines() if line.startswith(b"flags")][:1]
-    identity = b"\0".join([SOURCE.read_bytes(), version, " ".join(FLAGS).encode(), *processor])
+    sources = [path.read_bytes() for path in sorted([*SOURCE.parent.glob("*.h"), SOURCE])]
+    identity = b"\0".join([*sources, version, " ".join(FLAGS).encode(), *processor])
     folder = Path(HF_HOME) / "lgn_hf"
     built = folder / f"layer-{hashlib.sha256(identity).hexdigest()[:16]}.so"
     if not built.exists():
