@@ -126,7 +126,7 @@ class Unfolding(torch.autograd.Function):
                 **flow,
                 later_flow=later,
                 later_momentum=momentum[layer + 1] if later is not None else 0.0,
-                gradient=None if (grad := outer[layer]) is None else planes.pad_codes(grad),
+                gradient=None if (grad := outer[layer]) is None else planes.pad_gradient(grad),
                 previous_flow=previous_flow,
                 image_gradient=image_gradient,
                 filter_gradient=filter_gradient[layer],

@@ -19,7 +19,7 @@ from huggingface_hub.constants import HF_HOME
 logger = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("layer.cpp")  # includes the headers beside it
-FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi", "-std=c++17")
+FLAGS = ("-O3", "-ffp-contract=fast", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi", "-std=c++17")
 
 
 class CannotCompile(Exception):
@@ -36,7 +36,7 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get("LGN_HF_COMPILE") == "0" or sys.platform != "linux" or not SOURCE.exists():
         return None
     try:
-        return ctypes.CDLL(str(_build()))
+        return ctypes.CDLL(str(build(SOURCE)))
     except (CannotCompile, OSError) as error:
         logger.warning(
             "lgn_hf trains through torch alone, slower than it could on this CPU: %s. "
@@ -46,29 +46,37 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
-def _build() -> Path:
+def build(source: Path, processor: str = "native") -> Path:
+    """Compile a C++ file, which may include the headers of this folder, for a processor that `-march` knows.
+
+    Raises:
+        CannotCompile: there is no compiler, or it fails.
+    """
     names = [os.environ.get("CXX"), "g++", "c++", "clang++"]
     compiler = next((path for name in names if name and (path := shutil.which(name))), None)
     if compiler is None:
         raise CannotCompile("found no C++ compiler (CXX, g++, c++, clang++)")
-    version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
-    processor = [line for line in Path("/proc/cpuinfo").read_bytes().splitlines() if line.startswith(b"flags")][:1]
-    sources = [path.read_bytes() for path in sorted([*SOURCE.parent.glob("*.h"), SOURCE])]
-    identity = b"\0".join([*sources, version, " ".join(FLAGS).encode(), *processor])
-    folder = Path(HF_HOME) / "lgn_hf"
-    built = folder / f"layer-{hashlib.sha256(identity).hexdigest()[:16]}.so"
+    built = Path(HF_HOME) / "lgn_hf" / f"{source.stem}-{_identity(source, processor, compiler)}.so"
     if not built.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        logger.info("Compiling %s, once.", SOURCE.name)
-        with tempfile.TemporaryDirectory(dir=folder) as workshop:
+        built.parent.mkdir(parents=True, exist_ok=True)
+        logger.info("Compiling %s, once.", source.name)
+        with tempfile.TemporaryDirectory(dir=built.parent) as workshop:
             fresh = Path(workshop, built.name)
-            done = subprocess.run(
-                [compiler, *FLAGS, str(SOURCE), "-o", str(fresh)], capture_output=True, text=True, check=False
-            )
+            command = [compiler, *FLAGS, f"-march={processor}", f"-I{SOURCE.parent}", str(source), "-o", str(fresh)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise CannotCompile(f"{compiler} failed with: {(done.stderr.strip() or 'no message').splitlines()[0]}")
             os.replace(fresh, built)  # whole or not at all, since other processes may be building it too
     return built
+
+
+def _identity(source: Path, processor: str, compiler: str) -> str:
+    """A name for what comes of these sources, compiler, flags and processor."""
+    sources = [path.read_bytes() for path in (source, *sorted(SOURCE.parent.glob("*.h")))]
+    version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
+    here = [line for line in Path("/proc/cpuinfo").read_bytes().splitlines() if line.startswith(b"flags")][:1]
+    parts = [*sources, version, " ".join((*FLAGS, processor)).encode(), *here]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def is_mixed(dtype: torch.dtype) -> bool:

@@ -63,10 +63,10 @@ class Planes:
         grid = planes[..., : self.rows * self.pitch].unflatten(-1, (self.rows, self.pitch))
         return grid[..., border : self.rows - border, border : self.pitch - border]
 
-    def pad_codes(self, codes: Tensor) -> Tensor:
-        """Codes (B, F, rows, columns), or their gradient, with zeros behind: (B, F, plane)."""
-        planes = pool.empty(self.codes, codes.dtype).zero_()
-        self.code_view(planes).copy_(codes)
+    def pad_gradient(self, gradient: Tensor) -> Tensor:
+        """The gradient of codes, (B, F, rows, columns), in planes. ReLU's gradient is zero at what lies behind."""
+        planes = pool.empty(self.codes, gradient.dtype)
+        self.code_view(planes).copy_(gradient)
         return planes
 
     def copy_codes(self, planes: Tensor, dtype: torch.dtype) -> Tensor:

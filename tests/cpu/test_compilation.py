@@ -59,7 +59,7 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch, warnings):
     broken.chmod(0o755)
     monkeypatch.setenv("CXX", str(broken))
     with pytest.raises(CannotCompile, match="no room"):
-        compilation._build()
+        compilation.build(compilation.SOURCE)
     assert library() is None
     assert "no room" in warnings[0]
     assert list((tmp_path / "cache" / "lgn_hf").iterdir()) == []

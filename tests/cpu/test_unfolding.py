@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from lgn_hf import LGNConfig
-from lgn_hf.cpu import autograd
+from lgn_hf.cpu import autograd, planes
 from lgn_hf.cpu.backend import suits, unfold_on_cpu
 from lgn_hf.cpu.compilation import library
+from lgn_hf.cpu.memory import Pool
 from lgn_hf.model import unfolding
 from lgn_hf.model.modeling_lgn import LGNModel
 from lgn_hf.model.unfolding import BACKENDS, fista_momentum, register_backend, unfold
@@ -137,7 +138,7 @@ def rounded(product):
     return function
 
 
-class Poisoned(autograd.Planes):
+class PoisonedPlanes(autograd.Planes):
     """Fresh memory holds NaN."""
 
     def __init__(self, *args):
@@ -145,12 +146,19 @@ class Poisoned(autograd.Planes):
         self.scratch.fill_(torch.nan)
 
 
+class PoisonedPool(Pool):
+    def empty(self, shape, dtype):
+        return super().empty(shape, dtype).fill_(torch.nan)
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 @pytest.mark.parametrize("case", CASES)
 def test_memory_that_nobody_wrote_is_not_read(case, mixed, monkeypatch):
     with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
         plain = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
-        monkeypatch.setattr(autograd, "Planes", Poisoned)
+        monkeypatch.setattr(autograd, "Planes", PoisonedPlanes)
+        for module in (autograd, planes):
+            monkeypatch.setattr(module, "pool", PoisonedPool(capacity=0))
         poisoned = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
     for name, tensor in plain.items():
         assert torch.equal(poisoned[name], tensor), name
