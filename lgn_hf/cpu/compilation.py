@@ -1,4 +1,4 @@
-"""The compiled functions of this folder: built by the C++ compiler of this machine on first use, once, and loaded."""
+"""The compiled functions of this folder: those of the wheel, or built by the C++ compiler of this machine on first use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from pathlib import Path
 import torch
 from huggingface_hub.constants import HF_HOME
 
+from .processors import FLAGS, built_in_wheel, cpu_features
+
 logger = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("layer.cpp")  # includes the headers beside it
-FLAGS = ("-O3", "-ffp-contract=fast", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi", "-std=c++17")
 
 
 class CannotCompile(Exception):
@@ -30,13 +31,13 @@ class CannotCompile(Exception):
 def library() -> ctypes.CDLL | None:
     """The compiled functions, or None after a warning that says why.
 
-    They stay in $HF_HOME/lgn_hf for the next process, under a name that tells sources, compilers and processors
-    apart. LGN_HF_COMPILE=0 turns them off.
+    A wheel may have brought them. Otherwise they are compiled once and stay in $HF_HOME/lgn_hf for the next process, under a
+    name that tells sources, compilers and processors apart. LGN_HF_COMPILE=0 turns them off.
     """
     if os.environ.get("LGN_HF_COMPILE") == "0" or sys.platform != "linux" or not SOURCE.exists():
         return None
     try:
-        return ctypes.CDLL(str(build(SOURCE)))
+        return ctypes.CDLL(str(built_in_wheel(SOURCE.parent) or build(SOURCE)))
     except (CannotCompile, OSError) as error:
         logger.warning(
             "lgn_hf trains through torch alone, slower than it could on this CPU: %s. "
@@ -62,7 +63,8 @@ def build(source: Path, processor: str = "native") -> Path:
         logger.info("Compiling %s, once.", source.name)
         with tempfile.TemporaryDirectory(dir=built.parent) as workshop:
             fresh = Path(workshop, built.name)
-            command = [compiler, *FLAGS, f"-march={processor}", f"-I{SOURCE.parent}", str(source), "-o", str(fresh)]
+            options = (*FLAGS, "-shared", f"-march={processor}", f"-I{SOURCE.parent}")
+            command = [compiler, *options, str(source), "-o", str(fresh)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise CannotCompile(f"{compiler} failed with: {(done.stderr.strip() or 'no message').splitlines()[0]}")
@@ -74,8 +76,7 @@ def _identity(source: Path, processor: str, compiler: str) -> str:
     """A name for what comes of these sources, compiler, flags and processor."""
     sources = [path.read_bytes() for path in (source, *sorted(SOURCE.parent.glob("*.h")))]
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
-    here = [line for line in Path("/proc/cpuinfo").read_bytes().splitlines() if line.startswith(b"flags")][:1]
-    parts = [*sources, version, " ".join((*FLAGS, processor)).encode(), *here]
+    parts = [*sources, version, " ".join((*FLAGS, processor, *sorted(cpu_features()))).encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
