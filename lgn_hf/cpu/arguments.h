@@ -1,9 +1,9 @@
 // What Python passes. structures.py has the same structures; a test compares the two.
 //
-// Every filter tap is one shift in memory. For that, planes are flat: an image is padded by its border of zeros to rows
-// of `pitch` pixels, a code has the same pitch, and tap (row, column) of a position lies row * pitch + column behind it.
-// Positions of a code plane right of its last column or below its last row hold zeros; masks (all bits set where a plane has
-// pixels) keep them so.
+// Every filter tap is one shift in memory. For that, planes are flat: an image has a border of zeros and rows of `pitch`
+// pixels, a code has the same pitch, and tap (row, column) of a position lies row * pitch + column behind it. Positions
+// of a code plane right of its last column or below its last row hold zeros; masks (all bits set where a plane has pixels)
+// keep them so.
 #pragma once
 
 #include <cstdint>

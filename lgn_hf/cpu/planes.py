@@ -22,8 +22,9 @@ IMAGES_PER_PART = 8
 class Planes:
     """Sizes and layout of padded images and codes, and the calls of the compiled functions on them.
 
-    An image is (C, plane). A plane holds H + 2*padding rows of W + 2*padding pixels, one after the other. A code
-    is (F, plane), with rows at the same distance, the pitch. Planes begin at cache lines.
+    An image is (C, plane). A plane holds H + 2*padding rows of pixels, one after the other. The zeros on the left of a
+    row are those on the right of the row before. A code is (F, plane), with rows at the same distance, the pitch.
+    Planes begin at cache lines.
     """
 
     def __init__(self, images: Tensor, filters: Tensor, padding: int):
@@ -32,8 +33,9 @@ class Planes:
         self.type = NUMBER_TYPES["mixed" if is_mixed(images.dtype) else str(images.dtype)]
         self.padding, threads = padding, torch.get_num_threads()
         self.parts = -(-batch // IMAGES_PER_PART)
-        self.rows, self.pitch = height + 2 * padding, width + 2 * padding
-        code_rows, code_columns = self.rows - n + 1, self.pitch - m + 1
+        self.image_shape = (height, width)
+        code_rows, code_columns = height + 2 * padding - n + 1, width + 2 * padding - m + 1
+        self.pitch = max(width + padding, code_columns)
         self.code_shape = (code_rows, code_columns)
         self.code_pixels = code_rows * code_columns
         block, lanes = self._call("block"), self._call("lanes")
@@ -44,7 +46,7 @@ class Planes:
         self.codes, self.images = (batch, count, code_plane), (batch, channels, image_plane)
 
         self.code_mask = _mask(code_plane, self.code_shape, self.pitch, 0, self.type.mask)
-        self.image_mask = _mask(image_plane, (height, width), self.pitch, padding, self.type.mask)
+        self.image_mask = _mask(image_plane, self.image_shape, self.pitch, padding, self.type.mask)
         self.shape = Shape(
             *(batch, channels, count, n, m, code_rows, code_columns, self.pitch, positions, code_plane, image_plane),
             *(threads, IMAGES_PER_PART, self.code_mask.data_ptr(), self.image_mask.data_ptr()),
@@ -59,9 +61,9 @@ class Planes:
 
     def image_view(self, planes: Tensor) -> Tensor:
         """The images in planes, (B, C, H, W)."""
-        border = self.padding
-        grid = planes[..., : self.rows * self.pitch].unflatten(-1, (self.rows, self.pitch))
-        return grid[..., border : self.rows - border, border : self.pitch - border]
+        (height, width), border = self.image_shape, self.padding
+        grid = planes[..., : (height + 2 * border) * self.pitch].unflatten(-1, (-1, self.pitch))
+        return grid[..., border : border + height, border : border + width]
 
     def pad_gradient(self, gradient: Tensor) -> Tensor:
         """The gradient of codes, (B, F, rows, columns), in planes. ReLU's gradient is zero at what lies behind."""
@@ -75,7 +77,7 @@ class Planes:
 
     def code_view(self, planes: Tensor) -> Tensor:
         rows, columns = self.code_shape
-        return planes[..., : rows * self.pitch].unflatten(-1, (rows, self.pitch))[..., :columns]
+        return planes[..., : rows * self.pitch].unflatten(-1, (-1, self.pitch))[..., :columns]
 
     def forward(self, **fields: Tensor | float | None) -> None:
         """One layer; `fields` are those of `Forward` in arguments.h."""
