@@ -47,8 +47,8 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
-def build(source: Path, processor: str = "native") -> Path:
-    """Compile a C++ file, which may include the headers of this folder, for a processor that `-march` knows.
+def build(source: Path) -> Path:
+    """Compile a C++ file, which may include the headers of this folder, for this processor.
 
     Raises:
         CannotCompile: there is no compiler, or it fails.
@@ -57,13 +57,13 @@ def build(source: Path, processor: str = "native") -> Path:
     compiler = next((path for name in names if name and (path := shutil.which(name))), None)
     if compiler is None:
         raise CannotCompile("found no C++ compiler (CXX, g++, c++, clang++)")
-    built = Path(HF_HOME) / "lgn_hf" / f"{source.stem}-{_identity(source, processor, compiler)}.so"
+    built = Path(HF_HOME) / "lgn_hf" / f"{source.stem}-{_identity(source, compiler)}.so"
     if not built.exists():
         built.parent.mkdir(parents=True, exist_ok=True)
         logger.info("Compiling %s, once.", source.name)
         with tempfile.TemporaryDirectory(dir=built.parent) as workshop:
             fresh = Path(workshop, built.name)
-            options = (*FLAGS, "-shared", f"-march={processor}", f"-I{SOURCE.parent}")
+            options = (*FLAGS, "-shared", "-march=native", f"-I{SOURCE.parent}")
             command = [compiler, *options, str(source), "-o", str(fresh)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
@@ -72,11 +72,11 @@ def build(source: Path, processor: str = "native") -> Path:
     return built
 
 
-def _identity(source: Path, processor: str, compiler: str) -> str:
+def _identity(source: Path, compiler: str) -> str:
     """A name for what comes of these sources, compiler, flags and processor."""
     sources = [path.read_bytes() for path in (source, *sorted(SOURCE.parent.glob("*.h")))]
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
-    parts = [*sources, version, " ".join((*FLAGS, processor, *sorted(cpu_features()))).encode()]
+    parts = [*sources, version, " ".join((*FLAGS, *sorted(cpu_features()))).encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 

@@ -1,16 +1,15 @@
 """The compiled layers on processors with narrower vectors than the newest: AVX2, and no AVX at all."""
 
-import ctypes
 import platform
 from pathlib import Path
 
 import pytest
 import torch
 
-from lgn_hf.cpu import compilation, planes
+from lgn_hf.cpu import planes
 from lgn_hf.cpu.backend import unfold_on_cpu
 from lgn_hf.model.unfolding import unfold
-from tests.cpu.conftest import needs_compiler
+from tests.cpu.conftest import compile_layers, needs_compiler
 from tests.cpu.test_unfolding import CASES, error, make_inputs, run
 
 HAS_AVX512 = platform.machine() == "x86_64" and "avx512f" in Path("/proc/cpuinfo").read_text().split()
@@ -36,9 +35,8 @@ pytestmark = [
 )
 def narrower(request, tmp_path_factory):
     """The compiled functions for an older processor."""
+    functions = compile_layers(tmp_path_factory.mktemp("layers"), f"-march={request.param}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compilation, "HF_HOME", str(tmp_path_factory.mktemp("cache")))
-        functions = ctypes.CDLL(str(compilation.build(compilation.SOURCE, request.param)))
         patch.setattr(planes, "library", lambda: functions)
         yield request.param, functions
 

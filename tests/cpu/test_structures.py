@@ -1,14 +1,12 @@
 """The structures that Python passes are those that the compiled functions read."""
 
 import ctypes
-import shutil
 import subprocess
 
 import pytest
 
-from lgn_hf.cpu.compilation import SOURCE
 from lgn_hf.cpu.structures import NUMBER_TYPES, Shape
-from tests.cpu.conftest import needs_compiler
+from tests.cpu.conftest import compile_program, needs_compiler
 
 pytestmark = needs_compiler
 
@@ -39,10 +37,8 @@ def read(tmp_path_factory):
         "#include <cstddef>\n#include <cstdio>\n#include <arguments.h>\nusing namespace lgn_hf;\n"
         f"int main() {{ {' '.join(statements)} }}\n"
     )
-    compiler = next(path for name in ("g++", "c++", "clang++") if (path := shutil.which(name)))
-    command = [compiler, "-std=c++17", f"-I{SOURCE.parent}", str(program), "-o", str(program.with_suffix(""))]
-    subprocess.run(command, check=True)
-    lines = subprocess.run([program.with_suffix("")], capture_output=True, text=True, check=True).stdout.splitlines()
+    executable = compile_program(program, program.with_suffix(""))
+    lines = subprocess.run([executable], capture_output=True, text=True, check=True).stdout.splitlines()
     return [tuple(map(int, line.split())) for line in lines]
 
 
