@@ -1,9 +1,9 @@
 // What Python passes. structures.py has the same structures; a test compares the two.
 //
-// Every filter tap is one shift in memory. For that, planes are flat: an image has a border of zeros and rows of `pitch`
-// pixels, a code has the same pitch, and tap (row, column) of a position lies row * pitch + column behind it. Positions
-// of a code plane right of its last column or below its last row hold zeros; masks (all bits set where a plane has pixels)
-// keep them so.
+// Planes are flat, so that every filter tap is one shift in memory. An image has a border of zeros and
+// rows of `pitch` pixels. A code has the same pitch. Tap (row, column) of a position lies
+// row * pitch + column behind it. Positions of a code plane right of its last column or below its last
+// row hold zeros. Masks, with all bits set where a plane has pixels, keep them so.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct Shape {
   const void *code_mask, *image_mask;               // (code_plane), (image_plane)
 };
 
-// T: of all arithmetic. Code: of codes, and gradients of theirs, in memory.
+// T: the type of all arithmetic. Code: the type of codes, and of their gradients, in memory.
 // Codes are (B, F, code_plane) and images (B, C, image_plane).
 
 template <class T, class Code> struct Forward {
@@ -47,14 +47,16 @@ template <class T, class Code> struct Backward {
   const T *mean, *deviation;       // of u_{l-1}, deviation inverted; or null
   T next_momentum;                 // of u_l
   Code* flow;                      // dL/dy_{l+1}, replaced by dL/du_l; null at the last layer
-  const T *flow_scale, *flow_slope, *flow_shift;  // dL/du_l = scale dL/dy_{l+1} + slope u_l + shift; slope may be null
+  const T *flow_scale, *flow_slope, *flow_shift;  // dL/du_l = scale dL/dy_{l+1} + slope u_l + shift, or
+                                   // scale dL/dy_{l+1} if the slope is null
   const Code* later_flow;          // dL/du_{l+1}; or null
   T later_momentum;                // of u_{l+1}
   const T* gradient;               // of z_l from outside; or null
   Code* previous_flow;             // out: dL/dy_l, where there is a z_{l-1}
   T* image_gradient;               // added to; or null
   T* filter_gradient;              // out: (parts, filters, taps)
-  T* sums;                         // out: (B, F, 3), of dL/d(ReLU's input), dL/dy_l, dL/dy_l * normal u_{l-1}
+  T* sums;                         // out: (B, F, 3), sums of dL/d(ReLU's input), of dL/dy_l, and of
+                                   // dL/dy_l * normal u_{l-1}
 };
 
 }  // namespace lgn_hf

@@ -1,4 +1,4 @@
-"""The compiled functions of this folder: those of the wheel, or built by the C++ compiler of this machine on first use."""
+"""The compiled functions of this folder: from the wheel, or compiled on this machine at first use."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class CannotCompile(Exception):
 def library() -> ctypes.CDLL | None:
     """The compiled functions, or None after a warning that says why.
 
-    A wheel may have brought them. Otherwise they are compiled once and stay in $HF_HOME/lgn_hf for the next process, under a
-    name that tells sources, compilers and processors apart. LGN_HF_COMPILE=0 turns them off.
+    A wheel may have brought them. Otherwise they are compiled once. They stay in $HF_HOME/lgn_hf for the next
+    process, under a name that tells sources, compilers and processors apart. LGN_HF_COMPILE=0 turns them off.
     """
     if os.environ.get("LGN_HF_COMPILE") == "0" or sys.platform != "linux" or not SOURCE.exists():
         return None

@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class Normalisation:
-    """y_{l+1} = scale_l u_l + shift_l, for each of the layers. Those without batch normalisation have scale 1 and shift 0.
+    """y_{l+1} = scale_l u_l + shift_l for each layer. Layers without batch normalisation have scale 1 and shift 0.
 
-    The weights, biases, means and variances are (N, F), one row per norm. `measure` replaces those means and variances
-    that the batch determines. Deviations are inverted.
+    The weights, biases, means and variances are (N, F), one row per norm. `measure` replaces means and variances
+    by those of the batch. `deviations` are 1 / standard deviation.
     """
 
     def __init__(
@@ -35,9 +35,10 @@ class Normalisation:
         self.shifts[layer] = self.biases[layer] - self.scales[layer] * self.means[layer]
 
     def gradient_of_statistics(self, layer: int, plain: Tensor, normal: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """The slope and shift of dL/du_l = scale_l dL/dy_{l+1} + slope u_l + shift, with statistics of the batch, each (F,).
+        """The slope and shift, (F,), of dL/du_l = scale_l dL/dy_{l+1} + slope u_l + shift with the batch's statistics.
 
-        `plain` and `normal` are the sums of dL/dy_{l+1}, and of its products with normal u_l, over `count` numbers.
+        `plain` is the sum of dL/dy_{l+1} over `count` numbers. `normal` is that of its products with the
+        normalised u_l.
         """
         slope = -self.scales[layer] * self.deviations[layer] * normal / count
         shift = -self.scales[layer] * plain / count - slope * self.means[layer]

@@ -78,7 +78,8 @@ template <class L> void backward(const Shape& s, const Backward<typename L::T, t
         layer.normalise(z1, z2, a.momentum, a.scale, a.shift, scratch.estimate);
         layer.template filter_gradient<true>(scratch.estimate, scratch.image, scratch);
         Code* flow = a.previous_flow + b * layer.code_size;
-        layer.analysis(scratch.image, scratch, [&](int64_t f, int64_t q, Vec<T> sum) {  // dL/dy_l = g - W^T dL/dr
+        layer.analysis(scratch.image, scratch, [&](int64_t f, int64_t q, Vec<T> sum) {
+          // dL/dy_l = g - W^T dL/dr
           const int64_t at = f * s.code_plane + q;
           store(flow + at, masked(layer.code_mask, q, load(g + at) - sum));
         });

@@ -14,8 +14,8 @@ from .memory import pool
 from .structures import NUMBER_TYPES, Shape
 
 CACHE_LINE = 64  # bytes
-# Threads take parts of this many images, whoever is free, and every part has filter gradients of its own. So a thread that
-# the system holds up does not hold up the others, and results do not depend on the number of threads.
+# A thread that is free takes the next part of this many images. Each part has filter gradients of its own.
+# So no thread waits for another, and results do not depend on the number of threads.
 IMAGES_PER_PART = 8
 
 
@@ -66,7 +66,10 @@ class Planes:
         return grid[..., border : border + height, border : border + width]
 
     def pad_gradient(self, gradient: Tensor) -> Tensor:
-        """The gradient of codes, (B, F, rows, columns), in planes. ReLU's gradient is zero at what lies behind."""
+        """The gradient of codes, (B, F, rows, columns), in planes.
+
+        What lies between the pixels stays as it is: ReLU lets no gradient through there.
+        """
         planes = pool.empty(self.codes, gradient.dtype)
         self.code_view(planes).copy_(gradient)
         return planes

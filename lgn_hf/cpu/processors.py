@@ -39,7 +39,7 @@ def cpu_features() -> set[str]:
 
 
 def built_in_wheel(folder: Path) -> Path | None:
-    """The functions for the best of the processors that this one is, if the package was installed with them."""
+    """The compiled functions that suit this processor best, if the package was installed with any that do."""
     if platform.machine() != "x86_64":
         return None
     features = cpu_features()

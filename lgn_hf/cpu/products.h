@@ -5,6 +5,18 @@
 
 namespace lgn_hf {
 
+// Shares out memory in whole vectors; without a beginning, counts what it would take.
+template <class T> struct Memory {
+  T* begin = nullptr;
+  int64_t used = 0;
+
+  T* take(int64_t size) {
+    T* place = begin ? begin + used : nullptr;
+    used += rounded_up(size, kLanes<T>);
+    return place;
+  }
+};
+
 template <class Number, class Stored = Number> struct Layer : Pointwise<Number, Stored> {
   using Base = Pointwise<Number, Stored>;
   using T = Number;
@@ -31,41 +43,53 @@ template <class Number, class Stored = Number> struct Layer : Pointwise<Number, 
 
   // Memory of a thread.
   struct Scratch {
-    Vec<T>* gradients;           // of the filters, a vector for each number
-    T *gradient, *estimate;      // codes
-    T *image, *scaled;           // images
-    T* columns;                  // (height, width, kStride), of a channel
-    T *by_filter, *by_line;      // the filters as the products read them: (tiles, taps, kFilterTile), (lines, F, width)
+    Vec<T>* gradients;       // of the filters, a vector for each number
+    T *gradient, *estimate;  // codes
+    T *image, *scaled;       // images
+    T* columns;              // (height, width, kStride), of a channel
+    T* by_filter;            // the filters as an analysis reads them, (tiles, taps, kFilterTile)
+    T* by_line;              // the filters as a synthesis reads them, (lines, F, width)
   };
 
+  Scratch lay_out(Memory<T>& memory) const {
+    Scratch a;
+    a.gradients = reinterpret_cast<Vec<T>*>(memory.take(gradients_size * kLanes));
+    a.gradient = memory.take(code_size);
+    a.estimate = memory.take(code_size);
+    a.image = memory.take(image_size);
+    a.scaled = memory.take(image_size);
+    a.columns = memory.take(s.height * s.width * kStride);
+    a.by_filter = memory.take(weights_size);
+    a.by_line = memory.take(weights_size);
+    return a;
+  }
+
   int64_t scratch_size() const {
-    const int64_t size = 2 * code_size + 2 * image_size + s.height * s.width * kStride + 2 * weights_size;
-    return rounded_up(size, kLanes) + gradients_size * kLanes;
+    Memory<T> memory;
+    lay_out(memory);
+    return memory.used;
   }
 
   // A thread's share of memory, with the filters (F, lines, width).
-  Scratch scratch(T* memory, const T* filters) const {
-    Scratch a;
-    const auto take = [&](int64_t size) { return (memory += size) - size; };
-    a.gradients = reinterpret_cast<Vec<T>*>(take(gradients_size * kLanes));
-    a.gradient = take(code_size);
-    a.estimate = take(code_size);
-    a.image = take(image_size);
-    a.scaled = take(image_size);
-    a.columns = take(s.height * s.width * kStride);
+  Scratch scratch(T* begin, const T* filters) const {
+    Memory<T> memory{begin};
+    Scratch a = lay_out(memory);
+    prepare(a, filters);
+    return a;
+  }
+
+  void prepare(const Scratch& a, const T* filters) const {
     std::memset(a.columns, 0, sizeof(T) * s.height * s.width * kStride);
-    a.by_filter = take(weights_size);
-    a.by_line = take(weights_size);
     for (int64_t f = 0; f < rounded_up(s.filters, kFilterTile); ++f)
       for (int64_t k = 0; k < taps; ++k) {
         const T weight = f < s.filters ? filters[f * taps + k] : 0;
         a.by_filter[(f / kFilterTile * taps + k) * kFilterTile + f % kFilterTile] = weight;
         if (f < s.filters) a.by_line[(k / s.width * s.filters + f) * s.width + k % s.width] = weight;
       }
-    return a;
   }
 
-  // W^T r: for each block of positions and each filter, store(filter, position, sum over taps of weight * image).
+  // W^T r: for each block of positions and each filter,
+  // store(filter, position, sum over taps of weight * image).
   template <class Store> void analysis(const T* image, const Scratch& a, Store&& store) const {
     for (int64_t q = 0; q < s.positions; q += kBlock) {
       const T* weight = a.by_filter;
@@ -86,7 +110,7 @@ template <class Number, class Stored = Number> struct Layer : Pointwise<Number, 
     }
   }
 
-  // W y: a block's products with all taps first, then each line's taps, shifted and added, into the image.
+  // W y, block by block of positions: first the products with all taps, then their sum, shifted, in the image.
   void synthesis(const T* code, const Scratch& a) const {
     std::memset(a.image, 0, sizeof(T) * image_size);
     for (int64_t q = 0; q < s.positions; q += kBlock)
@@ -112,7 +136,7 @@ template <class Number, class Stored = Number> struct Layer : Pointwise<Number, 
       }
   }
 
-  // Every tap's products with a block of positions, (height, width, kStride), to the pixels that they belong to.
+  // Adds every tap's products with a block of positions, (height, width, kStride), to their pixels.
   void add_columns(const T* columns, T* image) const {
     for (int64_t i = 0; i < s.height; ++i)
       for (int64_t j = 0; j < s.width; j += kTapTile)
@@ -128,7 +152,7 @@ template <class Number, class Stored = Number> struct Layer : Pointwise<Number, 
         });
   }
 
-  // Calls f(filter, line, tap of the line, number of taps as a constant) for each tile of filter gradients.
+  // Calls f(filter, line, tap of the line, number of taps) for each tile of filter gradients.
   template <class F> void each_gradient_tile(F&& f) const {
     for (int64_t filter = 0; filter < s.filters; filter += kGradientFilters)
       for (int64_t i = 0; i < lines; ++i)
@@ -136,7 +160,7 @@ template <class Number, class Stored = Number> struct Layer : Pointwise<Number, 
           as_constant(smaller(s.width - j, kGradientTaps), [&](auto count) { f(filter, i, j, count); });
   }
 
-  // gradients(kGradientFilters, taps of a line) += or -= sum over positions of code * image at the tap
+  // For each filter and tap: gradient += or -= sum over positions of code * image at the tap.
   template <bool subtract> void filter_gradient(const T* code, const T* image, const Scratch& a) const {
     Vec<T>* gradient = a.gradients;
     each_gradient_tile([&](int64_t f, int64_t i, int64_t j, auto count) {

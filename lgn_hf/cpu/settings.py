@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Settings(NamedTuple):
-    """See `lgn_hf.model.unfolding.unfold`. Layers with `batch_statistics` are normalised by the statistics of the batch."""
+    """See `lgn_hf.model.unfolding.unfold`. `batch_statistics`: whether a norm uses the batch's, one for each norm."""
 
     momentum: tuple[float, ...]
     step_size: float

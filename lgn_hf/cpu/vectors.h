@@ -11,9 +11,10 @@
 
 namespace lgn_hf {
 
-// kWide: vectors of positions that share a weight. The sums of a tile of products must fit into the registers: kWide
-// vectors for each of kFilterTile filters, or of kTapTile taps of a filter's row; in the gradient of filters, one vector for
-// each of kGradientFilters filters and kGradientTaps taps.
+// The sums of a tile of products must fit into the registers. They are
+// - in an analysis, kWide vectors of positions for each of kFilterTile filters,
+// - in a synthesis, kWide vectors of positions for each of kTapTile taps of a filter's row,
+// - in the gradient of filters, a vector for each of kGradientFilters filters and kGradientTaps taps.
 #if defined(__AVX512F__)  // 32 registers
 constexpr int kBytes = 64, kWide = 4, kGradientFilters = 4, kGradientTaps = 6;
 #elif defined(__AVX__)  // 16 registers

@@ -1,4 +1,4 @@
-"""Layers on matrix units (AMX): factors of products, and codes, are rounded to bfloat16; sums, and all else, are float32.
+"""Layers on matrix units (AMX): factors of products, and codes, are rounded to bfloat16. All else is float32.
 
 Processors without the units run the same code on instructions that `emulated/immintrin.h` emulates.
 """

@@ -24,7 +24,7 @@ STRUCTURES = {
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory):
-    """What the compiler says of each structure: its size, and the place and size of each field that Python names."""
+    """What the compiler says: (structure, its size, 0), and (structure, place, size) of each field that Python names."""
     statements = []
     for number, (name, structure) in enumerate(STRUCTURES.items()):
         statements.append(f'using S{number} = {name}; printf("{number} %zu 0\\n", sizeof(S{number}));')
