@@ -95,15 +95,16 @@ template <class Number, class Stored = Number> struct Layer : Pointwise<Number, 
       const T* weight = a.by_filter;
       for (int64_t f = 0; f < s.filters; f += kFilterTile) {
         Vec<T> sum[kFilterTile][kWide] = {};
-        for (int64_t i = 0; i < lines; ++i) {
-          const T* p = line(image, i) + q;
-          for (int64_t j = 0; j < s.width; ++j, ++p, weight += kFilterTile) {
-            Vec<T> v[kWide];
-            for (int x = 0; x < kWide; ++x) v[x] = load(p + x * kLanes);
-            for (int y = 0; y < kFilterTile; ++y)
-              for (int x = 0; x < kWide; ++x) sum[y][x] += weight[y] * v[x];
+        for (int64_t c = 0; c < s.channels; ++c)
+          for (int64_t i = 0; i < s.height; ++i) {
+            const T* p = image + c * s.image_plane + i * s.pitch + q;
+            for (int64_t j = 0; j < s.width; ++j, ++p, weight += kFilterTile) {
+              Vec<T> v[kWide];
+              for (int x = 0; x < kWide; ++x) v[x] = load(p + x * kLanes);
+              for (int y = 0; y < kFilterTile; ++y)
+                for (int x = 0; x < kWide; ++x) sum[y][x] += weight[y] * v[x];
+            }
           }
-        }
         for (int y = 0; y < kFilterTile && f + y < s.filters; ++y)
           for (int x = 0; x < kWide; ++x) store(f + y, q + x * kLanes, sum[y][x]);
       }
