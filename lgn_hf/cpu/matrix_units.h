@@ -106,8 +106,6 @@ struct MixedLayer : Layer<float, uint16_t> {
       }
   }
 
-  int64_t offset(int64_t line) const { return line / s.height * s.image_plane + line % s.height * s.pitch; }
-
   template <class Store> void analysis(const float* image, const Scratch& a, Store&& store) const {
     constexpr int64_t kColumns = 2 * kMost;
     pair_pixels(image, a);

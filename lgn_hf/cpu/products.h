@@ -37,9 +37,8 @@ template <class Number, class Stored = Number> struct Layer : Pointwise<Number, 
         gradients_size(rounded_up(s.filters, kGradientFilters) * taps),
         weights_size(rounded_up(s.filters, kFilterTile) * taps) {}
 
-  const T* line(const T* image, int64_t line) const {
-    return image + line / s.height * s.image_plane + line % s.height * s.pitch;
-  }
+  // Where a line begins in an image.
+  int64_t offset(int64_t line) const { return line / s.height * s.image_plane + line % s.height * s.pitch; }
 
   // Memory of a thread.
   struct Scratch {
@@ -168,7 +167,7 @@ template <class Number, class Stored = Number> struct Layer : Pointwise<Number, 
       constexpr int kTaps = decltype(count)::value;
       const T* p[kGradientFilters];
       for (int y = 0; y < kGradientFilters; ++y) p[y] = code + smaller(f + y, s.filters - 1) * s.code_plane;
-      const T* r = line(image, i) + j;
+      const T* r = image + offset(i) + j;
       Vec<T> sum[kGradientFilters][kTaps];
       for (int y = 0; y < kGradientFilters; ++y)
         for (int x = 0; x < kTaps; ++x) sum[y][x] = gradient[y * kTaps + x];
