@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..model.unfolding import unfold
 from .memory import pool
+from .normalisation import Normalisation
 from .planes import Planes
-
-
-class Recipe(NamedTuple):
-    """The arguments of an unfolding that are not tensors; see `lgn_hf.model.unfolding.unfold`."""
-
-    momentum: tuple[float, ...]
-    step_size: float
-    padding: int
-    eps: tuple[float, ...]
-    batch_statistics: tuple[bool, ...]
-    all_codes: bool
-    with_gradient: bool
+from .second_gradients import differentiable_gradients
+from .settings import Settings
 
 
 class Unfolding(torch.autograd.Function):
@@ -40,73 +28,62 @@ class Unfolding(torch.autograd.Function):
         biases: Tensor,
         means: Tensor,
         variances: Tensor,
-        recipe: Recipe,
+        settings: Settings,
     ) -> tuple[Tensor, ...]:
-        layers, momentum = len(filters), recipe.momentum
-        planes = Planes(images, filters, recipe.padding)
-        padded, bank, bias = planes.pad(images), filters.contiguous(), -recipe.step_size * thresholds
-        means, variances = means.clone(), variances.clone()
-        # y_{l+1} = scale u_l + shift; below, layers with batch statistics replace theirs
-        scales = weights * (variances + variances.new_tensor(recipe.eps)[:, None]).rsqrt()
-        shifts = biases - scales * means
-        if layers > len(weights):
-            scales = torch.cat([scales, torch.ones_like(thresholds[len(weights) :])])
-            shifts = torch.cat([shifts, torch.zeros_like(thresholds[len(weights) :])])
+        layers, momentum = len(filters), settings.momentum
+        planes = Planes(images, filters, settings.padding)
+        norms = Normalisation(weights, biases, means.clone(), variances.clone(), settings.eps, layers)
+        padded, bank, bias = planes.pad_images(images), filters.contiguous(), -settings.step_size * thresholds
         codes: list[Tensor] = []
         residuals = [padded]
         outputs: list[Tensor] = []
         for layer in range(layers):
-            measured = layer < len(weights) and recipe.batch_statistics[layer]
+            measured = layer < len(weights) and settings.batch_statistics[layer]
             moments = images.new_empty(*planes.codes[:2], 2) if measured else None
             code = pool.empty(planes.codes, planes.type.codes)
             residual = images.new_empty(planes.images) if layer else None
-            is_output = recipe.all_codes or layer == layers - 1
-            unpadded = pool.empty(planes.unpadded_codes, images.dtype) if is_output else None
             planes.forward(
                 images=padded,
                 filters=bank[layer],
                 bias=bias[layer],
-                step=recipe.step_size,
-                **_code_before(codes, layer, momentum, scales, shifts),
+                step=settings.step_size,
+                **_code_before(codes, layer, momentum, norms),
                 residuals=residual,
                 codes=code,
                 next_momentum=momentum[layer],
                 moments=moments,
-                unpadded=unpadded,
             )
             codes.append(code)
             if residual is not None:
                 residuals.append(residual)
-            if unpadded is not None:
-                outputs.append(unpadded)
-            if not recipe.with_gradient:  # the next layer needs two codes and no residual
+            if settings.all_codes or layer == layers - 1:
+                outputs.append(planes.copy_codes(code, images.dtype))
+            if not settings.with_gradient:  # the next layer needs two codes and no residual
                 codes[:-2] = [code.new_empty(0)] * len(codes[:-2])
                 residuals[1:] = []
             if moments is not None:
-                means[layer], variances[layer] = _combine(moments, planes.code_pixels)
-                scales[layer] = weights[layer] * (variances[layer] + recipe.eps[layer]).rsqrt()
-                shifts[layer] = biases[layer] - scales[layer] * means[layer]
-        if recipe.with_gradient:
-            ctx.planes, ctx.recipe = planes, recipe
+                norms.measure(layer, moments, planes.code_pixels)
+        if settings.with_gradient:
+            ctx.planes, ctx.settings = planes, settings
             inputs = (images, filters, thresholds, weights, biases)
-            ctx.save_for_backward(*inputs, means, variances, scales, shifts, *codes, *residuals)
+            ctx.save_for_backward(*inputs, norms.means, norms.variances, *codes, *residuals)
             ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(means, variances)
-        return (means, variances, *outputs)
+        ctx.mark_non_differentiable(norms.means, norms.variances)
+        return (norms.means, norms.variances, *outputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        images, filters, thresholds, weights, biases, means, variances, scales, shifts, *kept = ctx.saved_tensors
-        planes, recipe, layers = ctx.planes, ctx.recipe, len(filters)
-        outer: list[Tensor | None] = [None] * (layers - len(grads[2:]))
-        outer += [None if grad is None else grad.contiguous() for grad in grads[2:]]
+        images, filters, thresholds, weights, biases, means, variances, *kept = ctx.saved_tensors
+        planes, settings, layers = ctx.planes, ctx.settings, len(filters)
+        outer_gradients: list[Tensor | None] = [None] * (layers - len(grads[2:]))
+        outer_gradients += grads[2:]
         if torch.is_grad_enabled():  # create_graph=True
             inputs = (images, filters, thresholds, weights, biases)
-            return (*_differentiable_gradients(inputs, (means, variances), outer, recipe), None, None, None)
+            return (*differentiable_gradients(inputs, (means, variances), outer_gradients, settings), None, None, None)
 
-        momentum, codes, residuals = (*recipe.momentum[:-1], 0.0), kept[:layers], kept[layers:]
+        momentum, codes, residuals = (*settings.momentum[:-1], 0.0), kept[:layers], kept[layers:]
         batch, count, bank = len(images), len(images) * planes.code_pixels, filters.contiguous()
-        deviations = (variances + variances.new_tensor(recipe.eps)[:, None]).rsqrt()
+        norms = Normalisation(weights, biases, means, variances, settings.eps, layers)
         image_gradient = images.new_zeros(planes.images) if ctx.needs_input_grad[0] else None
         filter_gradient = bank.new_empty(layers, planes.parts, *bank.shape[1:])
         sums = bank.new_zeros(layers, batch, thresholds.shape[1], 3)
@@ -121,15 +98,15 @@ class Unfolding(torch.autograd.Function):
                 residuals=residuals[layer],
                 codes=codes[layer],
                 filters=bank[layer],
-                step=recipe.step_size,
-                **_code_before(codes, layer, momentum, scales, shifts),
-                mean=means[before] if normalised else None,
-                deviation=deviations[before] if normalised else None,
+                step=settings.step_size,
+                **_code_before(codes, layer, momentum, norms),
+                mean=norms.means[before] if normalised else None,
+                deviation=norms.deviations[before] if normalised else None,
                 next_momentum=momentum[layer],
                 **flow,
                 later_flow=later,
                 later_momentum=momentum[layer + 1] if later is not None else 0.0,
-                gradient=outer[layer],
+                gradient=None if (grad := outer_gradients[layer]) is None else planes.pad_gradient(grad),
                 previous_flow=previous_flow,
                 image_gradient=image_gradient,
                 filter_gradient=filter_gradient[layer],
@@ -137,17 +114,16 @@ class Unfolding(torch.autograd.Function):
             )
             later_flow = flow.get("flow")
             if previous_flow is not None:
-                flow = {"flow": previous_flow, "flow_scale": scales[before]}
-            if normalised and recipe.batch_statistics[before]:
+                flow = {"flow": previous_flow, "flow_scale": norms.scales[before]}
+            if normalised and settings.batch_statistics[before]:
                 _, plain, normal = sums[layer].sum(0).unbind(-1)
-                slope = -scales[before] * deviations[before] * normal / count
-                shift = -scales[before] * plain / count - slope * means[before]
+                slope, shift = norms.gradient_of_statistics(before, plain, normal, count)
                 flow |= {"flow_slope": slope, "flow_shift": shift}
         relu, plain, normal = sums.sum(1).unbind(-1)
         return (
-            None if image_gradient is None else planes.inside(image_gradient),
+            None if image_gradient is None else planes.image_view(image_gradient),
             filter_gradient.sum(1),
-            -recipe.step_size * relu,
+            -settings.step_size * relu,
             normal[1 : len(weights) + 1],
             plain[1 : len(weights) + 1],
             None,
@@ -156,9 +132,7 @@ class Unfolding(torch.autograd.Function):
         )
 
 
-def _code_before(
-    codes: list[Tensor], layer: int, momentum: Sequence[float], scales: Tensor, shifts: Tensor
-) -> dict[str, Any]:
+def _code_before(codes: list[Tensor], layer: int, momentum: Sequence[float], norms: Normalisation) -> dict[str, Any]:
     """What a layer reads of the codes before it.
 
     y_l = scale u_{l-1} + shift, with u_{l-1} = z_{l-1} + beta (z_{l-1} - z_{l-2}).
@@ -170,46 +144,6 @@ def _code_before(
         "previous": codes[layer - 1],
         "before": codes[layer - 2] if has_momentum else None,
         "momentum": momentum[layer - 1] if has_momentum else 0.0,
-        "scale": scales[layer - 1],
-        "shift": shifts[layer - 1],
+        "scale": norms.scales[layer - 1],
+        "shift": norms.shifts[layer - 1],
     }
-
-
-def _combine(moments: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance of all images, (F,) and (F,), from mean and centred sum of squares of each, (B, F, 2)."""
-    means, squares = moments.double().unbind(-1)
-    mean = means.mean(0)
-    variance = (squares / count + (means - mean).square()).mean(0)
-    return mean.to(moments.dtype), variance.to(moments.dtype)
-
-
-def _differentiable_gradients(
-    inputs: tuple[Tensor, ...], statistics: tuple[Tensor, Tensor], outer: list[Tensor | None], recipe: Recipe
-) -> tuple[Tensor | None, ...]:
-    """The gradients through `unfold`, which can be differentiated again."""
-    images, filters, thresholds, weights, biases = inputs
-    norms = [
-        functools.partial(
-            F.batch_norm, running_mean=None, running_var=None, weight=weight, bias=bias, training=True, eps=eps
-        )
-        if measured
-        else functools.partial(
-            F.batch_norm, running_mean=mean, running_var=variance, weight=weight, bias=bias, training=False, eps=eps
-        )
-        for weight, bias, mean, variance, eps, measured in zip(
-            weights, biases, *statistics, recipe.eps, recipe.batch_statistics, strict=True
-        )
-    ]
-    codes = unfold(images, filters, thresholds, norms, recipe.momentum, recipe.step_size, recipe.padding)
-    reached = [(code, grad) for code, grad in zip(codes, outer, strict=True) if grad is not None]
-    wanted = [tensor for tensor in inputs if tensor.requires_grad]
-    gradients = iter(
-        torch.autograd.grad(
-            [code for code, _ in reached],
-            wanted,
-            [grad for _, grad in reached],
-            create_graph=True,
-            allow_unused=True,
-        )
-    )
-    return tuple(next(gradients) if tensor.requires_grad else None for tensor in inputs)

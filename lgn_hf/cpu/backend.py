@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ..model.convolutions import is_eager
-from .autograd import Recipe, Unfolding
+from .autograd import Unfolding
 from .compilation import library
+from .settings import Settings
 
 WIDE = {
     torch.float64: torch.float64,
@@ -72,7 +73,7 @@ def unfold_on_cpu(
         else images.new_empty(0, thresholds.shape[1])
         for name in ("weight", "bias", "running_mean", "running_var")
     )
-    recipe = Recipe(
+    settings = Settings(
         momentum=(0.0, *momentum[1:]),  # the first code has no earlier one to accelerate from
         step_size=step_size,
         padding=padding,
@@ -83,7 +84,7 @@ def unfold_on_cpu(
         and any(tensor.requires_grad for tensor in (images, filters, thresholds, weights, biases)),
     )
     means, variances, *codes = Unfolding.apply(
-        images, filters, thresholds, weights, biases, means.detach(), variances.detach(), recipe
+        images, filters, thresholds, weights, biases, means.detach(), variances.detach(), settings
     )
     count = codes[-1].numel() // codes[-1].shape[1]
     for norm, mean, variance in zip(norms, means, variances, strict=True):

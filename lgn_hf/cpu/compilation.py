@@ -1,4 +1,4 @@
-"""The compiled functions of layer.cpp: built by the C++ compiler of this machine on first use, once, and loaded."""
+"""The compiled functions of this folder: from the wheel, or compiled on this machine at first use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from pathlib import Path
 import torch
 from huggingface_hub.constants import HF_HOME
 
+from .processors import FLAGS, built_in_wheel, cpu_features
+
 logger = logging.getLogger(__name__)
 
-SOURCE = Path(__file__).with_name("layer.cpp")
-FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fopenmp", "-shared", "-fPIC", "-Wno-psabi", "-std=c++17")
+SOURCE = Path(__file__).with_name("layer.cpp")  # includes the headers beside it
 
 
 class CannotCompile(Exception):
@@ -30,13 +31,13 @@ class CannotCompile(Exception):
 def library() -> ctypes.CDLL | None:
     """The compiled functions, or None after a warning that says why.
 
-    They stay in $HF_HOME/lgn_hf for the next process, under a name that tells sources, compilers and processors
-    apart. LGN_HF_COMPILE=0 turns them off.
+    A wheel may have brought them. Otherwise they are compiled once. They stay in $HF_HOME/lgn_hf for the next
+    process, under a name that tells sources, compilers and processors apart. LGN_HF_COMPILE=0 turns them off.
     """
     if os.environ.get("LGN_HF_COMPILE") == "0" or sys.platform != "linux" or not SOURCE.exists():
         return None
     try:
-        return ctypes.CDLL(str(_build()))
+        return ctypes.CDLL(str(built_in_wheel(SOURCE.parent) or build(SOURCE)))
     except (CannotCompile, OSError) as error:
         logger.warning(
             "lgn_hf trains through torch alone, slower than it could on this CPU: %s. "
@@ -46,28 +47,37 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
-def _build() -> Path:
+def build(source: Path) -> Path:
+    """Compile a C++ file, which may include the headers of this folder, for this processor.
+
+    Raises:
+        CannotCompile: there is no compiler, or it fails.
+    """
     names = [os.environ.get("CXX"), "g++", "c++", "clang++"]
     compiler = next((path for name in names if name and (path := shutil.which(name))), None)
     if compiler is None:
         raise CannotCompile("found no C++ compiler (CXX, g++, c++, clang++)")
-    version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
-    processor = [line for line in Path("/proc/cpuinfo").read_bytes().splitlines() if line.startswith(b"flags")][:1]
-    identity = b"\0".join([SOURCE.read_bytes(), version, " ".join(FLAGS).encode(), *processor])
-    folder = Path(HF_HOME) / "lgn_hf"
-    built = folder / f"layer-{hashlib.sha256(identity).hexdigest()[:16]}.so"
+    built = Path(HF_HOME) / "lgn_hf" / f"{source.stem}-{_identity(source, compiler)}.so"
     if not built.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        logger.info("Compiling %s, once.", SOURCE.name)
-        with tempfile.TemporaryDirectory(dir=folder) as workshop:
+        built.parent.mkdir(parents=True, exist_ok=True)
+        logger.info("Compiling %s, once.", source.name)
+        with tempfile.TemporaryDirectory(dir=built.parent) as workshop:
             fresh = Path(workshop, built.name)
-            done = subprocess.run(
-                [compiler, *FLAGS, str(SOURCE), "-o", str(fresh)], capture_output=True, text=True, check=False
-            )
+            options = (*FLAGS, "-shared", "-march=native", f"-I{SOURCE.parent}")
+            command = [compiler, *options, str(source), "-o", str(fresh)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise CannotCompile(f"{compiler} failed with: {(done.stderr.strip() or 'no message').splitlines()[0]}")
             os.replace(fresh, built)  # whole or not at all, since other processes may be building it too
     return built
+
+
+def _identity(source: Path, compiler: str) -> str:
+    """A name for what comes of these sources, compiler, flags and processor."""
+    sources = [path.read_bytes() for path in (source, *sorted(SOURCE.parent.glob("*.h")))]
+    version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
+    parts = [*sources, version, " ".join((*FLAGS, *sorted(cpu_features()))).encode()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def is_mixed(dtype: torch.dtype) -> bool:

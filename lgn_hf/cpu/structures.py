@@ -1,4 +1,4 @@
-"""The structures of layer.cpp in Python, one set for each type of number."""
+"""The structures of arguments.h in Python, one set for each type of number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def _structure(name: str, number: Any, fields: str) -> type[ctypes.Structure]:
-    """A structure of layer.cpp. Names that end in * are pointers; the others are numbers."""
+    """A structure of arguments.h. Names that end in * are pointers; the others are numbers."""
     members = [(field.rstrip("*"), ctypes.c_void_p if field.endswith("*") else number) for field in fields.split()]
     return type(name, (ctypes.Structure,), {"_fields_": members})
 
@@ -22,7 +22,7 @@ Shape = _structure(
 )
 _FORWARD = (
     "scratch* images* filters* bias* step previous* before* momentum scale* shift* residuals* codes* next_momentum "
-    "moments* unpadded*"
+    "moments*"
 )
 _BACKWARD = (
     "scratch* residuals* codes* filters* step previous* before* momentum scale* shift* mean* deviation* next_momentum "

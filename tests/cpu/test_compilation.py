@@ -1,15 +1,18 @@
 """Building the compiled functions: once, safely, and with a warning where it cannot be done."""
 
 import os
+import platform
+import shutil
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from lgn_hf.cpu import compilation
+from lgn_hf.cpu import compilation, processors
 from lgn_hf.cpu.backend import suits
 from lgn_hf.cpu.compilation import CannotCompile, library
+from lgn_hf.cpu.processors import PROCESSORS, built_in_wheel
 from tests.cpu.conftest import needs_compiler
 
 pytestmark = needs_compiler
@@ -68,7 +71,7 @@ def test_a_compiler_that_fails(tmp_path, monkeypatch, warnings):
     broken.chmod(0o755)
     monkeypatch.setenv("CXX", str(broken))
     with pytest.raises(CannotCompile, match="no room"):
-        compilation._build()
+        compilation.build(compilation.SOURCE)
     assert library() is None
     assert "no room" in warnings[0]
     assert list((tmp_path / "cache" / "lgn_hf").iterdir()) == []
@@ -84,6 +87,34 @@ def test_it_can_be_turned_off(monkeypatch, warnings):
     monkeypatch.setenv("LGN_HF_COMPILE", "0")
     assert library() is None
     assert warnings == []
+
+
+def test_a_wheel_may_bring_the_functions(tmp_path, monkeypatch):
+    """The best for this processor, and those that need more than it has are left alone."""
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(processors, "cpu_features", lambda: {"sse2", *processors.AVX512.split()})
+    assert built_in_wheel(tmp_path) is None
+    for processor in PROCESSORS:
+        (tmp_path / f"layer_{processor.name}.abi3.so").touch()
+    assert built_in_wheel(tmp_path) == tmp_path / "layer_avx512.abi3.so"
+    monkeypatch.setattr(processors, "cpu_features", set)
+    assert built_in_wheel(tmp_path) is None
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert built_in_wheel(tmp_path) is None
+
+
+@pytest.fixture(scope="module")
+def built():
+    return compilation.build(compilation.SOURCE)
+
+
+def test_the_functions_of_a_wheel_need_no_compiler(tmp_path, monkeypatch, built):
+    found = shutil.copy(built, tmp_path / "layer_avx2.abi3.so")
+    monkeypatch.setattr(compilation, "built_in_wheel", lambda folder: found)
+    monkeypatch.setenv("PATH", "")
+    assert library() is not None
+    assert library()._name == str(found)
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.slow

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from lgn_hf import LGNConfig
-from lgn_hf.cpu import autograd
+from lgn_hf.cpu import autograd, planes
 from lgn_hf.cpu.backend import suits, unfold_on_cpu
 from lgn_hf.cpu.compilation import library
+from lgn_hf.cpu.memory import Pool
 from lgn_hf.model import unfolding
 from lgn_hf.model.modeling_lgn import LGNModel
 from lgn_hf.model.unfolding import BACKENDS, fista_momentum, register_backend, unfold
@@ -112,32 +113,7 @@ def test_single_precision_is_as_precise_as_that_of_unfold(case, training):
     assert not worse
 
 
-class Rounded(torch.autograd.Function):
-    """A product, and its gradients, of factors rounded to bfloat16."""
-
-    @staticmethod
-    def forward(ctx, product, padding, *factors):
-        ctx.product, ctx.padding = product, padding
-        ctx.save_for_backward(*factors)
-        return product(*(factor.bfloat16().double() for factor in factors), padding)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        with torch.enable_grad():
-            factors = [factor.bfloat16().double().requires_grad_() for factor in ctx.saved_tensors]
-            product = ctx.product(*factors, ctx.padding)
-        return None, None, *torch.autograd.grad(product, factors, gradient.bfloat16().double())
-
-
-def rounded(product):
-    def function(images, filters, padding, bias=None):
-        result = Rounded.apply(product, padding, images, filters)
-        return result if bias is None else result + bias[:, None, None]
-
-    return function
-
-
-class Poisoned(autograd.Planes):
+class PoisonedPlanes(autograd.Planes):
     """Fresh memory holds NaN."""
 
     def __init__(self, *args):
@@ -145,60 +121,24 @@ class Poisoned(autograd.Planes):
         self.scratch.fill_(torch.nan)
 
 
-@pytest.mark.parametrize("mixed", [False, True])
+class PoisonedPool(Pool):
+    def empty(self, shape, dtype):
+        return super().empty(shape, dtype).fill_(torch.nan)
+
+
+def poison(monkeypatch):
+    monkeypatch.setattr(autograd, "Planes", PoisonedPlanes)
+    for module in (autograd, planes):
+        monkeypatch.setattr(module, "pool", PoisonedPool(capacity=0))
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_memory_that_nobody_wrote_is_not_read(case, mixed, monkeypatch):
-    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-        plain = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
-        monkeypatch.setattr(autograd, "Planes", Poisoned)
-        poisoned = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
+def test_memory_that_nobody_wrote_is_not_read(case, monkeypatch):
+    plain = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
+    poison(monkeypatch)
+    poisoned = run(unfold_on_cpu, make_inputs(**CASES[case]), dtype=torch.float32)
     for name, tensor in plain.items():
         assert torch.equal(poisoned[name], tensor), name
-
-
-class RoundedCode(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, code):
-        return code.bfloat16().to(code)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return gradient
-
-
-@pytest.mark.skipif(not (library() and library().has_mixed()), reason="this processor has no matrix units (AMX)")
-class TestMixedPrecision:
-    """Under bfloat16 autocast the factors of products, and codes, are rounded to bfloat16; sums, and all else, are float32."""
-
-    @pytest.fixture(autouse=True)
-    def autocast(self):
-        with torch.autocast("cpu", torch.bfloat16):
-            yield
-
-    @pytest.mark.parametrize("training", [True, False])
-    @pytest.mark.parametrize("case", CASES)
-    def test_products_are_those_of_rounded_factors(self, case, training, monkeypatch):
-        inputs = make_inputs(**CASES[case])
-        inputs.step_size = 0.125  # rounding commutes with powers of two
-        found = run(unfold_on_cpu, inputs, dtype=torch.float32, training=training)
-        plain = error(found, run(unfold, inputs, training=training))
-        monkeypatch.setattr(unfolding, "analysis", rounded(unfolding.analysis))
-        monkeypatch.setattr(unfolding, "synthesis", rounded(unfolding.synthesis))
-        monkeypatch.setattr(unfolding.F, "relu", lambda codes: RoundedCode.apply(torch.relu(codes)))
-        errors = error(found, run(unfold, inputs, training=training))
-        # Numbers half way between two of bfloat16 may go either way, and gradients are stored in it, too.
-        assert errors["z0"] < 3e-4 < 1e-3 < plain["z0"]
-        assert max(errors.values()) < 0.1, errors
-
-    def test_a_network_uses_it(self):
-        model = LGNModel(LGNConfig(image_size=8, num_groups=2, step_size=0.1))
-        images = torch.randn(3, 1, 8, 8)
-        assert suits(images, model.filter_bank().flatten(1, 2), model.norms, 1)
-        code = model(images).last_hidden_state
-        with torch.autocast("cpu", enabled=False):
-            exact = model(images).last_hidden_state
-        assert code.dtype == torch.float32
-        assert 0 < (code - exact).norm() < 0.02 * exact.norm()
 
 
 def test_the_last_code_alone_has_the_same_gradients():

@@ -10,6 +10,7 @@ import torch
 from lgn_training.benchmark.__main__ import main
 from lgn_training.benchmark.parts import PARTS
 
+from lgn_hf.cpu.compilation import library
 from lgn_hf.model.configuration_lgn import REGULARIZERS
 
 discovery_growth = sys.modules["lgn_training.benchmark.parts.discovery_growth"]
@@ -39,6 +40,7 @@ def test_every_part_has_its_rows(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.growth"], "GROWTH", {"num_groups": (1, 2)})
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.orbit_convolutions"], "CHANNELS", (4,))
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.orbit_networks"], "BATCH_SIZE", 2)
+    monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.compiled_layers"], "BATCH_SIZE", 2)
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.first_use"], "RUNS", 1)
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.first_use"], "MODELS", {})
     monkeypatch.setattr(
@@ -54,6 +56,9 @@ def test_every_part_has_its_rows(tmp_path, capsys, monkeypatch):
     assert [row["regularizer"] for row in figures["regularizers"]] == list(REGULARIZERS)
     assert [(row["filters"], row["size"]) for row in figures["precision"]] == [(20, 6), (60, 8)]
     assert [(row["field"], row["value"]) for row in figures["growth"]] == [("num_groups", 1), ("num_groups", 2)]
+    if library() is not None:
+        (layers,) = figures["compiled_layers"]
+        assert sum(share for name, share in layers.items() if name.endswith("%")) == pytest.approx(100)
     if torch.get_num_threads() > 1:
         assert [row["scaling"] for row in figures["processes"]] == ["strong", "weak"]
     assert figures["pipeline"][0]["kept / step"]["median"] > 0

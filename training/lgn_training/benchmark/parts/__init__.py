@@ -3,6 +3,7 @@
 To add a part, write its file and append its function to PARTS. It is called with the command line and a device.
 """
 
+from lgn_training.benchmark.parts.compiled_layers import compiled_layers
 from lgn_training.benchmark.parts.discovery_growth import discovery_growth
 from lgn_training.benchmark.parts.first_use import first_use
 from lgn_training.benchmark.parts.growth import growth
@@ -23,6 +24,7 @@ PARTS = {
     part.__name__: part
     for part in (
         steps,
+        compiled_layers,
         regularizers,
         precision,
         growth,
