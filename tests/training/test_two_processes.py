@@ -42,6 +42,19 @@ def test_two_processes_follow_one(pair, tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # of the whole batch, not of the main process's part
 
 
+def test_two_processes_train_and_test_on_uneven_data(pair, tmp_path):
+    options = ["--max_train_samples", "333", "--also_test_on", "digits", "--output_dir", str(tmp_path / "two")]
+    done = train(pair, *TINY, *options)
+    assert [process.returncode for process in done] == [0, 0], done
+    results = json.loads((tmp_path / "two" / "all_results.json").read_text())
+    assert results["machine"]["processes"] == 2
+    assert results["data"]["test"] == 360
+    assert (results["test_accuracy"] * 360) == pytest.approx(round(results["test_accuracy"] * 360), abs=1e-6)
+    assert "".join(process.stdout for process in done).count("test accuracy") == 1
+    again = results["also_tested_on"]["digits"]
+    assert (again["images"], again["accuracy"], again["loss"]) == (360, results["test_accuracy"], results["test_loss"])
+
+
 def test_processes_without_a_common_folder_do_not_train(pair, tmp_path):
     """Each in a folder of its own, as on machines without a common disk."""
     apart = f"""
