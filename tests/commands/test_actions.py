@@ -16,10 +16,11 @@ from tests.support.networks import make_used_model
 
 
 class TestActions:
-    @pytest.mark.parametrize("option", ["--output_dir", "--output-dir"])
     @pytest.mark.slow
-    def test_are_extracted(self, lgn, models, tmp_path, option):
-        result = lgn("actions", models / "classifier", models / "decoder", option, tmp_path / "out", "--top", 3)
+    def test_are_extracted(self, lgn, models, tmp_path):
+        result = lgn(
+            "actions", models / "classifier", models / "decoder", "--output-dir", tmp_path / "out", "--top", 3
+        )
         assert result.code == 0, result.error
         for name in ("classifier", "decoder"):
             folder = tmp_path / "out" / name

@@ -20,11 +20,7 @@ from tests.conftest import ROOT, read_folder
 
 CARDS = ROOT / "model_cards"
 FOLDERS = sorted(path.parent for path in CARDS.glob("*/config.json"))
-ONE_OF_EACH_KIND = [
-    "lgn-mnist",
-    "lgn-cifar10-reconstruction",
-    "convnet-rotmnist-discovered-c4",
-]
+ONE_OF_EACH_KIND = ["lgn-cifar10-reconstruction", "convnet-rotmnist-discovered-c4"]  # test_trial.py has a classifier
 
 NUM_IMAGES = {"classification": 400, "reconstruction": 1000}
 
