@@ -51,7 +51,7 @@ def build(source: Path) -> Path:
     """Compile a C++ file, which may include the headers of this folder, for this processor.
 
     Raises:
-        CannotCompile: there is no compiler, or it fails.
+        CannotCompile: no compiler was found, or the compiler failed.
     """
     names = [os.environ.get("CXX"), "g++", "c++", "clang++"]
     compiler = next((path for name in names if name and (path := shutil.which(name))), None)

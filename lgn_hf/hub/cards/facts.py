@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class CardFacts:
+class CardFacts(ABC):
     """All that the card of a model of any family says. Families add what is known of their networks."""
 
     config: Any
@@ -51,14 +52,14 @@ class CardFacts:
         return data_name(self.results.data.source)
 
     @property
+    @abstractmethod
     def has_groups(self) -> bool:
         """Whether filters share anything."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def layers(self) -> Sequence[int]:
         """The layers whose filters are shown."""
-        raise NotImplementedError
 
     @property
     def labels(self) -> list[str]:
