@@ -5,6 +5,7 @@ Both stand wherever a `LinearGroup` stands in a module. They start at a group an
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from ..model.filters import inverse, random_unit_norm, unit_norm
 from .linear_group import LinearGroup
 
 
-class GroupModule(nn.Module):
+class GroupModule(nn.Module, ABC):
     """What learned groups share: the group they start at, and a batch of them.
 
     Args:
@@ -29,9 +30,9 @@ class GroupModule(nn.Module):
         self.batch_shape = tuple(batch_shape)
 
     @property
+    @abstractmethod
     def elements(self) -> Tensor:
         """The matrices, (*batch_shape, |G|, d, d), identity first, with gradients."""
-        raise NotImplementedError
 
     @property
     def order(self) -> int:
