@@ -151,6 +151,12 @@ class RunArguments:
     random_flip: bool = _option(
         False, "mirror training images left to right, half of the time", compared_as="mirror images"
     )
+    cutout: int = _option(
+        0,
+        "cut a square of this side, in pixels, out of each training image, at a random place; 0: none",
+        allowed=NOT_NEGATIVE,
+        compared_as="squares cut out (pixels)",
+    )
 
     output_dir: str = _option(
         "runs/lgn", "folder of the trained model, its checkpoints and results", not_compared=NO_EFFECT

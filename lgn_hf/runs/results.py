@@ -84,6 +84,7 @@ class RecipeRecord(JsonRecord):
     whitening: str
     random_crop: int
     random_flip: bool
+    cutout: int | None = None  # runs from before the field have none
     learning_rate: float
     lr_scheduler_type: str
     lr_milestones: list[float]

@@ -57,6 +57,7 @@ def test_a_continuation_may_run_elsewhere_but_not_train_otherwise():
         ({"whitening": "pca"}, "whitening='pca': must be one of none, zca, patch"),
         ({"learning_rate": float("inf")}, "learning_rate=inf: must be finite"),
         ({"random_crop": -1}, "random_crop=-1: must be at least 0"),
+        ({"cutout": -1}, "cutout=-1: must be at least 0"),
         ({"bf16": True, "fp16": True}, "bf16 and fp16 exclude each other: choose one"),
     ],
 )

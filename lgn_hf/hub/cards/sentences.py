@@ -89,6 +89,7 @@ def optimisation(results: RunResults) -> Markdown:
     augmentations = [
         *([f"shifts by up to {plural(recipe.random_crop, 'pixel')}"] if recipe.random_crop else []),
         *(["mirror images"] if recipe.random_flip else []),
+        *([f"squares of {plural(recipe.cutout, 'pixel')} cut out"] if recipe.cutout else []),
     ]
     return markdown(
         "Adam with learning rate {rate:g} ({schedule}), batches of {batch}, {clipping}; {augmentation}.",

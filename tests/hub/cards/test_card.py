@@ -340,6 +340,7 @@ ALIKE = {"recipe__whitening": "zca"}  # what the two of these tests must have in
         ("machine__mixed_precision", "bf16", "| precision | float32 | bfloat16 |"),
         ("recipe__random_crop", 2, "| shifts (pixels) | 0 | 2 |"),
         ("recipe__random_flip", True, "| mirror images | no | yes |"),
+        ("recipe__cutout", 8, "| squares cut out (pixels) | 0 | 8 |"),
         ("recipe__label_smoothing_factor", 0.1, "| label smoothing | 0 | 0.1 |"),
         ("recipe__learning_rate", 0.02, "| learning rate | 0.01 | 0.02 |"),
         ("recipe__lr_scheduler_type", "cosine", "| schedule | multistep | cosine |"),

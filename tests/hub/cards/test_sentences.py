@@ -208,12 +208,13 @@ def test_fixed_actions_are_not_found():
 
 
 def test_the_training_is_told():
-    fields = {"recipe__random_crop": 1, "recipe__random_flip": True, "best_epoch": 87, "global_batch_size": 128}
+    fields = {"recipe__random_crop": 1, "recipe__random_flip": True, "recipe__cutout": 8}
+    fields |= {"best_epoch": 87, "global_batch_size": 128}
     assert shared_sentences.training(facts_with(results=results_with(**fields))) == (
         "Trained on 47,500 images of uoft-cs/cifar10 and tested once on its 10,000 test images. The weights of epoch 87 of "
         "100 were kept, chosen by accuracy on 2,500 held-out training images. Adam with learning rate 0.01 (times 0.5 after "
-        "50 %, 75 % and 87.5 % of the run), batches of 128, gradient norm clipped at 2; augmentation: shifts by up to 1 pixel "
-        "and mirror images."
+        "50 %, 75 % and 87.5 % of the run), batches of 128, gradient norm clipped at 2; augmentation: shifts by up to 1 "
+        "pixel, mirror images and squares of 8 pixels cut out."
     )
 
 

@@ -52,10 +52,26 @@ class TestAugmentation:
         assert (matches.sum(0) > 0).all()
 
     def test_it_depends_on_the_generator_alone(self):
-        options = {"random_crop": 2, "random_flip": True}
+        options = {"random_crop": 2, "random_flip": True, "cutout": 2}
         first, again = (augment(self.images(), self.generator(), **options) for _ in range(2))
         assert torch.equal(first, again)
 
-    def test_a_negative_crop(self):
-        with pytest.raises(ValueError, match="random_crop must not be negative, not -1"):
-            augment(self.images(), self.generator(), random_crop=-1)
+    @pytest.mark.parametrize("side", [2, 3])
+    def test_a_square_around_any_pixel_gets_the_mean_colour(self, side):
+        images = self.images()
+        mean = images.float().mean((2, 3), keepdim=True).to(torch.uint8)
+        cut = (augment(images, self.generator(), cutout=side) == mean).all(1) & (images != mean).any(1)
+        before, after = side // 2, side - side // 2
+        squares = torch.zeros(5, 5, 5, 5, dtype=torch.bool)
+        for y in range(5):
+            for x in range(5):
+                squares[y, x, max(y - before, 0) : y + after, max(x - before, 0) : x + after] = True
+        squares &= (images[0] != mean[0]).any(0)
+        matches = (cut[:, None] == squares.flatten(0, 1)).flatten(2).all(-1)
+        assert (matches.sum(1) == 1).all()
+        assert (matches.sum(0) > 0).all()
+
+    @pytest.mark.parametrize("name", ["random_crop", "cutout"])
+    def test_a_negative_side(self, name):
+        with pytest.raises(ValueError, match=f"{name} must not be negative, not -1"):
+            augment(self.images(), self.generator(), **{name: -1})

@@ -61,11 +61,12 @@ class TrainingBatches:
         device: torch.device,
         random_crop: int = 0,
         random_flip: bool = False,
+        cutout: int = 0,
         balance_classes: bool = False,
     ):
         self.images, self.to_pixels, self.seed, self.device = images, to_pixels, seed, device
         self.accumulation_steps, self.rank, self.world_size = accumulation_steps, rank, world_size
-        self.random_crop, self.random_flip = random_crop, random_flip
+        self.augmentation = {"random_crop": random_crop, "random_flip": random_flip, "cutout": cutout}
         self.global_batch_size = batch_size * accumulation_steps * world_size
         whole, rest = divmod(len(images), self.global_batch_size)
         # The last batch is left out if it cannot give every process an image.
@@ -83,7 +84,7 @@ class TrainingBatches:
 
     @property
     def augments(self) -> bool:
-        return self.random_crop > 0 or self.random_flip
+        return any(self.augmentation.values())
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[list[MicroBatch]]:
         """This process's part of each batch of an epoch, starting at batch `first`."""
@@ -107,7 +108,7 @@ class TrainingBatches:
             return self.pixels[indices.to(self.device)]
         images = self.images.images[indices]
         if self.augments:
-            images = augment(images, generator, random_crop=self.random_crop, random_flip=self.random_flip)
+            images = augment(images, generator, **self.augmentation)
         return self.to_pixels(images)
 
 

@@ -1,4 +1,4 @@
-"""What is done to decoded images: random shifts and mirroring, and rotation by an angle of their own."""
+"""What is done to decoded images: random shifts, mirroring and squares cut out, and rotation by an angle of their own."""
 
 from __future__ import annotations
 
@@ -9,20 +9,28 @@ from torch import Tensor
 from lgn_training.data.seeds import seeded_generator
 
 
-def augment(images: Tensor, generator: torch.Generator, *, random_crop: int = 0, random_flip: bool = False) -> Tensor:
-    """Shift and mirror each image at random.
+def augment(
+    images: Tensor, generator: torch.Generator, *, random_crop: int = 0, random_flip: bool = False, cutout: int = 0
+) -> Tensor:
+    """Shift and mirror each image at random, and cut a square out of it.
 
     Args:
         images: (B, C, H, W), uint8.
         generator: source of the random choices.
         random_crop: pixels by which images are shifted at most; 0 for none.
         random_flip: mirror each image left to right with probability 1/2.
+        cutout: side of the square, in pixels, that gets the image's mean colour; 0 for none. Its centre is any pixel of
+            the image, so a part of it may lie outside (DeVries and Taylor, arXiv:1708.04552).
 
     Returns:
         (B, C, H, W), uint8.
+
+    Raises:
+        ValueError: `random_crop` or `cutout` is negative.
     """
-    if random_crop < 0:
-        raise ValueError(f"random_crop must not be negative, not {random_crop}")
+    for name, value in (("random_crop", random_crop), ("cutout", cutout)):
+        if value < 0:
+            raise ValueError(f"{name} must not be negative, not {value}")
     batch, _, height, width = images.shape
     if random_crop:
         offsets = torch.randint(2 * random_crop + 1, (2, batch, 1), generator=generator, device=generator.device)
@@ -35,7 +43,20 @@ def augment(images: Tensor, generator: torch.Generator, *, random_crop: int = 0,
     if random_flip:
         flip = torch.rand(batch, 1, 1, 1, generator=generator, device=generator.device) < 0.5
         images = torch.where(flip.to(images.device), images.flip(-1), images)
+    if cutout:
+        inside = [
+            _interval(torch.randint(side, (batch, 1), generator=generator, device=generator.device), cutout, side)
+            for side in (height, width)
+        ]
+        square = (inside[0][:, None, :, None] & inside[1][:, None, None, :]).to(images.device)
+        images = torch.where(square, images.float().mean((2, 3), keepdim=True).to(torch.uint8), images)
     return images.contiguous()
+
+
+def _interval(centres: Tensor, length: int, side: int) -> Tensor:
+    """Which of `side` pixels lie in the interval of `length` pixels around each centre: (B, 1) to (B, side), bool."""
+    distance = torch.arange(side, device=centres.device) - centres + length // 2
+    return (distance >= 0) & (distance < length)
 
 
 def rotate(images: Tensor, angles: Tensor, *, chunk_size: int = 4096) -> Tensor:

@@ -270,6 +270,7 @@ def make_batches(
         device=accelerator.device,
         random_crop=args.random_crop,
         random_flip=args.random_flip,
+        cutout=args.cutout,
         balance_classes=args.class_weight == "balanced",
     )
 
