@@ -298,6 +298,13 @@ class RunArguments:
     bf16: bool = _option(False, "bfloat16 mixed precision", not_compared=RESULTS_SAY_IT)
     fp16: bool = _option(False, "float16 mixed precision (GPU)", not_compared=RESULTS_SAY_IT)
     torch_compile: bool = _option(False, "compile the network", not_compared=NO_EFFECT)
+    torch_compile_backend: str = _option(
+        "inductor",
+        "what compiles it: inductor, which needs a compiler, or cudagraphs, which records the kernels of a step on a GPU as "
+        "they are",
+        allowed=one_of("inductor", "cudagraphs"),
+        not_compared=NO_EFFECT,
+    )
     channels_last: bool = _option(False, "keep images and codes in channels-last memory order", not_compared=NO_EFFECT)
     use_cpu: bool = _option(
         False, "stay on the CPU even if there is a GPU", not_compared=NO_EFFECT, free_on_resume=True

@@ -55,8 +55,16 @@ def compilation(args: RunArguments, on_gpu: bool) -> TorchDynamoPlugin:
     Every number of images has a graph of its own, of fixed shapes. An epoch has at most three: in the whole batches, and in
     the parts of the last one, which differ by one image. On a GPU, a step of these small networks takes as long as it takes to
     launch its kernels, so the kernels are recorded and launched as one CUDA graph. (The tests have tried no GPU.)
+
+    Raises:
+        ValueError: `torch_compile_backend` is `cudagraphs`, and there is no GPU, or gradients must outlive the graph.
     """
     # Gradients that are added up must outlive the graph that made them, and processes exchange theirs within it.
     single = args.gradient_accumulation_steps == 1 and int(os.environ.get("WORLD_SIZE", "1")) == 1
+    if args.torch_compile_backend == "cudagraphs":
+        if not (on_gpu and single):
+            problem = "one process and gradient_accumulation_steps=1" if on_gpu else "a GPU"
+            raise ValueError(f"torch_compile_backend='cudagraphs' needs {problem}: use inductor")
+        return TorchDynamoPlugin(backend=DynamoBackend.CUDAGRAPHS, dynamic=False)
     mode = "reduce-overhead" if on_gpu and single else "default"
     return TorchDynamoPlugin(backend=DynamoBackend.INDUCTOR, mode=mode, dynamic=False)
