@@ -17,6 +17,7 @@ from tests.support.warm_python import warm_python
 
 PUBLISHED_AS, NOTE = "tester/lgn-digits", "a copy of the digits, for tests"
 ROOT = Path(__file__).parent.parent
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -98,8 +99,8 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real Chromium without a window; Debian's is `chromium`."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    """A real Chromium without a window. Debian's `chromium-headless-shell` is the lightest."""
+    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
     if chromium is None and not os.environ.get("CI"):
         pytest.skip("pages are looked at in a browser, and there is no chromium on the PATH")
     from playwright.sync_api import sync_playwright
