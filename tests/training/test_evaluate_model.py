@@ -110,7 +110,10 @@ def test_a_wrong_option_is_one_line(options, message, trained_run):
 
 
 def test_the_result_replaces_nothing_but_an_earlier_one(trained_run, tmp_path):
-    for name, complaint in (("", "is a folder: choose a file"), ("notes.json", "holds something else than earlier out")):
+    for name, complaint in (
+        ("", "is a folder: choose a file"),
+        ("notes.json", "holds something else than earlier out"),
+    ):
         (tmp_path / "notes.json").write_text('{"mine": 1}')
         assert complaint in bad(trained_run, "--dataset", "digits", "--output", tmp_path / name)
         assert (tmp_path / "notes.json").read_text() == '{"mine": 1}'
