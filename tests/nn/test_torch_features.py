@@ -113,7 +113,7 @@ def test_autocast_does_not_round_the_orbits():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_16_bits_are_convolved_in_float32_where_the_cpu_has_no_matrix_units(dtype, monkeypatch):
-    """torch takes up to 30 times as long for them."""
+    """torch takes many times as long for them."""
     for name in ("_is_amx_tile_supported", "_is_amx_fp16_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False)
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
