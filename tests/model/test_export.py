@@ -1,8 +1,5 @@
 """Graphs of a model that torch makes: traced, compiled, exported, and ONNX. They answer as the model does."""
 
-import io
-import warnings
-
 import pytest
 import torch
 from torch.export import Dim
@@ -10,6 +7,7 @@ from torch.export import Dim
 from lgn_hf import LGNForImageClassification
 from tests.conftest import ROOT
 from tests.support.networks import ANSWER, HEADS, NETWORKS, make_images, make_used_model
+from tests.support.onnx_exporters import export, run_onnx
 
 pytestmark = pytest.mark.slow  # exporters and compilers
 
@@ -86,32 +84,6 @@ def test_torch_compile_takes_the_whole_graph(name, training):
 
 
 # ONNX
-
-EXPORTERS = {
-    "torch.export": {"dynamo": True, "dynamic_shapes": {"pixel_values": {0: Dim("batch")}}, "verbose": False},
-    "torch.jit": {
-        "dynamo": False,
-        "input_names": ["pixel_values"],
-        "output_names": ["answer"],
-        "dynamic_axes": {"pixel_values": {0: "batch"}},
-    },
-}
-
-
-def export(model, images, exporter) -> bytes:
-    pytest.importorskip("onnxscript" if exporter == "torch.export" else "onnx")
-    file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(model, (images,), file, **EXPORTERS[exporter])
-    return file.getvalue()
-
-
-def run_onnx(graph, batches):
-    """The outputs of a graph for each batch."""
-    runtime = pytest.importorskip("onnxruntime")
-    session = runtime.InferenceSession(graph)
-    return [session.run(None, {"pixel_values": batch.numpy()}) for batch in batches]
 
 
 def check_onnx(name, head, exporter):

@@ -208,6 +208,8 @@ def test_the_results_of_a_run_are_not_touched(trained_run, built, tmp_path):
         assert message in bad(folder, "--dataset", "digits", "--record")
         assert read_folder(folder) == before
     assert "nobody/model is not a folder" in bad("nobody/model", "--dataset", "digits", "--record")
+    (tmp_path / "evaluation.json").write_text('{"mine": 1}')
+    assert "holds something else than an earlier record" in bad(tmp_path, "--dataset", "digits", "--record")
 
 
 @pytest.mark.parametrize(
