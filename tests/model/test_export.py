@@ -68,16 +68,14 @@ def test_torch_export_with_any_batch(name, head):
         torch.testing.assert_close(program.module()(batch)[ANSWER[head]], answer, **CLOSE)
 
 
-@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
-def test_torch_compile_takes_the_whole_graph(name, training):
+def test_torch_compile_takes_the_whole_graph(name):
+    """tests/training/engine/test_torch_compile.py compiles training."""
     model, batches = make_example(name, "classification")
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     labels = torch.arange(5) % 4
-    for norm in model.lgn.norms:
-        norm.momentum = 0.0  # both calls must see the same statistics
-    expected = model.train(training)(batches[0], labels=labels)
+    expected = model(batches[0], labels=labels)
     found = compiled(batches[0], labels=labels)
     torch.testing.assert_close(found.logits, expected.logits, **CLOSE)
     torch.testing.assert_close(found.loss, expected.loss, **CLOSE)
@@ -100,7 +98,9 @@ def test_onnx_of_the_older_exporter(name, head):
     check_onnx(name, head, "torch.jit")
 
 
-@pytest.mark.parametrize(("name", "head"), [case for case in OF_EACH_KIND_AND_HEAD if case[1] != "base"])
+@pytest.mark.parametrize(
+    ("name", "head"), [("cyclic-leftover", "classification"), ("learned-colour", "reconstruction")]
+)
 def test_onnx(name, head):
     check_onnx(name, head, "torch.export")
 

@@ -22,6 +22,8 @@ from lgn_hf.runs.trained_model import open_trained_model
 from tests.conftest import read_folder
 from tests.training.test_evaluate_model import bad, folder_of_images, run
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 NAME, BASE = "tester/tuned", "tester/base"
 UNKNOWN = "This model was trained outside of the training program of lgn-hf"
 

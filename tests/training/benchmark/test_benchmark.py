@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lgn_training.benchmark.__main__ import OUTPUT_STARTS, main
+from lgn_training.benchmark.contenders import SHAPES
 from lgn_training.benchmark.parts import PARTS
 
 from lgn_hf.cpu.compilation import library
@@ -39,6 +40,7 @@ def test_the_program_prints_its_tables_and_writes_its_figures(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_every_part_has_its_rows(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(SHAPES, "mnist", (1, 12))
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.growth"], "GROWTH", {"num_groups": (1, 2)})
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.orbit_convolutions"], "CHANNELS", (4,))
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.orbit_networks"], "BATCH_SIZE", 2)
