@@ -19,7 +19,7 @@ from lgn_hf.hub.build import build
 from lgn_hf.hub.cards import render_card
 from lgn_hf.hub.folder import is_built
 from lgn_hf.runs.trained_model import open_trained_model
-from tests.conftest import read_folder
+from tests.conftest import figures_are_blank, read_folder
 from tests.training.test_evaluate_model import bad, folder_of_images, run
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -116,7 +116,8 @@ print(model(**processor(images, return_tensors="pt")).logits.argmax(1).tolist())
 
 @pytest.fixture(scope="module")
 def built(measured, tmp_path_factory) -> Path:
-    return build(measured, tmp_path_factory.mktemp("built") / "folder", repo_id=NAME, dataset_note="a note")
+    with figures_are_blank():
+        return build(measured, tmp_path_factory.mktemp("built") / "folder", repo_id=NAME, dataset_note="a note")
 
 
 def test_the_card_shows_what_is_known_and_invents_nothing(built, measured):
