@@ -54,11 +54,13 @@ class Output:
         files: patterns of the paths in the folder, see `matches`.
         signed: the file that tells an earlier output of the command from other folders with such names.
         signature: a text that this file holds.
+        begun: patterns of what an output that was interrupted may hold, while the signed file is missing.
     """
 
     files: tuple[str, ...]
     signed: str
     signature: str
+    begun: tuple[str, ...] = ()
 
     def check(self, folder: str | os.PathLike) -> None:
         """Refuse a folder to write into, unless it is new, empty or an earlier output of the command.
@@ -72,9 +74,11 @@ class Output:
             refuse_folder(folder, self.foreign_files(Path(folder)))
 
     def foreign_files(self, folder: Path) -> list[str]:
-        """The files of a folder that the command did not write; all of them if the signature is missing."""
+        """The files of a folder that the command did not write; all of them if the signature is another."""
         files = [path for path in contents(folder) if not any(part.startswith(".") for part in path.split("/"))]
         signed = folder / self.signed
+        if not signed.exists():
+            return [path for path in files if not matches(path, self.begun)]
         if not signed.is_file() or self.signature.encode() not in signed.read_bytes():
             return files
         return [path for path in files if not matches(path, self.files)]
@@ -94,6 +98,27 @@ def refuse_folder(folder: str | os.PathLike, foreign: list[str]) -> None:
             f"{folder} holds something else than earlier output of this command ({shown}): "
             "choose a folder that is new or empty"
         )
+
+
+def check_output_file(path: str | os.PathLike, *starts: str) -> None:
+    """Refuse a file to write, the value of `--output`, unless it is new or an earlier output of the command.
+
+    Args:
+        starts: how an output of the command may start.
+
+    Raises:
+        ValueError: it is a folder, or a file that starts otherwise.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"--output {path} is a folder: choose a file")
+    if path.exists():
+        with open(path, "rb") as file:
+            start = file.read(max(map(len, starts)))
+        if not start.startswith(tuple(text.encode() for text in starts)):
+            raise ValueError(
+                f"--output {path} holds something else than earlier output of this command: choose another name"
+            )
 
 
 def check_schema(value: Any, schema: Any, where: str) -> None:

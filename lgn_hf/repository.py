@@ -62,9 +62,13 @@ def download(repo_id: str, revision: str | None, names: Sequence[str]) -> Path:
         if folder is not None:
             return folder
         reason = f"it is not in the cache, and {explain(error.__cause__ or error, repo_id)}"
+        raise _unreadable(repo_id, reason) from None
     except HfHubHTTPError as error:
-        reason = explain(error, repo_id)
-    raise OSError(f"{repo_id} is neither a folder nor a repository that can be read: {reason}")
+        raise _unreadable(repo_id, explain(error, repo_id)) from None
+
+
+def _unreadable(repo_id: str, reason: str) -> OSError:
+    return OSError(f"{repo_id} is neither a folder nor a repository that can be read: {reason}")
 
 
 def _cached_folder(repo_id: str, revision: str | None, names: Sequence[str]) -> Path | None:

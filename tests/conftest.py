@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -78,12 +78,33 @@ def trained_run(tmp_path_factory) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def figures_are_blank() -> Iterator[None]:
+    """Files of figures hold two by two pixels. To draw them takes half of the time of building a folder."""
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    def save(figure: Figure, file: BinaryIO, **options) -> None:
+        Image.new("RGB", (2, 2), "white").save(file, "PNG")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", save)
+        yield
+
+
+@pytest.fixture
+def blank_figures() -> Iterator[None]:
+    with figures_are_blank():
+        yield
+
+
 @pytest.fixture(scope="session")
 def published(trained_run, tmp_path_factory) -> Path:
     """What is published of it."""
     from lgn_hf.hub.publication import build
 
-    return build(trained_run, tmp_path_factory.mktemp("built") / "folder", repo_id=PUBLISHED_AS, dataset_note=NOTE)
+    with figures_are_blank():
+        return build(trained_run, tmp_path_factory.mktemp("built") / "folder", repo_id=PUBLISHED_AS, dataset_note=NOTE)
 
 
 @pytest.fixture
@@ -122,4 +143,5 @@ def published_convnet(trained_convnet, tmp_path_factory) -> Path:
     """What is published of it."""
     from lgn_hf.hub.publication import build
 
-    return build(trained_convnet, tmp_path_factory.mktemp("built") / "convnet", repo_id="tester/convnet-digits")
+    with figures_are_blank():
+        return build(trained_convnet, tmp_path_factory.mktemp("built") / "convnet", repo_id="tester/convnet-digits")

@@ -62,11 +62,12 @@ def predict(model: str, images: tuple[str, ...], top: int, output: Path | None) 
 
 def _check_output(path: Path) -> None:
     """Refuse a file of predictions that cannot be written, or would replace something else."""
-    starts = {".json": b'[\n  {\n    "image": ', ".csv": b"image,rank,label,probability,error\n"}
+    from ..files import check_output_file
+
+    starts = {".json": '[\n  {\n    "image": ', ".csv": "image,rank,label,probability,error\n"}
     start = starts.get(path.suffix.lower())
     if start is None:
         raise ValueError(f"--output {path} must end with .json or .csv")
     if not path.parent.is_dir():
         raise ValueError(f"--output {path}: the folder {path.parent} does not exist")
-    if path.is_dir() or (path.exists() and not path.read_bytes().startswith(start)):
-        raise ValueError(f"--output {path} holds something else than earlier predictions: choose another name")
+    check_output_file(path, start)

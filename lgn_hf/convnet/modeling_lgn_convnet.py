@@ -314,7 +314,9 @@ def halve(maps: Tensor, how: str = "max") -> Tensor:
 
     An even side has windows of 2 pixels. An odd side has windows of 3 around every second pixel.
     """
-    sides = maps.shape[-2:]
+    sides: Any = maps.shape[-2:]
+    if torch.jit.is_tracing():  # where sizes are tensors, but the windows of ONNX are constants
+        sides = [*map(int, sides)]
     kernel, padding = [2 + side % 2 for side in sides], [side % 2 for side in sides]
     if how == "max":
         return F.max_pool2d(maps, kernel, stride=2, padding=padding)

@@ -12,6 +12,7 @@ from huggingface_hub.constants import CONFIG_NAME
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from ..runs.dataset_name import check_repo_id
+from ..runs.family import FAMILIES
 from .errors import EXPECTED, PublishError, explain
 from .retry import retry
 
@@ -92,10 +93,10 @@ def check_occupant(api: HfApi, repo_id: str, info: Any) -> None:
     if CONFIG_NAME in there:
         try:
             path = api.hf_hub_download(repo_id, CONFIG_NAME, revision=info.sha)
-            kind = json.loads(Path(path).read_bytes())["model_type"]
+            kind = str(json.loads(Path(path).read_bytes())["model_type"])
         except (ValueError, KeyError, TypeError):
             kind = "unknown"
-        if kind == "lgn":
+        if kind in FAMILIES:
             return
     what = f"a model of type {kind!r:.40}" if kind else f"other files ({', '.join(sorted(there)[:3])}, ...)"
     raise Refusal(

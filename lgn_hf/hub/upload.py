@@ -95,6 +95,9 @@ def publish(
         reason = explain(error, repo_id) + new.remove_if_empty()
         done = f"{folder} is not published" if url is None else f"published at {url}, but not in {collection}"
         raise PublishError(f"{done}: {reason}; to continue: {command}") from None
+    except KeyboardInterrupt:
+        new.remove_if_empty()
+        raise
     return url
 
 
@@ -232,6 +235,9 @@ def upload(
         raise PublishError(
             f"{repo_type} {repo_id} is not published: {reason}; run the same again to continue"
         ) from None
+    except KeyboardInterrupt:
+        new.remove_if_empty()
+        raise
     if refusal is not None:
         raise ValueError(f"{repo_type} {repo_id} {refusal}")
     return str(url)

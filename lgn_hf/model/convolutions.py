@@ -10,12 +10,15 @@ In dense networks, whose filters are as large as the image, both are matrix prod
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# The functions of torch.cpu that say whether the CPU has them.
+MATRIX_UNITS = {torch.bfloat16: "_is_amx_tile_supported", torch.float16: "_is_amx_fp16_supported"}
 BLOCK = 4  # pixels; a larger block wastes arithmetic on padding, a smaller one has too few output channels
 
 
@@ -54,6 +57,24 @@ def is_eager() -> bool:
 def is_onnx_export() -> bool:
     """Whether the operations become an ONNX graph, which is for inference and lacks linear algebra."""
     return not is_eager() and torch.onnx.is_in_onnx_export()
+
+
+def is_faster_in_float32(images: Tensor) -> bool:
+    """Whether torch convolves images in 16 bits more slowly than in float32: on a CPU without matrix units, ten times and more."""
+    return (
+        is_eager()
+        and images.dtype in MATRIX_UNITS
+        and images.device.type == "cpu"
+        and not has_matrix_units(images.dtype)
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def has_matrix_units(dtype: torch.dtype) -> bool:
+    """Whether the CPU multiplies matrices of 16-bit numbers in hardware. True if torch cannot tell, as on ARM."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return True
+    return bool(getattr(torch.cpu, MATRIX_UNITS[dtype], lambda: True)())
 
 
 def _is_fast(images: Tensor, filters: Tensor, padding: int) -> bool:

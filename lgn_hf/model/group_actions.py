@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import initialization as init
 
-from .convolutions import is_eager, is_onnx_export
+from .convolutions import is_eager
 from .filters import inverse, random_unit_norm, rotation_matrix, solve_right, unit_norm
 
 TRIALS = 64  # starts of S, of which the best conditioned is taken
@@ -351,10 +351,7 @@ class CyclicAction(GroupAction):
     def orbit(self, vectors: Tensor) -> Tensor:
         transposed = self.weight.to(vectors.dtype).flatten(0, 2).transpose(1, 2)
         rows = vectors.reshape(len(transposed), -1, self.dim)  # filters that share an action are rows of one matrix
-        if is_onnx_export():
-            coordinates = torch.bmm(rows, _inverse_by_products(transposed))
-        else:
-            coordinates = solve_right(transposed, rows)
+        coordinates = solve_right(transposed, rows)
         powers = coordinates.index_select(-1, self.permutations(vectors.device).flatten())  # (., rows, p * d)
         images = torch.bmm(powers.view(len(transposed), -1, self.dim), transposed)
         return images.view(*vectors.shape[:-1], self.order, self.dim)
@@ -380,20 +377,6 @@ class CyclicAction(GroupAction):
                 f"blocks of {order} coordinates, because its eigenvalues are others"
             )
         self.weight.copy_((basis / basis.norm() * self.dim**0.5).expand_as(self.weight))
-
-
-def _inverse_by_products(matrices: Tensor, steps: int = 40) -> Tensor:
-    """The inverses of matrices (N, d, d) for ONNX, which has no linear solver: Newton's iteration X <- X (2 I - A X).
-
-    It converges for every regular matrix from X = A^T / (|A|_1 |A|_inf). 40 steps are enough for condition numbers up
-    to 10^4. ONNX runtimes compute them once, since they depend on nothing but parameters.
-    """
-    size = matrices.abs()
-    scale = size.sum(1, keepdim=True).amax(2, keepdim=True) * size.sum(2, keepdim=True).amax(1, keepdim=True)
-    inverses = matrices.transpose(1, 2) / scale
-    for _ in range(steps):
-        inverses = 2 * inverses - torch.bmm(torch.bmm(inverses, matrices), inverses)
-    return inverses
 
 
 # What `action` in the configuration can name.

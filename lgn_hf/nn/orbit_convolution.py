@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from ..model.convolutions import channels_last, is_eager
+from ..model.convolutions import channels_last, is_eager, is_faster_in_float32
 from .learned_groups import GroupModule
 from .linear_group import LinearGroup
 from .memory_layout import prefers_channels_last
@@ -221,7 +221,11 @@ class _OrbitConvolution(_OrbitFilters):
         self._init_orbits(group, kind, bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
-        return self._conv_forward(input, self.filters(), self.full_bias())
+        filters, bias = self.filters(), self.full_bias()
+        if is_faster_in_float32(input) and filters.dtype == input.dtype:
+            wide_bias = None if bias is None else bias.float()
+            return self._conv_forward(input.float(), filters.float(), wide_bias).to(input.dtype)
+        return self._conv_forward(input, filters, bias)
 
 
 class OrbitConv2d(_OrbitConvolution, nn.Conv2d):

@@ -14,6 +14,8 @@ import pytest
 from lgn_hf import cli
 from lgn_hf.hub import cards
 from lgn_hf.hub.errors import PublishError
+from lgn_hf.repository import find_folder
+from lgn_hf.texts import full_traceback
 from tests.commands.conftest import Result, check_error
 from tests.conftest import ROOT
 
@@ -104,6 +106,9 @@ class TestErrors:
 
     def test_of_a_model_that_is_nowhere(self, lgn):
         check_error(lgn("compare", "no/where", "x"), "no/where is neither a folder nor a repository that can be read")
+        with pytest.raises(OSError, match="that can be read") as error:
+            find_folder("no/where")
+        assert len(re.findall(r"Traceback", full_traceback(error.value))) > 1  # and what is behind it
         for place in ("./a", "a/b/c", "../a", "/a/b"):  # the Hub need not be asked
             message = f"{place} is neither a folder nor the name of a repository: must be a folder, or USER/NAME"
             check_error(lgn("actions", place), message)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.commands.conftest import check_error
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

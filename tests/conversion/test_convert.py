@@ -18,6 +18,8 @@ from lgn_hf.nn import (
 )
 from tests.conversion.networks import small, transformers_model
 
+pytestmark = pytest.mark.usefixtures("quick_fit")
+
 C4 = LinearGroup.rotations(3)
 WAYS = [
     {"action": "cyclic"},

@@ -12,6 +12,8 @@ from lgn_hf.conversion import attach
 from lgn_hf.nn import LearnedMatrices
 from tests.conversion.networks import transformers_model
 
+pytestmark = pytest.mark.usefixtures("quick_fit")
+
 
 def converted(**way):
     torch.manual_seed(0)

@@ -13,6 +13,8 @@ from lgn_hf.conversion import describe_conversion
 from lgn_hf.nn import LearnedGroup, LinearGroup
 from tests.conversion.networks import small, transformers_model
 
+pytestmark = pytest.mark.usefixtures("quick_fit")
+
 WAYS = [
     {},
     {"sharing": "model"},

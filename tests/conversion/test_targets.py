@@ -11,6 +11,8 @@ import lgn_hf
 from lgn_hf.nn import LearnedGroup, LinearGroup, OrbitConv2d
 from tests.conversion.networks import small, transformers_model
 
+pytestmark = pytest.mark.usefixtures("quick_fit")
+
 
 class Odd(nn.Conv2d):
     def forward(self, input):

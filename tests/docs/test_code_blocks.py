@@ -28,7 +28,7 @@ def write_photos(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for name in ("cats", "dogs"):
         (folder / name).mkdir(parents=True)
-        for i in range(30):
+        for i in range(12):
             pixels = rng.integers(0, 256, (60 + i, 80, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
 

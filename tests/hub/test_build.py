@@ -23,6 +23,8 @@ from tests.conftest import PUBLISHED_AS as NAME
 from tests.model.test_remote_modules import WHY
 from tests.support.damage import change_json, damage
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 @pytest.fixture
 def run(trained_run, tmp_path) -> Path:

@@ -26,6 +26,8 @@ from lgn_hf.runs.trained_model import open_trained_model
 from tests.conftest import ROOT, read_folder
 from tests.support.damage import change_json
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 NAME = "tester/convnet-digits"
 IMAGE = ROOT / "model_cards" / "lgn-mnist" / "examples" / "1.png"
 

@@ -126,6 +126,7 @@ def test_without_examples_there_is_no_picture(published):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("blank_figures")
 def test_a_folder_that_is_built_again_keeps_its_own(trained_run, photographs, tmp_path):
     folder = build(trained_run, tmp_path / "folder", repo_id=NAME, examples=photographs)
     before = read_folder(folder)
@@ -137,6 +138,7 @@ def test_a_folder_that_is_built_again_keeps_its_own(trained_run, photographs, tm
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("blank_figures")
 def test_an_example_that_cannot_be_read_leaves_the_folder_as_it_was(folder, tmp_path):
     before = read_folder(folder)
     with pytest.raises(ValueError, match=r"nothere\.png"):
@@ -154,6 +156,7 @@ def test_a_colour_image_is_shown_in_colour():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("blank_figures")
 def test_the_command_takes_them(trained_run, photographs, tmp_path, monkeypatch):
     from click.testing import CliRunner
 

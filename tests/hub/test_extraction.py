@@ -12,6 +12,8 @@ from lgn_hf.model.filters import rotation_matrix
 from lgn_hf.runs.trained_model import TrainedModel
 from tests.support.networks import make_model
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 def source(name: str, network: str = "learned", actions: Actions | None = None) -> TrainedModel:
     return TrainedModel(name, actions or make_model(network).actions(), {}, Path(name))

@@ -11,7 +11,7 @@ from huggingface_hub import HfApi, constants
 from lgn_hf.hub.errors import PublishError
 from lgn_hf.hub.folder import contents
 from lgn_hf.hub.retry import retry
-from lgn_hf.hub.upload import publish
+from lgn_hf.hub.upload import publish, upload
 from tests.conftest import PUBLISHED_AS as NAME
 from tests.conftest import read_folder
 
@@ -183,6 +183,18 @@ def test_an_upload_that_fails_leaves_no_empty_repository(folder, hub_here, metho
     hub_here.fail(method, path, times=100, status=403)
     failed(folder)
     assert not HfApi().repo_exists(NAME)
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset", "space"])
+def test_an_upload_that_is_interrupted_leaves_no_empty_repository(kind, folder, hub_here, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HfApi, "create_commit", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        publish(folder, NAME) if kind == "model" else upload(folder, ["README.md"], NAME, kind)
+    assert "/api/repos/create" in {request["path"] for request in hub_here.requests()}
+    assert not HfApi().repo_exists(NAME, repo_type=kind)
 
 
 def test_an_upload_that_fails_leaves_a_repository_that_was_there(folder, hub_here):

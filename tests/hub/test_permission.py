@@ -5,6 +5,7 @@ from huggingface_hub import HfApi, constants
 
 from lgn_hf.hub.errors import PublishError
 from lgn_hf.hub.permission import check_can_publish
+from lgn_hf.runs.family import FAMILIES
 from tests.conftest import PUBLISHED_AS as NAME
 
 
@@ -18,8 +19,10 @@ def test_a_new_name_of_one_s_own_is_fine_and_nothing_is_made(hub_here, name):
 def test_a_repository_of_one_s_own_is_fine(hub_here):
     HfApi().create_repo(NAME)
     check_can_publish(NAME)
-    HfApi().upload_file(path_or_fileobj=b'{"model_type": "lgn"}', path_in_repo="config.json", repo_id=NAME)
-    check_can_publish(NAME)
+    for family in FAMILIES:
+        config = f'{{"model_type": "{family}"}}'.encode()
+        HfApi().upload_file(path_or_fileobj=config, path_in_repo="config.json", repo_id=NAME)
+        check_can_publish(NAME)
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "lgn digits", "me/lgn--digits"])

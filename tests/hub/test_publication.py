@@ -14,6 +14,8 @@ from lgn_hf.remote_code import remote_modules
 from tests.conftest import PUBLISHED_AS as NAME
 from tests.conftest import read_folder
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 OTHER = "tester/other"
 
 

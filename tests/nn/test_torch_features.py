@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import platform
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from lgn_hf.model.convolutions import is_faster_in_float32
 from lgn_hf.nn import LearnedGroup, LinearGroup, OrbitConv2d, OrbitNorm2d, OrbitPool2d, equivariance_error
 
 
@@ -107,6 +109,25 @@ def test_autocast_does_not_round_the_orbits():
     with torch.autocast("cpu", torch.bfloat16):
         net.train()(X).float().sum().backward()
     assert net[0].weight.grad.dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_16_bits_are_convolved_in_float32_where_the_cpu_has_no_matrix_units(dtype, monkeypatch):
+    """torch takes many times as long for them."""
+    for name in ("_is_amx_tile_supported", "_is_amx_fp16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    layer = OrbitConv2d(2, 8, 3, LinearGroup.rotations(3), padding=1).to(dtype)
+    images = torch.randn(2, 2, 5, 5).to(dtype)
+    found = layer(images)
+    wide = torch.nn.functional.conv2d(images.float(), layer.filters().float(), layer.full_bias().float(), padding=1)
+    assert torch.equal(found, wide.to(dtype))
+    found.float().sum().backward()
+    assert layer.weight.grad.dtype == dtype
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    assert is_faster_in_float32(images) == (dtype == torch.float16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not is_faster_in_float32(images)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)

@@ -19,7 +19,12 @@ def test_losses_and_the_metric_are_drawn_against_epochs():
 
 
 @pytest.mark.parametrize("history", [[], [{"epoch": 1, "train_loss": 2.0}]], ids=["nothing", "no validation"])
-def test_a_run_without_validation_has_a_curve_too(history):
-    losses, metric = learning_curve(history, "mse", "mean squared error").axes
+def test_a_run_without_validation_has_its_losses_alone(history):
+    (losses,) = learning_curve(history, "mse", "mean squared error").axes
     assert len(losses.lines) == len(history)
-    assert not metric.lines
+
+
+@pytest.mark.parametrize(("least", "scale"), [(0.21, "linear"), (0.2, "log"), (0.0, "linear")])
+def test_losses_that_fall_far_have_a_logarithmic_scale(least, scale):
+    history = [{"epoch": 1, "train_loss": 2.0}, {"epoch": 2, "train_loss": least}]
+    assert learning_curve(history, "mse", "mean squared error").axes[0].get_yscale() == scale

@@ -109,6 +109,16 @@ def test_a_wrong_option_is_one_line(options, message, trained_run):
     assert message in bad(trained_run, *options)
 
 
+def test_the_result_replaces_nothing_but_an_earlier_one(trained_run, tmp_path):
+    for name, complaint in (
+        ("", "is a folder: choose a file"),
+        ("notes.json", "holds something else than earlier out"),
+    ):
+        (tmp_path / "notes.json").write_text('{"mine": 1}')
+        assert complaint in bad(trained_run, "--dataset", "digits", "--output", tmp_path / name)
+        assert (tmp_path / "notes.json").read_text() == '{"mine": 1}'
+
+
 def test_data_that_do_not_fit_the_model_are_one_line(trained_run, tmp_path):
     colour = folder_of_images(tmp_path / "colour", mode="RGB")
     assert "has images of 3 x 8 x 8" in bad(trained_run, "--dataset", colour)

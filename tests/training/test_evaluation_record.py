@@ -19,8 +19,10 @@ from lgn_hf.hub.build import build
 from lgn_hf.hub.cards import render_card
 from lgn_hf.hub.folder import is_built
 from lgn_hf.runs.trained_model import open_trained_model
-from tests.conftest import read_folder
+from tests.conftest import figures_are_blank, read_folder
 from tests.training.test_evaluate_model import bad, folder_of_images, run
+
+pytestmark = pytest.mark.usefixtures("blank_figures")
 
 NAME, BASE = "tester/tuned", "tester/base"
 UNKNOWN = "This model was trained outside of the training program of lgn-hf"
@@ -114,7 +116,8 @@ print(model(**processor(images, return_tensors="pt")).logits.argmax(1).tolist())
 
 @pytest.fixture(scope="module")
 def built(measured, tmp_path_factory) -> Path:
-    return build(measured, tmp_path_factory.mktemp("built") / "folder", repo_id=NAME, dataset_note="a note")
+    with figures_are_blank():
+        return build(measured, tmp_path_factory.mktemp("built") / "folder", repo_id=NAME, dataset_note="a note")
 
 
 def test_the_card_shows_what_is_known_and_invents_nothing(built, measured):
@@ -208,6 +211,8 @@ def test_the_results_of_a_run_are_not_touched(trained_run, built, tmp_path):
         assert message in bad(folder, "--dataset", "digits", "--record")
         assert read_folder(folder) == before
     assert "nobody/model is not a folder" in bad("nobody/model", "--dataset", "digits", "--record")
+    (tmp_path / "evaluation.json").write_text('{"mine": 1}')
+    assert "holds something else than an earlier record" in bad(tmp_path, "--dataset", "digits", "--record")
 
 
 @pytest.mark.parametrize(

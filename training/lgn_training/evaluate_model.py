@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lgn_hf import LGNImageProcessor
-from lgn_hf.files import write_whole
+from lgn_hf.files import check_output_file, write_whole
 from lgn_hf.runs.task import TASKS
 from lgn_training.arguments import RunArguments
 from lgn_training.data import DataError, ImageSet, fingerprint, load_data, with_classes
@@ -27,6 +27,8 @@ from lgn_training.engine.trained_model import load_trained
 from lgn_training.evaluate_arguments import parse
 from lgn_training.evaluation_record import check_can_record, record
 from lgn_training.results import commit, machine, today, versions
+
+OUTPUT_START = '{\n  "model": '
 
 
 def main(argv: list[str]) -> int:
@@ -48,6 +50,8 @@ def evaluate_model(args: Namespace, accelerator: Accelerator) -> None:
     """
     if args.record:
         jointly(accelerator, partial(check_can_record, args.model))
+    if args.output:
+        jointly(accelerator, partial(check_output_file, args.output, OUTPUT_START))
     jointly(accelerator, check_caches)
     task, network, processor = jointly(accelerator, partial(load_trained, args.model))
     images = jointly(

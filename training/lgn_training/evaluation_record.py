@@ -34,6 +34,9 @@ def check_can_record(model: str) -> None:
     folder = Path(model)
     if not folder.is_dir():
         raise ValueError(f"--record: {model} is not a folder, so nothing can be kept in it; use --output FILE")
+    path = folder / EVALUATION_NAME
+    if path.exists() and b'"trained": "elsewhere"' not in path.read_bytes():
+        raise ValueError(f"--record: {path} holds something else than an earlier record: move it away")
     if (folder / RECIPE_NAME).exists():
         raise ValueError(
             f"--record: {folder} holds a run of training/run.py ({RECIPE_NAME}), which has results of its own; "

@@ -50,7 +50,11 @@ FIGURES = (
         "learning-curve",
         TRAINING,
         _draw_learning_curve,
-        lambda facts: "Two charts: the losses, and the metric on the validation images, against epochs.",
+        lambda facts: (
+            "Two charts: the losses, and the metric on the validation images, against epochs."
+            if facts.results.data.validation
+            else "A chart of the loss on the training images against epochs."
+        ),
         lambda facts: Markdown("How the training went."),
     ),
 )

@@ -7,11 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lgn_training.benchmark.__main__ import main
+from lgn_training.benchmark.__main__ import OUTPUT_STARTS, main
+from lgn_training.benchmark.contenders import SHAPES
 from lgn_training.benchmark.parts import PARTS
 
 from lgn_hf.cpu.compilation import library
+from lgn_hf.files import check_output_file
 from lgn_hf.model.configuration_lgn import REGULARIZERS
+from tests.conftest import ROOT
 
 discovery_growth = sys.modules["lgn_training.benchmark.parts.discovery_growth"]
 
@@ -37,6 +40,7 @@ def test_the_program_prints_its_tables_and_writes_its_figures(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_every_part_has_its_rows(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(SHAPES, "mnist", (1, 12))
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.growth"], "GROWTH", {"num_groups": (1, 2)})
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.orbit_convolutions"], "CHANNELS", (4,))
     monkeypatch.setattr(sys.modules["lgn_training.benchmark.parts.orbit_networks"], "BATCH_SIZE", 2)
@@ -77,6 +81,16 @@ def test_a_search_for_symmetries_is_measured(monkeypatch):
     assert (row["d"], row["N"], row["group"]) == (6, 20, "none")  # whole orbits
     assert row["search s"] > 0
     assert row["peak MiB"] >= 0
+
+
+def test_figures_replace_nothing_but_earlier_ones(tmp_path, capsys):
+    output = tmp_path / "figures.json"
+    output.write_text('{"mine": 1}')
+    assert main(["--parts", "steps", "--output", str(output)]) == 1
+    assert "figures.json holds something else than earlier output" in capsys.readouterr().err
+    assert output.read_text() == '{"mine": 1}'
+    for measured in (ROOT / "training" / "measured").glob("*.json"):
+        check_output_file(measured, *OUTPUT_STARTS)
 
 
 def test_a_wrong_part_is_an_error(capsys):

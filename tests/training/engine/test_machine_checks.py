@@ -16,7 +16,7 @@ def accelerator(device: str = "cpu", mixed_precision: str = "no") -> Any:
 def machine(monkeypatch):
     """Four cores, of which all are used, without matrix units."""
     monkeypatch.setattr(machine_checks, "_cores", lambda: 4)
-    monkeypatch.setattr(machine_checks, "_has_matrix_units", lambda precision: False)
+    monkeypatch.setattr(machine_checks, "has_matrix_units", lambda dtype: False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
 
@@ -43,5 +43,5 @@ def test_a_number_format_that_the_cpu_lacks_is_named(caplog, monkeypatch):
         assert f"no matrix units (AMX) for {precision}" in line
         assert f"leave --{precision} out" in line
         assert said(caplog, device="cuda", mixed_precision=precision) == []
-    monkeypatch.setattr(machine_checks, "_has_matrix_units", lambda precision: True)
+    monkeypatch.setattr(machine_checks, "has_matrix_units", lambda dtype: True)
     assert said(caplog, mixed_precision="bf16") == []

@@ -48,6 +48,14 @@ def test_a_run_can_be_recorded_under_another_name_than_its_recipe_s(tmp_path):
     assert [row["model"] for row in read_table(tmp_path)] == ["free-mnist"]
 
 
+def test_a_file_of_something_else_is_no_file_of_records(tmp_path, capsys):
+    run, path = save_run(tmp_path / "a", "lgn-mnist"), tmp_path / "README.md"
+    path.write_text("mine\n")
+    assert update_tables.main([str(run), "--records", str(path)]) == 1
+    assert "README.md holds something else than records of runs" in capsys.readouterr().err
+    assert path.read_text() == "mine\n"
+
+
 def test_runs_recorded_at_once_are_all_recorded(tmp_path, monkeypatch):
     """Each in the file and in the page, however long another holds the file that it has read."""
 

@@ -17,12 +17,14 @@ from rich.console import Console
 from tqdm.auto import tqdm
 from transformers.utils import logging
 
-from lgn_hf.files import write_whole
+from lgn_hf.files import check_output_file, write_whole
 from lgn_training.benchmark.contenders import SHAPES
 from lgn_training.benchmark.parts import PARTS
 from lgn_training.engine.processes import fail
 from lgn_training.results import commit, machine, today, versions
 from lgn_training.texts import Row, print_rows
+
+OUTPUT_STARTS = tuple(f'{{\n  "{name}": ' for name in (*PARTS, "command"))  # "command" if no part applies
 
 
 def main(argv: list[str]) -> int:
@@ -32,6 +34,8 @@ def main(argv: list[str]) -> int:
     logging.disable_progress_bar()
     accelerator = Accelerator()
     try:
+        if args.output:
+            check_output_file(args.output, *OUTPUT_STARTS)
         results = measure(args, accelerator)
         if args.output:
             write_whole(args.output, json.dumps({**results, **circumstances(accelerator)}, indent=2) + "\n")

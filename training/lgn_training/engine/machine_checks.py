@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import tempfile
 from pathlib import Path
 
@@ -13,6 +12,10 @@ import evaluate.config as evaluate_config
 import psutil
 import torch
 from accelerate import Accelerator
+
+from lgn_hf.model.convolutions import has_matrix_units
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 logger = logging.getLogger("lgn_hf.training")
 
@@ -47,7 +50,7 @@ def warn_of_slow_cpu(accelerator: Accelerator) -> None:
             cores,
             cores,
         )
-    if accelerator.mixed_precision in ("bf16", "fp16") and not _has_matrix_units(accelerator.mixed_precision):
+    if accelerator.mixed_precision in DTYPES and not has_matrix_units(DTYPES[accelerator.mixed_precision]):
         logger.warning(
             "Note: this CPU has no matrix units (AMX) for %s, which gains nothing over float32 here and can be slower: "
             "leave --%s out",
@@ -60,11 +63,3 @@ def _cores() -> int:
     """The cores that this process may use, without their second threads, as accelerate counts them."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(allowed, psutil.cpu_count(logical=False) or allowed)
-
-
-def _has_matrix_units(precision: str) -> bool:
-    """Whether the CPU multiplies matrices of a number format in hardware. True if torch cannot tell, as on ARM."""
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return True
-    name = {"bf16": "_is_amx_tile_supported", "fp16": "_is_amx_fp16_supported"}[precision]
-    return bool(getattr(torch.cpu, name, lambda: True)())

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from rich.console import Console
 from transformers.utils import logging
 
-from lgn_hf.files import write_whole
+from lgn_hf.files import Output, write_whole
 from lgn_training.engine.processes import fail
 from lgn_training.experiments import (  # noqa: F401  (each registers its experiment)
     code_sparsity,
@@ -39,8 +39,11 @@ from lgn_training.experiments import (  # noqa: F401  (each registers its experi
     trained_structures,
 )
 from lgn_training.experiments.registry import EXPERIMENTS
+from lgn_training.experiments.run_journal import JOURNAL, QUICK_JOURNAL
 from lgn_training.results import commit, machine, today, versions
 from lgn_training.texts import Row, print_rows
+
+RESULT = "result.json"
 
 
 def main(argv: list[str]) -> int:
@@ -90,6 +93,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def run(args: argparse.Namespace, command: list[str]) -> Row:
     """Do the experiment, and leave its figures and `result.json` in the output folder."""
+    output_of(args.name).check(args.output_dir)
     args.output_dir.mkdir(parents=True, exist_ok=True)
     result = {
         "experiment": args.name,
@@ -102,8 +106,14 @@ def run(args: argparse.Namespace, command: list[str]) -> Row:
         "commit": commit(),
         "date": today(),
     }
-    write_whole(args.output_dir / "result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    write_whole(args.output_dir / RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
+
+
+def output_of(name: str) -> Output:
+    """What an experiment writes into its folder. One that was interrupted has left its journal alone."""
+    journals = (JOURNAL, QUICK_JOURNAL)
+    return Output((RESULT, "*.png", *journals), RESULT, f'"experiment": "{name}"', begun=journals)
 
 
 def relative(argument: str) -> str:

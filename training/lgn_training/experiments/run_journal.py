@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from lgn_training.texts import Row
 
+JOURNAL, QUICK_JOURNAL = "runs.jsonl", "quick-runs.jsonl"
+
 
 class RunJournal:
     """The runs that are done: `runs.jsonl` in `--output_dir`, one JSON object per line.
@@ -16,7 +18,7 @@ class RunJournal:
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.path = args.output_dir / ("quick-runs.jsonl" if args.quick else "runs.jsonl")
+        self.path = args.output_dir / (QUICK_JOURNAL if args.quick else JOURNAL)
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         self._done: dict[str, Row] = {}
         for line in lines:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,7 @@ def end_positions() -> tuple[Tensor, Tensor]:
     """
     ends: dict[tuple[int, ...], bool] = {}
 
+    @cache
     def play(board: tuple[int, ...], player: int) -> None:
         won = any(board[i] == board[j] == board[k] == -player for i, j, k in LINES)  # by the move before
         if won or all(board):

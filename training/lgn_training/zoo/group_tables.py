@@ -38,6 +38,7 @@ MIRRORED = {  # networks on CIFAR-10 -> what they are; trained on images as they
     ("small-narrow", "small-narrow-flips"): "free filters, as many parameters",
     ("mirror", None): "the mirror group, told; wider, 25 epochs",
     (None, "free"): "free filters, as many maps; wider, 25 epochs",
+    ("wide", None): "the mirror group, told; still wider, 14 epochs, squares cut out",
 }
 NEVER_CHANGES = "the same: mirrored images have the same logits"
 

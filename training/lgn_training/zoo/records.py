@@ -109,10 +109,18 @@ def locked(path: Path) -> FileLock:
 
 
 def read(path: Path) -> list[dict[str, str]]:
+    """The rows of the file; none if it does not exist.
+
+    Raises:
+        ValueError: it holds something else.
+    """
     if not path.is_file():
         return []
     with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        if reader.fieldnames and not {"model", "dataset", "seed"} <= {*reader.fieldnames}:
+            raise ValueError(f"{path} holds something else than records of runs: choose another file")
+        return list(reader)
 
 
 def read_by_key(path: Path) -> dict[Key, dict[str, str]]:

@@ -42,6 +42,7 @@ NETWORKS = {  # model -> what it is
     "few-{}-plus": "the same with free filters, as many parameters",
     "convnet-{}-c4": "**LGN ConvNet**: a residual network over C₄, told",
     "convnet-{}-mirror": "the same over the mirror image, told",
+    "convnet-{}-wide": "the same over the mirror image, with a million parameters",
     "convnet-{}-d4": "the same over D₄, told",
     "convnet-{}-snapped": "the same over the D₄ that was found, moved to the pixel grid",
     "convnet-{}-discovered": "the same over D₄ as it was found in the images",
@@ -56,7 +57,7 @@ FEW = (  # of these, on the front page
     "r90-{}",
     "convnet-{}-c4",
     "convnet-{}-discovered-c4",
-    "convnet-{}-mirror",
+    "convnet-{}-wide",
     "convnet-{}-free",
 )
 OTHERS = {  # networks of others: Cohen and Welling, "Group equivariant convolutional networks" (2016), table 1
