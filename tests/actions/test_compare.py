@@ -35,6 +35,7 @@ class TestComparison:
         a, b = (Actions(torch.randn(2, 4, 1, 16, 16), 4) for _ in range(2))
         assert abs(compare(a, b).whole.z) < 4
 
+    @pytest.mark.slow
     def test_copies_of_an_action_are_no_evidence(self):
         """Chance is that of the one action that there is, whose every copy is as far away."""
         one, other = (Actions(torch.randn(1, 1, 1, 16, 16), 4) for _ in range(2))

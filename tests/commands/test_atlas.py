@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lgn_hf.hub import atlas
 from tests.commands.conftest import Result
 
@@ -18,6 +20,7 @@ class TestAtlas:
             assert lgn("atlas", models / "classifier").out == f"atlas/{atlas.PAGE_NAME}\n"
         assert [path.name for path in tmp_path.iterdir()] == ["atlas"]
 
+    @pytest.mark.slow
     def test_is_published_as_a_static_space_and_nothing_else_with_it(self, lgn, models, tmp_path, hub_here):
         (tmp_path / ".private").write_text("mine")
         call = ("atlas", models / "classifier", "--output_dir", tmp_path, "--push", "tester/atlas")

@@ -95,6 +95,7 @@ def test_orders_may_be_written_in_several_ways(words):
 
 
 class TestReport:
+    @pytest.mark.slow
     def test_without_actions_has_no_file_of_actions(self, found, tmp_path):
         import dataclasses
 
@@ -105,6 +106,7 @@ class TestReport:
         assert {path.name for path in tmp_path.iterdir()} == {"discovery.json", "dictionary.safetensors", "figures"}
         assert {path.name for path in (tmp_path / "figures").iterdir()} == {"dictionary.png", "null.png"}
 
+    @pytest.mark.slow
     def test_of_points_that_are_not_square_filters(self, tmp_path):
         """Their actions have no diagnostics, and their atoms cannot be drawn."""
         points = mirrored(dim=7)
@@ -114,6 +116,7 @@ class TestReport:
         assert not (tmp_path / "actions.json").exists()
         assert {path.name for path in (tmp_path / "figures").iterdir()} == {"null.png"}
 
+    @pytest.mark.slow
     def test_of_a_dictionary_keeps_its_statistics(self, tmp_path):
         from lgn_hf import learn_dictionary
 

@@ -65,6 +65,7 @@ class TestPredict:
         result = lgn("predict", models / "classifier", images[0], tmp_path / "broken.png")
         check_error(result, f"{tmp_path / 'broken.png'} cannot be read as an image")
 
+    @pytest.mark.slow
     def test_names_an_image_that_is_a_bomb(self, lgn, models, tmp_path):
         Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
         check_error(lgn("predict", models / "classifier", tmp_path / "bomb.png"), "bomb.png cannot be read", "bomb")

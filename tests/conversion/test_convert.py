@@ -192,6 +192,7 @@ def test_a_module_under_two_names_is_converted_once():
     assert model["a"] is model["b"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [{}, {"action": "learned"}, {"action": "rotation"}, {"sharing": "model"}], ids=str)
 def test_every_parameter_gets_a_gradient_and_modes_have_one_state_dict(way):
     model = transformers_model()

@@ -39,6 +39,7 @@ def test_a_wrong_group_leaves_a_residual():
     assert report["0"].residual > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "channels", "filters", "kernel_size"), [(4, 3, 32, 3), (3, 8, 24, 4), (4, 16, 64, 5)]
 )
@@ -64,6 +65,7 @@ def test_planted_orbits_within_groups_and_across_depthwise_convolutions_are_foun
     assert bool((layer.output_order[:16] < 16).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sharing", ["filter", "channel"])
 def test_more_actions_fit_better(sharing):
     def residual(**way) -> float:
@@ -75,6 +77,7 @@ def test_more_actions_fit_better(sharing):
     assert residual(sharing=sharing, action="learned") < residual(sharing="layer", action="learned")
 
 
+@pytest.mark.slow
 def test_one_action_for_the_model_is_found_in_all_layers():
     torch.manual_seed(1)
     action = LearnedGroup(LinearGroup.cyclic(4, 9), noise=3.0).requires_grad_(False)
@@ -83,6 +86,7 @@ def test_one_action_for_the_model_is_found_in_all_layers():
     assert [row.residual < 1e-3 for row in report] == [True, True]
 
 
+@pytest.mark.slow
 def test_zero_weights_are_no_problem():
     conv = nn.Conv2d(3, 8, 3)
     nn.init.zeros_(conv.weight)

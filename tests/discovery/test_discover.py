@@ -30,6 +30,7 @@ def dihedral_table(order: int) -> torch.Tensor:
     return LinearGroup.dihedral(5, order).table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [1.0, 4.0])
 @pytest.mark.parametrize("order", [2, 3])
 def test_an_exact_symmetry_is_found_exactly(order, spread):
@@ -68,6 +69,7 @@ def test_some_points_may_stay():
     assert result.actions[0].permutation[-8:].tolist() == list(range(30, 38))
 
 
+@pytest.mark.slow
 def test_nothing_is_found_where_nothing_is():
     points = torch.randn(40, 9, generator=generator(), dtype=torch.float64)
     result = discover(points, orders=[2, 3], null_draws=5, power_trials=2, effort=SMALL)
@@ -80,6 +82,7 @@ def test_nothing_is_found_where_nothing_is():
     assert "would have been found" in result.summary()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_result():
     points, _ = plant(cyclic_table(2), 9, 30, 0.2, generator())
     first, second = (discover(points, orders=[2], seed=3, **DRAWN) for _ in range(2))
@@ -168,6 +171,7 @@ def test_the_null_of_like_points_can_be_used_again():
         discover(points, orders=[2, 5], **QUICK)
 
 
+@pytest.mark.slow
 def test_a_p_value_near_alpha_is_measured_with_more_draws():
     points, _ = plant(cyclic_table(2), 9, 40, 0.2, generator())
     far, near = (discover(points, orders=[2], alpha=alpha, **DRAWN).null[2] for alpha in (0.01, 1e-12))
@@ -190,6 +194,7 @@ def test_some_points_may_have_lost_their_images():
     assert error(result.actions[0].matrix, actions) < 1e-6
 
 
+@pytest.mark.slow
 def test_progress_is_reported():
     seen = []
     points = torch.randn(20, 4, generator=generator())
@@ -239,6 +244,7 @@ def test_tight_clusters_count_as_one_point_each():
     assert "27 points lie in 9 tight clusters, and span 9 dimensions" in found.reason
 
 
+@pytest.mark.slow
 def test_a_direction_that_noise_hides_does_not_break_the_group():
     """One direction has 2 % of the deviation of the widest, at noise of 20 %. Fitted alone, the element of order 2 turns it over."""
     points, actions = plant(cyclic_table(6), 9, 27, 0.2, generator(1004))

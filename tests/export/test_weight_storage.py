@@ -86,6 +86,7 @@ def test_files_have_the_names_that_transformers_js_looks_for():
         write_stored("x", "y", "int3", torch.zeros(0), torch.zeros(0))
 
 
+@pytest.mark.slow
 def test_rotated_test_images_are_those_of_the_training(tmp_path):
     from lgn_training.data import load_test_images
 

@@ -32,6 +32,7 @@ def run(trained_run, tmp_path) -> Path:
     return Path(shutil.copytree(trained_run, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_the_folder_has_everything_and_nothing_else(published, trained_run):
     names = set(contents(published))
     assert {*folders.MODEL_FILES, "modeling_lgn.py", "image_processing_lgn.py", "whitening.safetensors"} <= names

@@ -248,6 +248,7 @@ def test_a_token_is_not_published(folder, hub_here):
     assert not hub_here.requests()
 
 
+@pytest.mark.slow
 def test_a_collection_that_fails_says_that_the_model_is_published(folder, hub_here):
     hub_here.fail("POST", "/api/collections", times=100, status=403)
     message = failed(folder, collection="tester/Groups")

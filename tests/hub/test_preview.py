@@ -1,5 +1,6 @@
 """The picture that stands for a Space, and the tags by which others find it."""
 
+import pytest
 import torch
 from huggingface_hub import SpaceCard
 from PIL import Image
@@ -13,6 +14,7 @@ from tests.conftest import ROOT
 MODEL = [(str(ROOT / "model_cards" / "lgn-mnist"), None)]
 
 
+@pytest.mark.slow
 def test_every_kind_of_model_has_a_picture_of_1200_by_630_pixels(tmp_path):
     bare = Actions(torch.randn(1, 1, 1, 4, 4), 3)
     free = Actions(torch.eye(9).view(1, 1, 1, 9, 9), 1, basis=torch.randn(1, 1, 1, 3, 3))

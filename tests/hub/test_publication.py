@@ -99,6 +99,7 @@ def test_not_even_if_it_lies_where_it_would_be_built(published, here):
     assert read_folder(built) == before
 
 
+@pytest.mark.slow
 def test_a_model_folder_of_another_model_is_not_replaced(trained_run, model_folder):
     before = read_folder(model_folder)
     with pytest.raises(ValueError, match="holds something else than earlier output of this command"):

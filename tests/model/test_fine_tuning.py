@@ -72,6 +72,7 @@ def test_a_callback_projects_after_each_step(tmp_path):
     torch.testing.assert_close(norms, torch.ones_like(norms))
 
 
+@pytest.mark.slow
 def test_a_run_that_is_resumed_has_auxiliary_matrices_of_its_actions(tmp_path):
     config = LGNConfig(image_size=8, num_groups=2, group_order=2, num_layers=2, filter_size=3, num_labels=3)
     examples, steps = examples_for(config, 8), {"per_device_train_batch_size": 8, "learning_rate": 1e-3}

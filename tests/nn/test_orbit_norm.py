@@ -37,6 +37,7 @@ def test_an_orbit_is_one_channel(arguments, memory_format):
         torch.testing.assert_close(ours.state_dict()[name], value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("maps", [4, 8])
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)

@@ -91,6 +91,7 @@ def test_compilation_without_a_graph_break(training):
         )
 
 
+@pytest.mark.slow
 def test_export():
     for group in (LinearGroup.rotations(3), LearnedGroup(LinearGroup.cyclic(4, 9))):
         net = make(group).eval()

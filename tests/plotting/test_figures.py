@@ -71,6 +71,7 @@ def test_the_orbit_shows_the_powers_and_marks_those_past_the_order(order, contin
         assert len(image.axes.lines) == (i == order)  # the bar stands before the first of them
 
 
+@pytest.mark.slow
 def test_the_cosine_comes_back_to_one_where_the_group_closes():
     figure = plots.orbit_plot(random(SIZE, SIZE), 0.5 * rotation_matrix(SIZE, 90), 4, 4)
     norm, cosine = texts(figure)[texts(figure).index("$A^{4}W$") + 1].split("\n")

@@ -27,6 +27,7 @@ def start(*options, folder):
     return program.main([*TINY, "--action_init", "discovered", *options, "--output_dir", str(folder)])
 
 
+@pytest.mark.slow
 def test_every_action_starts_at_the_one_of_its_order(found, tmp_path):
     assert start("--group_from", found, folder=tmp_path / "run") == 0
     trained = LGNForImageClassification.from_pretrained(tmp_path / "run").group_actions()

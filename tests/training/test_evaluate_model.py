@@ -38,6 +38,7 @@ def folder_of_images(folder: Path, names: str = "0123456789", mode: str = "L", s
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_and_what_is_published_of_it_have_the_run_s_accuracy(trained_run, published, tmp_path):
     measured = json.loads((trained_run / "all_results.json").read_text())
     images = load_data("digits", seed=3, progress=False).test
@@ -69,6 +70,7 @@ def test_training_images(trained_run, tmp_path):
     assert json.loads((tmp_path / "result.json").read_text())["images"] == 1437
 
 
+@pytest.mark.slow
 def test_the_error_of_a_reconstruction(tmp_path):
     images = load_data("digits", seed=0, progress=False).test
     processor = LGNImageProcessor(image_size=8).fit(images.images)

@@ -63,6 +63,7 @@ def folder(measured, tmp_path) -> Path:
     return Path(shutil.copytree(measured, tmp_path / "tuned"))
 
 
+@pytest.mark.slow
 def test_the_record_says_what_was_measured_and_nothing_of_the_training(measured, tuned):
     record = json.loads((measured / "evaluation.json").read_text())
     data, model = load_data("digits", seed=0, progress=False), LGNForImageClassification.from_pretrained(measured)
@@ -155,6 +156,7 @@ def test_the_folder_is_a_model_folder(built, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_reader_s_own_images(tuned, tmp_path):
     """Without a folder of the machine in what is published."""
     folder, photos = Path(shutil.copytree(tuned, tmp_path / "tuned")), folder_of_images(tmp_path / "photos", size=12)
@@ -169,6 +171,7 @@ def test_a_reader_s_own_images(tuned, tmp_path):
     assert json.loads((named / "evaluation.json").read_text())["data"]["source"] == "user/photos"
 
 
+@pytest.mark.slow
 def test_a_reconstruction(tmp_path):
     processor = LGNImageProcessor(image_size=8).fit(load_data("digits", seed=0, progress=False).train.images)
     LGNForImageReconstruction(LGNConfig(image_size=8, num_groups=2, num_layers=1)).save_pretrained(tmp_path / "model")

@@ -63,6 +63,7 @@ def facts_of(published_convnet, tmp_path_factory):
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_a_card_says_how_the_group_came_about(facts_of, origin):
     facts, _ = facts_of(origin)

@@ -42,6 +42,7 @@ def test_every_figure_has_a_text_and_a_caption_for_every_kind_of_model(kind):
             assert "  " not in alt + caption
 
 
+@pytest.mark.slow
 def test_a_figure_that_is_added_is_drawn_and_shown(tmp_path, monkeypatch):
     new = CardFigure(
         "determinants",

@@ -66,6 +66,7 @@ class TestRealData:
     def load(self, name, prefix="", **options):
         return load(prefix + str(Path(os.environ["LGN_HF_DATA"], name)), max_train_samples=2000, **options)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("name", "shape"), [("mnist", (1, 28, 28)), ("cifar10", (3, 32, 32))])
     def test_the_benchmarks(self, name, shape):
         loaded = self.load(name, max_test_samples=1000)
@@ -74,6 +75,7 @@ class TestRealData:
         assert len(loaded.label_names) == 10
         assert loaded.train.labels.bincount().min() > 100
 
+    @pytest.mark.slow
     def test_rotated_mnist_has_no_preferred_direction(self):
         def asymmetry(loaded):
             mean = loaded.test.images.float().mean(0)

@@ -53,6 +53,7 @@ class TestSources:
         assert sorted(values(loaded.train) + values(loaded.validation) + values(loaded.test)) == list(TRAIN)
         assert values(load(source, seed=1).test) == values(loaded.test)
 
+    @pytest.mark.slow
     def test_digits(self):
         first, second = load("digits"), load("digits", seed=1)
         assert [len(part) for part in (first.train, first.validation, first.test)] == [1293, 144, 360]

@@ -113,6 +113,7 @@ def make_course(accelerator, seed, last=STEPS, first=0, breaks=False):
     return Course(**vars(loop), seed=seed, last=last, progress=progress, breaks=breaks, companions=[])
 
 
+@pytest.mark.slow
 def test_networks_at_the_same_step_train_together_and_one_that_is_behind_catches_up(accelerator, monkeypatch):
     sizes = []
     original = StackedStep.__call__

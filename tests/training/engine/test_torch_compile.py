@@ -72,30 +72,35 @@ def check_one_graph(model, images, **labels):
     assert not [node for node in calls if node.target in WAITS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_classifiers_of_the_papers(name):
     model = make_used_model(name).train()
     check_one_graph(model, make_images(model.config), labels=make_labels(model.config))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["learned-tied"])
 def test_networks_that_reconstruct(name):
     model = make_used_model(name, "reconstruction").train()
     check_one_graph(model, make_images(model.config))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONVNETS)
 def test_networks_over_a_group(name):
     model: Any = make_convnet(name).train()
     check_one_graph(model, make_images(model.config), labels=make_labels(model.config))
 
 
+@pytest.mark.slow
 def test_networks_of_several_seeds():
     model = StackedNetwork([make_used_model("cyclic", seed=seed) for seed in range(2)]).train()
     images, labels = make_images(model.network.config), make_labels(model.network.config)
     check_one_graph(model, torch.stack([images, -images]), labels=torch.stack([labels, labels.flip(0)]))
 
 
+@pytest.mark.slow
 def test_a_second_epoch_compiles_nothing(run, monkeypatch, tmp_path):
     """The last batch of an epoch is smaller and has a graph of its own. Validation between epochs changes nothing."""
     original, sizes = torch.compile, []

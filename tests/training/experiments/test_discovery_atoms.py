@@ -31,6 +31,7 @@ def test_every_group_is_searched_at_every_dimension_and_no_setting_twice():
     assert sum(cell.ratio == 3 and cell.noise == 0.2 for cell, _ in planned) == len(GENERATORS) * len(SEEDS)
 
 
+@pytest.mark.slow
 def test_an_exact_mirror_is_found(tmp_path):
     noisy, exact = run(tmp_path, "discovery-atoms")["rows"]
     assert exact["found"] == exact["error < 5 %"] == 1

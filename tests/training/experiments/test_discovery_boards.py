@@ -1,5 +1,6 @@
 """Tic-tac-toe: its end positions, and how a result is counted."""
 
+import pytest
 import torch
 from lgn_training.experiments.discovery_boards import score
 from lgn_training.experiments.tic_tac_toe import end_positions
@@ -25,6 +26,7 @@ def test_the_square_counts_and_other_permutations_do_not():
     assert score(Discovery([], None, True, "", 958, 9, 0.01, (2, 4)))["found"] == 0
 
 
+@pytest.mark.slow
 def test_a_quick_run_searches_one_sample(tmp_path):
     rows = run(tmp_path, "discovery-boards")["rows"]
     assert [row["N"] for row in rows] == [120]

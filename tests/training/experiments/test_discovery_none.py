@@ -20,6 +20,7 @@ def test_the_p_value_is_corrected_for_the_orders():
     assert smallest_p_value(null, {2: 0.01, 3: 0.7}) < 0.01
 
 
+@pytest.mark.slow
 def test_a_quick_run_counts_its_clouds(tmp_path):
     rows = run(tmp_path, "discovery-none")["rows"]
     assert [row["runs"] for row in rows] == [2, 2, 4]

@@ -1,8 +1,11 @@
 """Symmetries of the grid make every layer equivariant; a learned action does not."""
 
+import pytest
+
 from tests.training.experiments.quick_runs import run
 
 
+@pytest.mark.slow
 def test_errors_are_rounding_for_symmetries_of_the_grid_alone(tmp_path):
     rows = run(tmp_path, "equivariance")["rows"]
     assert len(rows) == 14

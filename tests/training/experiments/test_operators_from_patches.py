@@ -32,6 +32,7 @@ def test_gradient_descent_learns_each_operator_from_white_patches():
     assert relative_error(found, true).max() < 1e-2
 
 
+@pytest.mark.slow
 def test_patches_of_real_images(tmp_path, capsys):
     result = run(tmp_path, "patches")
     operators = [row["operator"] for row in result["rows"]]

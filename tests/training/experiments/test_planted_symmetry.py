@@ -1,11 +1,13 @@
 """Planted symmetries are looked for with every network."""
 
+import pytest
 from lgn_training.experiments.planted_images import ORDERS, plant
 from lgn_training.experiments.planted_symmetry import NETWORKS, planted_settings
 
 from tests.training.experiments.quick_runs import run
 
 
+@pytest.mark.slow
 def test_planted_quickly(tmp_path):
     result = run(tmp_path, "planted")
     assert [row["action"] for row in result["rows"]] == ["free", "learned", "cyclic"]
