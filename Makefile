@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 RECIPE ?= training/recipes/lgn-digits.yaml
 
+# Without bytecode on disk, every process that a test starts compiles torch and transformers anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: train test quality docs cards
 
 train: .venv/installed  ## train the default model on digits that need no download

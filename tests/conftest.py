@@ -1,6 +1,7 @@
 """What the tests share: the real data, a Hub, a trained run, what is published of it, and a browser."""
 
 import contextlib
+import gc
 import io
 import os
 import shutil
@@ -18,6 +19,16 @@ from tests.support.warm_python import warm_python
 PUBLISHED_AS, NOTE = "tester/lgn-digits", "a copy of the digits, for tests"
 ROOT = Path(__file__).parent.parent
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
+
+
+def pytest_configure() -> None:
+    """No search for garbage while thousands of tests are collected, which all stay: it takes a third of the time."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
