@@ -1,4 +1,4 @@
-"""Both ONNX exporters of torch take networks whose convolutions were converted, with every action."""
+"""The older ONNX exporter takes networks whose convolutions were converted, with every action, and the newer one rotations."""
 
 from itertools import product
 

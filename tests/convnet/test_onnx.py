@@ -1,4 +1,4 @@
-"""Both ONNX exporters of torch take networks over a group, with fixed and with learned matrices."""
+"""Both ONNX exporters of torch take networks over a group of fixed matrices, and the older one learned ones."""
 
 import pytest
 import torch
